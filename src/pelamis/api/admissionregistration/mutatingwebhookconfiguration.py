@@ -1,0 +1,97 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.admissionregistration.match import MatchCondition, RuleWithOperations
+from pelamis.api.admissionregistration.webhook import WebhookClientConfig
+from pelamis.api.field import F, Int32, Struct, always
+from pelamis.api.kind import Column, Kind
+from pelamis.api.meta import LabelSelector, ObjectMeta
+
+
+class MutatingWebhook(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    clientConfig: Annotated[WebhookClientConfig, F(2, required=True)] = always(WebhookClientConfig)
+    rules: Annotated[tuple[RuleWithOperations, ...], F(3, list="atomic")] = ()
+    failurePolicy: Annotated[
+        str | None,
+        F(
+            4,
+            enum=(
+                "Ignore",
+                "Fail",
+            ),
+            default="Fail",
+        ),
+    ] = None
+    matchPolicy: Annotated[
+        str | None,
+        F(
+            9,
+            enum=(
+                "Exact",
+                "Equivalent",
+            ),
+            default="Equivalent",
+        ),
+    ] = None
+    namespaceSelector: Annotated[LabelSelector | None, F(5, default={})] = None
+    objectSelector: Annotated[LabelSelector | None, F(11, default={})] = None
+    sideEffects: Annotated[
+        str | None,
+        F(
+            6,
+            enum=(
+                "Unknown",
+                "None",
+                "Some",
+                "NoneOnDryRun",
+            ),
+            required=True,
+        ),
+    ] = None
+    timeoutSeconds: Annotated[Int32 | None, F(7, default=10)] = None
+    admissionReviewVersions: Annotated[tuple[str, ...], F(8, list="atomic", required=True)] = always(tuple)
+    reinvocationPolicy: Annotated[
+        str | None,
+        F(
+            10,
+            enum=(
+                "Never",
+                "IfNeeded",
+            ),
+            default="Never",
+        ),
+    ] = None
+    matchConditions: Annotated[
+        tuple[MatchCondition, ...], F(12, merge="merge", key="name", list="map", keys=("name",))
+    ] = ()
+
+
+class MutatingWebhookConfiguration(Struct, frozen=True):
+    kind: str = always(lambda: "MutatingWebhookConfiguration")
+    apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    webhooks: Annotated[tuple[MutatingWebhook, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
+
+
+KIND = Kind(
+    group="admissionregistration.k8s.io",
+    version="v1",
+    type=MutatingWebhookConfiguration,
+    plural="mutatingwebhookconfigurations",
+    singular="mutatingwebhookconfiguration",
+    categories=("api-extensions",),
+    namespaced=False,
+    verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
+    generation=True,
+    unconditional_update=False,
+    columns=(
+        Column("Name", "string", format="name"),
+        Column("Webhooks", "integer"),
+        Column("Age", "string"),
+    ),
+    storage_hash="Sqi0GUgDaX0=",
+)

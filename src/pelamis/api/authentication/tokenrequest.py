@@ -1,0 +1,35 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.field import F, Int64, Struct, Time, always
+from pelamis.api.meta import ObjectMeta
+
+
+class BoundObjectReference(Struct, frozen=True):
+    kind: Annotated[str, F(1)] = ""
+    apiVersion: Annotated[str, F(2)] = ""
+    name: Annotated[str, F(3)] = ""
+    uid: Annotated[str, F(4)] = ""
+
+
+class TokenRequestSpec(Struct, frozen=True):
+    audiences: Annotated[tuple[str, ...], F(1, list="atomic")] = always(tuple)
+    expirationSeconds: Annotated[Int64 | None, F(4, default=3600)] = None
+    boundObjectRef: Annotated[BoundObjectReference | None, F(3)] = None
+    attestations: Annotated[dict[str, tuple[str, ...]], F(5)] = {}
+
+
+class TokenRequestStatus(Struct, frozen=True):
+    token: Annotated[str, F(1)] = always(str)
+    expirationTimestamp: Annotated[Time, F(2)] = ""
+
+
+class TokenRequest(Struct, frozen=True):
+    kind: str = always(lambda: "TokenRequest")
+    apiVersion: str = always(lambda: "authentication.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[TokenRequestSpec, F(2)] = always(TokenRequestSpec)
+    status: Annotated[TokenRequestStatus, F(3)] = always(TokenRequestStatus)

@@ -1,0 +1,41 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.authentication.userinfo import UserInfo
+from pelamis.api.field import F, Struct, always
+from pelamis.api.kind import Kind
+from pelamis.api.meta import ObjectMeta
+
+
+class TokenReviewSpec(Struct, frozen=True):
+    token: Annotated[str, F(1, required=True)] = ""
+    audiences: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
+
+
+class TokenReviewStatus(Struct, frozen=True):
+    authenticated: Annotated[bool, F(1)] = False
+    user: Annotated[UserInfo, F(2)] = always(UserInfo)
+    audiences: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
+    error: Annotated[str, F(3)] = ""
+
+
+class TokenReview(Struct, frozen=True):
+    kind: str = always(lambda: "TokenReview")
+    apiVersion: str = always(lambda: "authentication.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[TokenReviewSpec, F(2, required=True)] = always(TokenReviewSpec)
+    status: Annotated[TokenReviewStatus, F(3)] = always(TokenReviewStatus)
+
+
+KIND = Kind(
+    group="authentication.k8s.io",
+    version="v1",
+    type=TokenReview,
+    plural="tokenreviews",
+    singular="tokenreview",
+    namespaced=False,
+    verbs=("create",),
+)

@@ -1,0 +1,34 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.authorization.attributes import NonResourceAttributes, ResourceAttributes, SubjectAccessReviewStatus
+from pelamis.api.field import F, Struct, always
+from pelamis.api.kind import Kind
+from pelamis.api.meta import ObjectMeta
+
+
+class SelfSubjectAccessReviewSpec(Struct, frozen=True):
+    resourceAttributes: Annotated[ResourceAttributes | None, F(1)] = None
+    nonResourceAttributes: Annotated[NonResourceAttributes | None, F(2)] = None
+
+
+class SelfSubjectAccessReview(Struct, frozen=True):
+    kind: str = always(lambda: "SelfSubjectAccessReview")
+    apiVersion: str = always(lambda: "authorization.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[SelfSubjectAccessReviewSpec, F(2, required=True)] = always(SelfSubjectAccessReviewSpec)
+    status: Annotated[SubjectAccessReviewStatus, F(3)] = always(SubjectAccessReviewStatus)
+
+
+KIND = Kind(
+    group="authorization.k8s.io",
+    version="v1",
+    type=SelfSubjectAccessReview,
+    plural="selfsubjectaccessreviews",
+    singular="selfsubjectaccessreview",
+    namespaced=False,
+    verbs=("create",),
+)

@@ -1,0 +1,29 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.authorization.attributes import SubjectAccessReviewSpec, SubjectAccessReviewStatus
+from pelamis.api.field import F, Struct, always
+from pelamis.api.kind import Kind
+from pelamis.api.meta import ObjectMeta
+
+
+class SubjectAccessReview(Struct, frozen=True):
+    kind: str = always(lambda: "SubjectAccessReview")
+    apiVersion: str = always(lambda: "authorization.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[SubjectAccessReviewSpec, F(2, required=True)] = always(SubjectAccessReviewSpec)
+    status: Annotated[SubjectAccessReviewStatus, F(3)] = always(SubjectAccessReviewStatus)
+
+
+KIND = Kind(
+    group="authorization.k8s.io",
+    version="v1",
+    type=SubjectAccessReview,
+    plural="subjectaccessreviews",
+    singular="subjectaccessreview",
+    namespaced=False,
+    verbs=("create",),
+)

@@ -1,0 +1,188 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.field import F, Int32, Int64, Quantity, Struct, Time, always
+from pelamis.api.kind import Column, Kind, Subresource
+from pelamis.api.meta import LabelSelector, ObjectMeta
+
+
+class CrossVersionObjectReference(Struct, frozen=True):
+    kind: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(2, required=True)] = always(str)
+    apiVersion: Annotated[str, F(3)] = ""
+
+
+class MetricTarget(Struct, frozen=True):
+    type: Annotated[str, F(1, required=True)] = always(str)
+    value: Annotated[Quantity | None, F(2)] = None
+    averageValue: Annotated[Quantity | None, F(3)] = None
+    averageUtilization: Annotated[Int32 | None, F(4)] = None
+
+
+class MetricIdentifier(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    selector: Annotated[LabelSelector | None, F(2)] = None
+
+
+class ObjectMetricSource(Struct, frozen=True):
+    describedObject: Annotated[CrossVersionObjectReference, F(1, required=True)] = always(CrossVersionObjectReference)
+    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+    metric: Annotated[MetricIdentifier, F(3, required=True)] = always(MetricIdentifier)
+
+
+class PodsMetricSource(Struct, frozen=True):
+    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
+    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+
+
+class ResourceMetricSource(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+
+
+class ContainerResourceMetricSource(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+    container: Annotated[str, F(3, required=True)] = always(str)
+
+
+class ExternalMetricSource(Struct, frozen=True):
+    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
+    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+
+
+class MetricSpec(Struct, frozen=True):
+    type: Annotated[str, F(1, required=True)] = always(str)
+    object: Annotated[ObjectMetricSource | None, F(2)] = None
+    pods: Annotated[PodsMetricSource | None, F(3)] = None
+    resource: Annotated[ResourceMetricSource | None, F(4)] = None
+    containerResource: Annotated[ContainerResourceMetricSource | None, F(7)] = None
+    external: Annotated[ExternalMetricSource | None, F(5)] = None
+
+
+class HPAScalingPolicy(Struct, frozen=True):
+    type: Annotated[str, F(1, required=True)] = always(str)
+    value: Annotated[Int32, F(2, required=True)] = always(int)
+    periodSeconds: Annotated[Int32, F(3, required=True)] = always(int)
+
+
+class HPAScalingRules(Struct, frozen=True):
+    stabilizationWindowSeconds: Annotated[Int32 | None, F(3)] = None
+    selectPolicy: Annotated[str | None, F(1)] = None
+    policies: Annotated[tuple[HPAScalingPolicy, ...], F(2, list="atomic")] = ()
+    tolerance: Annotated[Quantity | None, F(4)] = None
+
+
+class HorizontalPodAutoscalerBehavior(Struct, frozen=True):
+    scaleUp: Annotated[HPAScalingRules | None, F(1)] = None
+    scaleDown: Annotated[HPAScalingRules | None, F(2)] = None
+
+
+class HorizontalPodAutoscalerSpec(Struct, frozen=True):
+    scaleTargetRef: Annotated[CrossVersionObjectReference, F(1, required=True)] = always(CrossVersionObjectReference)
+    minReplicas: Annotated[Int32 | None, F(2, default=1)] = None
+    maxReplicas: Annotated[Int32, F(3, required=True)] = always(int)
+    metrics: Annotated[tuple[MetricSpec, ...], F(4, list="atomic")] = ()
+    behavior: Annotated[HorizontalPodAutoscalerBehavior | None, F(5)] = None
+
+
+class MetricValueStatus(Struct, frozen=True):
+    value: Annotated[Quantity | None, F(1)] = None
+    averageValue: Annotated[Quantity | None, F(2)] = None
+    averageUtilization: Annotated[Int32 | None, F(3)] = None
+
+
+class ObjectMetricStatus(Struct, frozen=True):
+    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+    describedObject: Annotated[CrossVersionObjectReference, F(3, required=True)] = always(CrossVersionObjectReference)
+
+
+class PodsMetricStatus(Struct, frozen=True):
+    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+
+
+class ResourceMetricStatus(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+
+
+class ContainerResourceMetricStatus(Struct, frozen=True):
+    name: Annotated[str, F(1, required=True)] = always(str)
+    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+    container: Annotated[str, F(3, required=True)] = always(str)
+
+
+class ExternalMetricStatus(Struct, frozen=True):
+    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+
+
+class MetricStatus(Struct, frozen=True):
+    type: Annotated[str, F(1, required=True)] = always(str)
+    object: Annotated[ObjectMetricStatus | None, F(2)] = None
+    pods: Annotated[PodsMetricStatus | None, F(3)] = None
+    resource: Annotated[ResourceMetricStatus | None, F(4)] = None
+    containerResource: Annotated[ContainerResourceMetricStatus | None, F(7)] = None
+    external: Annotated[ExternalMetricStatus | None, F(5)] = None
+
+
+class HorizontalPodAutoscalerCondition(Struct, frozen=True):
+    type: Annotated[str, F(1, required=True)] = always(str)
+    status: Annotated[str, F(2, required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(3)] = ""
+    reason: Annotated[str, F(4)] = ""
+    message: Annotated[str, F(5)] = ""
+    observedGeneration: Annotated[Int64 | None, F(6)] = None
+
+
+class HorizontalPodAutoscalerStatus(Struct, frozen=True):
+    observedGeneration: Annotated[Int64 | None, F(1)] = None
+    lastScaleTime: Annotated[Time | None, F(2)] = None
+    currentReplicas: Annotated[Int32, F(3)] = 0
+    desiredReplicas: Annotated[Int32, F(4, required=True)] = always(int)
+    currentMetrics: Annotated[tuple[MetricStatus, ...], F(5, list="atomic")] = always(tuple)
+    conditions: Annotated[
+        tuple[HorizontalPodAutoscalerCondition, ...], F(6, merge="merge", key="type", list="map", keys=("type",))
+    ] = ()
+
+
+class HorizontalPodAutoscaler(Struct, frozen=True):
+    kind: str = always(lambda: "HorizontalPodAutoscaler")
+    apiVersion: str = always(lambda: "autoscaling/v2")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[HorizontalPodAutoscalerSpec, F(2, required=True)] = always(HorizontalPodAutoscalerSpec)
+    status: Annotated[HorizontalPodAutoscalerStatus, F(3)] = always(HorizontalPodAutoscalerStatus)
+
+
+KIND = Kind(
+    group="autoscaling",
+    version="v2",
+    type=HorizontalPodAutoscaler,
+    plural="horizontalpodautoscalers",
+    singular="horizontalpodautoscaler",
+    short_names=("hpa",),
+    categories=("all",),
+    namespaced=True,
+    verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
+    subresources=(
+        Subresource(
+            "status", "autoscaling", "v2", "HorizontalPodAutoscaler", ("get", "patch", "update"), reset=("spec",)
+        ),
+    ),
+    reset=("status",),
+    columns=(
+        Column("Name", "string", format="name"),
+        Column("Reference", "string"),
+        Column("Targets", "string"),
+        Column("MinPods", "string"),
+        Column("MaxPods", "string"),
+        Column("Replicas", "string"),
+        Column("Age", "string"),
+    ),
+    storage_hash="qwQve8ut294=",
+)

@@ -1,0 +1,1 @@
+"""The Pod kind: volumes, containers, affinity, spec, template, status, then the kind itself."""

@@ -1,0 +1,14 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.core.pod.spec import PodSpec
+from pelamis.api.field import F, Struct, always
+from pelamis.api.meta import ObjectMeta
+
+
+class PodTemplateSpec(Struct, frozen=True):
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    spec: Annotated[PodSpec, F(2)] = always(PodSpec)

@@ -1,0 +1,38 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.core.reference import LocalObjectReference, ObjectReference
+from pelamis.api.field import F, Struct, always
+from pelamis.api.kind import Column, Kind, Subresource
+from pelamis.api.meta import ObjectMeta
+
+
+class ServiceAccount(Struct, frozen=True):
+    kind: str = always(lambda: "ServiceAccount")
+    apiVersion: str = always(lambda: "v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    secrets: Annotated[tuple[ObjectReference, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
+    imagePullSecrets: Annotated[tuple[LocalObjectReference, ...], F(3, list="atomic")] = ()
+    automountServiceAccountToken: Annotated[bool | None, F(4)] = None
+
+
+KIND = Kind(
+    group="",
+    version="v1",
+    type=ServiceAccount,
+    plural="serviceaccounts",
+    singular="serviceaccount",
+    short_names=("sa",),
+    namespaced=True,
+    verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
+    subresources=(Subresource("token", "authentication.k8s.io", "v1", "TokenRequest", ("create",)),),
+    columns=(
+        Column("Name", "string", format="name"),
+        Column("Secrets", "string"),
+        Column("Age", "string"),
+    ),
+    storage_hash="pbx9ZvyFpBE=",
+)

@@ -1,0 +1,5 @@
+"""The kinds of one API group, in discovery order."""
+
+from pelamis.api.events.event import KIND as EVENT
+
+KINDS = (EVENT,)

@@ -1,0 +1,146 @@
+"""What the server knows of one API kind, declared once in the kind's file and derived from everywhere.
+
+Life of a write: input bytes become a ``Tree`` (a plain JSON dict), and everything that changes the object works on the
+tree, in this order: strict check and normalisation (codec), ``default``, mutating admission, ``prepare_create`` or
+``prepare_update``, managedFields. Then the tree becomes the kind's frozen struct once, ``validate`` or
+``validate_update`` reads the struct, and the struct's canonical JSON bytes are stored. Reading needs bytes only; who
+wants the object gets the shared struct.
+
+A CustomResourceDefinition yields a ``Kind`` too; its objects are ``Custom`` structs, so ``obj.metadata`` works alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pelamis.api.field import Struct, Tree
+from pelamis.api.meta import ObjectMeta
+from pelamis.base.errors import FieldError
+
+
+class Object(Struct, frozen=True):
+    """The part that all stored kinds share; only for typing, never instantiated."""
+
+    kind: str = ""
+    apiVersion: str = ""
+    metadata: ObjectMeta = ObjectMeta()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One Table column. priority 0 is always shown, 1 only with ``-o wide``."""
+
+    name: str
+    type: str
+    format: str = ""
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """``reset``: field paths that a write through this subresource may not change (they keep their old value)."""
+
+    name: str
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
+    reset: tuple[str, ...] = ()
+
+
+def _nothing(tree: Tree) -> None:
+    return None
+
+
+def _keep(tree: Tree, old: Tree) -> None:
+    return None
+
+
+def _valid(obj: Any) -> Sequence[FieldError]:
+    return ()
+
+
+def _valid_update(obj: Any, old: Any) -> Sequence[FieldError]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """All callables are pure. ``type`` is the root struct class; ``(group, version, plural)`` identifies the kind.
+
+    default(tree): computed defaults, in place; constant ones are declared on the fields with ``F(default=...)`` and
+    are already there when it runs. prepare_create(tree), prepare_update(tree, old): the upstream strategy beyond
+    ``reset`` and ``generation``, in place. validate(obj), validate_update(obj, old): field errors, metadata excluded
+    (the server checks ObjectMeta for all kinds, with ``validate_name`` for the name; it returns messages). cells(obj,
+    now): one value per column, ``now`` in seconds since the epoch. selectable: field label to getter returning a
+    string, besides metadata.name and metadata.namespace. indexes: index name to a function giving the index values of
+    an object, for views. status_default: what a created object's status becomes where it is not empty.
+    hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
+    """
+
+    group: str
+    version: str
+    type: type[Any]
+    plural: str
+    singular: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    kind: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
+    reset: tuple[str, ...] = ()
+    generation: bool = False
+    create_on_update: bool = False
+    unconditional_update: bool = True
+    gc_policy: str = "DeleteDependents"
+    columns: tuple[Column, ...] = (Column("Name", "string", format="name"), Column("Age", "date"))
+    cells: Callable[[Any, float], Sequence[Any]] | None = None
+    default: Callable[[Tree], None] = _nothing
+    prepare_create: Callable[[Tree], None] = _nothing
+    prepare_update: Callable[[Tree, Tree], None] = _keep
+    validate: Callable[[Any], Sequence[FieldError]] = _valid
+    validate_update: Callable[[Any, Any], Sequence[FieldError]] = _valid_update
+    validate_status_update: Callable[[Any, Any], Sequence[FieldError]] = _valid_update
+    validate_name: Callable[[str], Sequence[str]] | None = None
+    warnings: Callable[[Any], Sequence[str]] | None = None
+    selectable: Mapping[str, Callable[[Any], str]] | None = None
+    indexes: Mapping[str, Callable[[Any], Sequence[str]]] | None = None
+    storage: str = ""
+    storage_hash: str = ""
+    grace_period: Callable[[Any], int] | None = None
+    hub: Kind | None = None
+    to_hub: Callable[[Tree], None] = _nothing
+    from_hub: Callable[[Tree], None] = _nothing
+
+    def __post_init__(self) -> None:
+        if not self.kind:
+            object.__setattr__(self, "kind", self.type.__name__)
+        if not self.storage:
+            object.__setattr__(self, "storage", self.plural)
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """``deployments.apps``; for the core group the bare plural."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def prefix(self) -> str:
+        """Store key prefix with a trailing slash, laid out as upstream does: ``/registry/pods/``."""
+        return f"/registry/{self.storage}/"
+
+    def key(self, namespace: str, name: str) -> str:
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((s for s in self.subresources if s.name == name), None)
+
+    def __repr__(self) -> str:
+        return f"<Kind {self.api_version} {self.kind}>"

@@ -1,0 +1,15 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.field import F, Struct, always
+from pelamis.api.meta import DeleteOptions, ObjectMeta
+
+
+class Eviction(Struct, frozen=True):
+    kind: str = always(lambda: "Eviction")
+    apiVersion: str = always(lambda: "policy/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    deleteOptions: Annotated[DeleteOptions | None, F(2)] = None

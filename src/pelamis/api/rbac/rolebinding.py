@@ -1,0 +1,39 @@
+"""TODO-DOC"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pelamis.api.field import F, Struct, always
+from pelamis.api.kind import Column, Kind
+from pelamis.api.meta import ObjectMeta
+from pelamis.api.rbac.binding import RoleRef, Subject
+
+
+class RoleBinding(Struct, frozen=True):
+    kind: str = always(lambda: "RoleBinding")
+    apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
+    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    subjects: Annotated[tuple[Subject, ...], F(2, list="atomic")] = ()
+    roleRef: Annotated[RoleRef, F(3, required=True)] = always(RoleRef)
+
+
+KIND = Kind(
+    group="rbac.authorization.k8s.io",
+    version="v1",
+    type=RoleBinding,
+    plural="rolebindings",
+    singular="rolebinding",
+    namespaced=True,
+    verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
+    create_on_update=True,
+    columns=(
+        Column("Name", "string", format="name"),
+        Column("Role", "string"),
+        Column("Age", "string"),
+        Column("Users", "string", priority=1),
+        Column("Groups", "string", priority=1),
+        Column("ServiceAccounts", "string", priority=1),
+    ),
+    storage_hash="eGsCzGH6b1g=",
+)

@@ -1,0 +1,160 @@
+"""The client seam: how every component reads and writes API objects.
+
+``client.http.HttpClient`` talks to a server; ``apiserver.local.LocalClient`` enters the same request pipeline in the
+process that holds the cache. Reading is synchronous through views; writing is a list of actions in one ``commit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from pelamis.api.field import Tree
+from pelamis.api.kind import Kind
+from pelamis.base.errors import StatusError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Key = tuple[str, str]
+"""(namespace, name); the namespace is "" for cluster-scoped kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """obj: a struct of the kind, or a tree. The namespace is taken from its metadata."""
+
+    kind: Kind
+    obj: Any
+    subresource: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Full replacement; fails with Conflict unless obj.metadata.resourceVersion is current (or empty)."""
+
+    kind: Kind
+    obj: Any
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """body: a tree (merge, strategic, apply) or a list of operations (json).
+
+    rev: when set, the patch applies only to this resourceVersion, else Conflict.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    body: Any
+    type: Literal["json", "merge", "strategic", "apply"] = "merge"
+    subresource: str = ""
+    rev: str = ""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Preconditions uid and rev are checked when not empty. grace_s None = the kind's own."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str = ""
+    rev: str = ""
+    grace_s: int | None = None
+    propagation: Literal["", "Background", "Foreground", "Orphan"] = ""
+
+
+Action = Create | Update | Patch | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action. ``rev`` is the revision of the write, 0 if nothing was written.
+
+    ``obj`` is the object after the write (the last state for a deletion); ``error`` is set when refused.
+    """
+
+    rev: int
+    obj: Any
+    error: StatusError | None = None
+
+
+class View(Protocol, Generic[T_co]):
+    """A live, ordered, synchronous picture of the objects of one kind (and selector).
+
+    Reads are cheap and consistent with ``revision``; the objects are shared and immutable.
+    """
+
+    @property
+    def revision(self) -> int:
+        """Every change up to this revision of the store is in the view."""
+        ...
+
+    @property
+    def synced(self) -> bool:
+        """False until the first full list has arrived (always True in process)."""
+        ...
+
+    def get(self, namespace: str, name: str) -> T_co | None: ...
+
+    def list(self, namespace: str = "") -> Sequence[T_co]:
+        """In order of (namespace, name); "" = all namespaces."""
+        ...
+
+    def keys(self, namespace: str = "") -> Sequence[Key]: ...
+
+    def by_index(self, index: str, value: str) -> Sequence[T_co]:
+        """``index`` is one of kind.indexes, or the built-in ``owner`` (uid of a controller owner reference)."""
+        ...
+
+    def when_reached(self, rev: int, fn: Callable[[], None]) -> None:
+        """Call fn once ``revision >= rev``: at once if it already is."""
+        ...
+
+    def subscribe(self, fn: Callable[[Key, Any, Any], None], *, replay: bool = True) -> Callable[[], None]:
+        """fn(key, old, new) on every change, in order; old None = added, new None = deleted. Returns the cancel.
+
+        fn must only note the key and return: no I/O, no long work. replay: existing objects first, as added.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """type: ADDED, MODIFIED, DELETED, BOOKMARK. obj: the struct (or Custom) of the kind."""
+
+    type: str
+    obj: Any
+
+
+class Client(Protocol):
+    """One identity's access to the API."""
+
+    def view(self, kind: Kind, *, namespace: str = "", label_selector: str = "", field_selector: str = "") -> View[Any]:
+        """Shared: asking twice for the same gives the same view."""
+        ...
+
+    async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any: ...
+
+    async def list(
+        self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Sequence[Any], int]:
+        """The objects and the revision of the list."""
+        ...
+
+    def watch(
+        self, kind: Kind, namespace: str = "", *, rev: int = 0, label_selector: str = "", field_selector: str = ""
+    ) -> AsyncIterator[WatchEvent]: ...
+
+    async def commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
+        """Never raises for a refused action: the outcome carries the error. Raises OSError when out of reach."""
+        ...
+
+    async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
+        """A raw POST (reviews, TokenRequest). Raises StatusError."""
+        ...
