@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.kind import Kind
+from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Patch, Update
 
-__all__ = ["Action", "Create", "Delete", "EventNote", "Key", "Outcome", "Patch", "Plan", "Update"]
+__all__ = [
+    "KEEP",
+    "NOTHING",
+    "Action",
+    "Create",
+    "Delete",
+    "EventNote",
+    "Key",
+    "Outcome",
+    "Patch",
+    "Plan",
+    "Update",
+    "failure",
+]
+
+KEEP: Any = object()
+"""Plan.memo: leave what was remembered as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +43,38 @@ class EventNote:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """actions are committed together, in order; ``then`` is committed after them, only if all of them succeeded.
+    """actions are committed together, in order.
 
-    events are recorded when the commit has been answered: an EventNote, or a function from the outcomes of
-    ``actions`` to the notes (for messages that depend on what became of them). requeue_at: seconds since the epoch
-    at which to reconcile the key again even if nothing changes; None = not by time. error: this attempt failed for
-    the reason given; the key is retried with back-off after the actions were committed.
+    then: committed after ``actions``, only if all of those succeeded. on_outcomes: a pure function from the outcomes
+    of ``actions`` to the plan that continues this one; where it is given, it alone judges the outcomes: its ``error``
+    says whether the key is retried. events are recorded when the commit has been answered. requeue_at: seconds since
+    the epoch at which to reconcile the key again even if nothing changes; None = not by time; it replaces the time
+    that an earlier plan of the key asked for. error: this attempt failed for the reason given; the key is retried
+    with back-off after the actions were committed. memo: kept by the runner for the key and handed back through
+    ``views.memo(key)``: an observation that is in no object, such as when a heartbeat was last seen to move; None
+    forgets. wait: reconcile the key again when each of these kinds' views has reached the revision.
     """
 
     actions: Sequence[Action] = ()
     then: Sequence[Action] = ()
     events: Sequence[EventNote] = ()
-    on_outcomes: Any = None
+    on_outcomes: Callable[[Sequence[Outcome]], Plan] | None = None
     requeue_at: float | None = None
     error: str = ""
+    memo: Any = KEEP
+    wait: Sequence[tuple[Kind, int]] = ()
 
 
 NOTHING = Plan()
+
+
+def failure(actions: Sequence[Action], outcomes: Sequence[Outcome]) -> StatusError | None:
+    """The first refusal that matters: deleting what is gone, or what was replaced by its namesake, is done."""
+    for action, outcome in zip(actions, outcomes, strict=True):
+        error = outcome.error
+        if error is None:
+            continue
+        if isinstance(action, Delete) and (error.reason == "NotFound" or (error.reason == "Conflict" and action.uid)):
+            continue
+        return error
+    return None

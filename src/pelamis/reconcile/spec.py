@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,30 @@ class Views(Protocol):
 
     def __call__(self, kind: Kind) -> View[Any]: ...
 
+    def every(self) -> Sequence[Kind]:
+        """All kinds that are served at the moment, custom ones too; empty unless the controller has ``every``."""
+        ...
+
+    def memo(self, key: Key) -> Any:
+        """What the last plan of the key asked to remember; None if nothing."""
+        ...
+
+
+class Kinds(Protocol):
+    """The kinds that a server stores; changes as CustomResourceDefinitions come and go."""
+
+    def current(self) -> Sequence[Kind]: ...
+
+    def subscribe(self, fn: Callable[[Kind, bool], None]) -> Callable[[], None]:
+        """fn(kind, served) for each kind now (served True), then on each change. Returns the cancel."""
+        ...
+
+
+def own_key(views: Views, old: Any, new: Any) -> Sequence[Key]:
+    """The changed object's own key."""
+    meta = (new if new is not None else old).metadata
+    return ((meta.namespace, meta.name),)
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:
@@ -25,7 +49,7 @@ class Watch:
     """
 
     kind: Kind
-    keys: Callable[[Views, Any, Any], Sequence[Key]]
+    keys: Callable[[Views, Any, Any], Sequence[Key]] = own_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +58,9 @@ class Controller:
 
     reconcile(world, now) is pure: ``now`` is seconds since the epoch; randomness and ids come from the server.
     identity: the user that its writes are made as: ``system:serviceaccount:kube-system:<identity>``, or
-    ``system:kube-controller-manager`` when empty. resync_s: wake every key again after so long (0 = never).
-    kinds: further kinds whose views gather needs without being woken by them.
+    ``system:kube-controller-manager`` when empty. component: the source of its events. kinds: further kinds whose
+    views gather needs without being woken by them. every(views, kind, old, new): the keys woken by a change of any
+    stored kind, custom ones included. start: keys that exist without an object and are reconciled once at the start.
     """
 
     name: str
@@ -43,5 +68,13 @@ class Controller:
     gather: Callable[[Views, Key], Any]
     reconcile: Callable[[Any, float], Plan]
     identity: str = ""
+    component: str = ""
     kinds: Sequence[Kind] = ()
-    options: Mapping[str, Any] | None = None
+    every: Callable[[Views, Kind, Any, Any], Sequence[Key]] | None = None
+    start: Sequence[Key] = ()
+
+    @property
+    def user(self) -> str:
+        return (
+            f"system:serviceaccount:kube-system:{self.identity}" if self.identity else "system:kube-controller-manager"
+        )

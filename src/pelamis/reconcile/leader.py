@@ -1,0 +1,159 @@
+"""Leader election on a Lease, as client-go does it; used only when a component runs apart from the API server.
+
+The holder renews every 2 s and gives up when it could not renew for 10 s; the others take over when the lease has not
+changed for 15 s, measured by their own clock from when they saw it change, so that clocks need not agree. Nobody polls:
+a candidate is woken by the lease's view or by the time of its expiry. The lease is given back on an orderly end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from pelamis.api.coordination.lease import KIND as LEASE
+from pelamis.api.coordination.lease import Lease, LeaseSpec
+from pelamis.api.meta import ObjectMeta
+from pelamis.base.clock import rfc3339_micro
+from pelamis.client.types import Action, Client, Create, Update
+
+LEASE_S = 15
+RENEW_DEADLINE_S = 10.0
+RETRY_S = 2.0
+
+
+class LostLease(Exception):
+    """The lease could not be renewed in time: whoever leads must stop at once."""
+
+
+@dataclass(slots=True)
+class Election:
+    """The decision, without I/O: what to write now. ``observe`` each lease that is seen."""
+
+    namespace: str
+    name: str
+    identity: str
+    lease: Lease | None = None
+    seen_at: float = 0.0
+
+    def observe(self, lease: Lease | None, now: float) -> None:
+        if lease is None or self.lease is None or lease.spec != self.lease.spec:
+            self.seen_at = now
+        self.lease = lease
+
+    @property
+    def held(self) -> bool:
+        return self.lease is not None and self.lease.spec.holderIdentity == self.identity
+
+    def expires_at(self) -> float:
+        """When somebody else may take the lease."""
+        if self.lease is None or not self.lease.spec.holderIdentity:
+            return self.seen_at
+        return self.seen_at + (self.lease.spec.leaseDurationSeconds or LEASE_S)
+
+    def write(self, now: float) -> Action | None:
+        """What acquires or renews the lease; None while another one holds it."""
+        at = rfc3339_micro(now)
+        if self.lease is None:
+            spec = LeaseSpec(
+                holderIdentity=self.identity,
+                leaseDurationSeconds=LEASE_S,
+                acquireTime=at,
+                renewTime=at,
+                leaseTransitions=0,
+            )
+            return Create(LEASE, Lease(metadata=ObjectMeta(namespace=self.namespace, name=self.name), spec=spec))
+        old = self.lease.spec
+        if not self.held and now < self.expires_at():
+            return None
+        spec = msgspec.structs.replace(
+            old,
+            holderIdentity=self.identity,
+            leaseDurationSeconds=LEASE_S,
+            acquireTime=old.acquireTime if self.held else at,
+            renewTime=at,
+            leaseTransitions=(old.leaseTransitions or 0) + (0 if self.held else 1),
+        )
+        return Update(LEASE, msgspec.structs.replace(self.lease, spec=spec))
+
+    def release(self, now: float) -> Action | None:
+        if self.lease is None or not self.held:
+            return None
+        at = rfc3339_micro(now)
+        spec = msgspec.structs.replace(
+            self.lease.spec, holderIdentity="", leaseDurationSeconds=1, renewTime=at, acquireTime=at
+        )
+        return Update(LEASE, msgspec.structs.replace(self.lease, spec=spec))
+
+
+async def lead(
+    client: Client,
+    namespace: str,
+    name: str,
+    identity: str,
+    work: Callable[[], Awaitable[None]],
+    *,
+    clock: Callable[[], float],
+) -> None:
+    """Wait for the lease, then run ``work`` while it is held. Raises LostLease when it is lost."""
+    view = client.view(LEASE, namespace=namespace, field_selector=f"metadata.name={name}")
+    election = Election(namespace, name, identity)
+    wake = asyncio.Event()
+    cancel = view.subscribe(lambda key, old, new: wake.set())
+    try:
+        if not view.synced:
+            view.when_reached(1, wake.set)
+            await wake.wait()
+        while True:
+            now = clock()
+            wake.clear()
+            election.observe(view.get(namespace, name), now)
+            if await _try(client, election, now):
+                break
+            delay = max(election.expires_at() - clock(), RETRY_S if election.lease is None else 0.05)
+            try:
+                async with asyncio.timeout(delay):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+        async with asyncio.TaskGroup() as group:
+            renewing = group.create_task(_renew(client, election, clock), name="lease-renewal")
+            await work()
+            renewing.cancel()
+    finally:
+        cancel()
+        action = election.release(clock())
+        if action is not None:
+            await client.commit([action])
+
+
+async def _try(client: Client, election: Election, now: float) -> bool:
+    action = election.write(now)
+    if action is None:
+        return False
+    try:
+        (outcome,) = await client.commit([action])
+    except OSError:
+        return False
+    if outcome.error is not None:
+        if outcome.error.reason in ("Conflict", "AlreadyExists", "NotFound"):
+            try:
+                election.observe(await client.get(LEASE, election.namespace, election.name), now)
+            except Exception:
+                return False
+        return False
+    election.observe(outcome.obj, now)
+    return True
+
+
+async def _renew(client: Client, election: Election, clock: Callable[[], float]) -> None:
+    renewed = clock()
+    while True:
+        await asyncio.sleep(RETRY_S)
+        now = clock()
+        if await _try(client, election, now):
+            renewed = now
+        elif not election.held or clock() - renewed > RENEW_DEADLINE_S:
+            raise LostLease(f"lease {election.namespace}/{election.name} was lost")

@@ -1,0 +1,318 @@
+"""The executor of all controllers: from a change in a view to a commit. The only part of them that awaits.
+
+A turn takes the keys that are ready, runs ``gather`` and ``reconcile`` for each (synchronous, pure), and commits the
+actions of all plans of the turn in one call, so that they share a group commit. While that call is out, further turns
+run for other keys; a key itself is never run twice at a time. When the outcomes are in, a plan that asked for it is
+continued with them, events are recorded, failures are retried with back-off, and a key that wrote is held until its
+views show its own writes (see queue). A turn that used 5 ms of CPU commits what it has and lets the loop go on.
+
+Nothing polls: views wake keys, one ``call_at`` timer serves the earliest key with a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pelamis.api.kind import Kind
+from pelamis.client.types import Action, Client, Key, Outcome, View
+from pelamis.reconcile.events import Correlator, record
+from pelamis.reconcile.plan import KEEP, EventNote, Plan, failure
+from pelamis.reconcile.queue import Queue
+from pelamis.reconcile.spec import Controller, Kinds, Watch
+
+log = logging.getLogger("pelamis.reconcile")
+TURN_S = 0.005
+COMMITS_AT_ONCE = 16
+
+
+class _Views:
+    def __init__(self, client: Client, kinds: Kinds | None) -> None:
+        self._client = client
+        self._kinds = kinds
+        self.by_kind: dict[Kind, View[Any]] = {}
+        self.memos: dict[Key, Any] = {}
+
+    def __call__(self, kind: Kind) -> View[Any]:
+        view = self.by_kind.get(kind)
+        if view is None:
+            view = self.by_kind[kind] = self._client.view(kind)
+        return view
+
+    def every(self) -> Sequence[Kind]:
+        return () if self._kinds is None else self._kinds.current()
+
+    def memo(self, key: Key) -> Any:
+        return self.memos.get(key)
+
+
+class Runner:
+    """Runs one controller with the client of its identity, until cancelled.
+
+    clock: seconds since the epoch. kinds: needed by controllers with ``every``. cpu: seconds of some clock that
+    measures how long a turn took.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        client: Client,
+        *,
+        clock: Callable[[], float],
+        kinds: Kinds | None = None,
+        cpu: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._controller = controller
+        self._client = client
+        self._clock = clock
+        self._cpu = cpu
+        self._kinds = kinds
+        self._views = _Views(client, kinds)
+        self._queue: Queue[Key] = Queue()
+        self._correlator = Correlator(controller.component or f"{controller.name}-controller")
+        self._wake = asyncio.Event()
+        self._commits: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._cancels: list[Callable[[], None]] = []
+        self._every: dict[Kind, Callable[[], None]] = {}
+
+    @property
+    def depth(self) -> int:
+        """Keys that want to run now."""
+        return len(self._queue)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to do until something changes or the time of a key comes."""
+        return not self._commits and not self._queue.ready(self._clock())
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            for kind in self._controller.kinds:
+                self._views(kind)
+            for watch in self._controller.watches:
+                self._cancels.append(self._views(watch.kind).subscribe(self._on_change(watch)))
+            if self._controller.every is not None and self._kinds is not None:
+                self._cancels.append(self._kinds.subscribe(self._kind_changed))
+            await self._synced()
+            for key in self._controller.start:
+                self._queue.add(key)
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    if len(self._commits) < COMMITS_AT_ONCE:
+                        self._turn(group)
+                    self._arm(loop)
+                    if self._queue.ready(self._clock()) and len(self._commits) < COMMITS_AT_ONCE:
+                        await asyncio.sleep(0)
+                    else:
+                        await self._wake.wait()
+                    self._wake.clear()
+        finally:
+            for cancel in (*self._cancels, *self._every.values()):
+                cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+
+    async def _synced(self) -> None:
+        """Before the first full lists are there, what is missing cannot be told from what is not there."""
+        waiting = [view for view in self._views.by_kind.values() if not view.synced]
+        if waiting:
+            loop = asyncio.get_running_loop()
+            done: list[asyncio.Future[None]] = []
+            for view in waiting:
+                future: asyncio.Future[None] = loop.create_future()
+                done.append(future)
+                view.when_reached(1, lambda f=future: None if f.done() else f.set_result(None))  # type: ignore[misc]
+            await asyncio.gather(*done)
+
+    def _on_change(self, watch: Watch) -> Callable[[Key, Any, Any], None]:
+        def changed(key: Key, old: Any, new: Any) -> None:
+            self._add(watch.keys(self._views, old, new))
+
+        return changed
+
+    def _kind_changed(self, kind: Kind, served: bool) -> None:
+        every = self._controller.every
+        assert every is not None
+        if served and kind not in self._every:
+
+            def changed(key: Key, old: Any, new: Any) -> None:
+                self._add(every(self._views, kind, old, new))
+
+            self._every[kind] = self._views(kind).subscribe(changed)
+        elif not served:
+            cancel = self._every.pop(kind, None)
+            self._views.by_kind.pop(kind, None)
+            if cancel is not None:
+                cancel()
+
+    def _add(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self._queue.add(key)
+        if keys:
+            self._wake.set()
+
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer for the earliest key; a clock that was stepped only makes it fire early or late once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at = self._queue.next_at()
+        if at is not None:
+            self._timer = loop.call_at(loop.time() + max(0.0, at - self._clock()), self._wake.set)
+
+    def _turn(self, group: asyncio.TaskGroup) -> None:
+        started = self._cpu()
+        batch: list[tuple[Key, Plan]] = []
+        while (key := self._queue.pop(self._clock())) is not None:
+            plan = self._plan(key)
+            if plan is not None and (plan.actions or plan.events or plan.on_outcomes is not None):
+                batch.append((key, plan))
+            else:
+                self._settle(key, plan)
+            if self._cpu() - started > TURN_S:
+                break
+        if batch:
+            task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
+            self._commits.add(task)
+            task.add_done_callback(self._committed)
+
+    def _committed(self, task: asyncio.Task[None]) -> None:
+        self._commits.discard(task)
+        self._wake.set()
+
+    def _plan(self, key: Key) -> Plan | None:
+        """None = there is nothing to reconcile. A defect in a controller must stop neither it nor the others."""
+        try:
+            world = self._controller.gather(self._views, key)
+            if world is None:
+                return None
+            return self._controller.reconcile(world, self._clock())
+        except Exception as error:
+            log.exception("%s: cannot reconcile %s", self._controller.name, "/".join(key))
+            return Plan(error=repr(error))
+
+    async def _carry_out(self, batch: Sequence[tuple[Key, Plan]]) -> None:
+        """Commit plan after continuation until every plan of the batch has ended."""
+        final: dict[Key, list[Plan]] = {key: [] for key, _ in batch}
+        written: dict[Key, dict[Kind, int]] = {}
+        events: list[EventNote] = []
+        open_plans = list(batch)
+        try:
+            while open_plans:
+                actions = [action for _, plan in open_plans for action in plan.actions]
+                outcomes = await self._client.commit(actions) if actions else ()
+                following: list[tuple[Key, Plan]] = []
+                at = 0
+                for key, plan in open_plans:
+                    mine = outcomes[at : at + len(plan.actions)]
+                    at += len(plan.actions)
+                    _note_revisions(written.setdefault(key, {}), plan.actions, mine)
+                    events.extend(plan.events)
+                    judged, more = _judge(plan, mine)
+                    final[key].append(judged)
+                    if more is not None:
+                        following.append((key, more))
+                open_plans = following
+        except OSError as error:
+            for key, _ in batch:
+                final[key].append(Plan(error=f"cannot reach the server: {error}"))
+        except Exception as error:
+            log.exception("%s: commit failed", self._controller.name)
+            for key, _ in batch:
+                final[key].append(Plan(error=repr(error)))
+        for key, plans in final.items():
+            self._hold(key, written.get(key, {}))
+            self._settle(key, _merged(plans))
+        self._wake.set()
+        if events:
+            try:
+                await record(self._client, self._correlator, events, self._clock())
+            except Exception as error:
+                log.warning("%s: %d events were lost: %s", self._controller.name, len(events), error)
+
+    def _hold(self, key: Key, written: dict[Kind, int]) -> None:
+        for kind, rev in written.items():
+            view = self._views.by_kind.get(kind)
+            if view is not None and view.revision < rev:
+                self._queue.hold(key)
+                view.when_reached(rev, lambda: self._release(key))
+
+    def _release(self, key: Key) -> None:
+        self._queue.release(key)
+        self._wake.set()
+
+    def _settle(self, key: Key, plan: Plan | None) -> None:
+        queue = self._queue
+        if plan is None:
+            self._views.memos.pop(key, None)
+            queue.succeeded(key)
+            queue.requeue(key, None)
+            queue.done(key)
+            return
+        if plan.memo is None:
+            self._views.memos.pop(key, None)
+        elif plan.memo is not KEEP:
+            self._views.memos[key] = plan.memo
+        for kind, rev in plan.wait:
+            self._views(kind).when_reached(rev, lambda: self._add((key,)))
+        queue.requeue(key, plan.requeue_at)
+        if plan.error:
+            at = queue.retry(key, self._clock())
+            log.info(
+                "%s: %s is retried in %.3f s: %s",
+                self._controller.name,
+                "/".join(key),
+                at - self._clock(),
+                plan.error,
+            )
+        else:
+            queue.succeeded(key)
+        queue.done(key)
+
+
+def _note_revisions(into: dict[Kind, int], actions: Sequence[Action], outcomes: Sequence[Outcome]) -> None:
+    for action, outcome in zip(actions, outcomes, strict=True):
+        if outcome.rev:
+            into[action.kind] = max(into.get(action.kind, 0), outcome.rev)
+
+
+def _judge(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Plan, Plan | None]:
+    """The plan with the error that it ended in, and what follows it."""
+    if plan.on_outcomes is not None:
+        return plan, plan.on_outcomes(outcomes)
+    error = failure(plan.actions, outcomes)
+    if error is not None:
+        text = plan.error or error.message or error.reason
+        return Plan(requeue_at=plan.requeue_at, error=text, memo=plan.memo, wait=plan.wait), None
+    return plan, Plan(actions=plan.then) if plan.then else None
+
+
+def _merged(plans: Sequence[Plan]) -> Plan:
+    """What a plan and its continuations ask for together."""
+    times = [p.requeue_at for p in plans if p.requeue_at is not None]
+    memos = [p.memo for p in plans if p.memo is not KEEP]
+    return Plan(
+        requeue_at=min(times) if times else None,
+        error=next((p.error for p in plans if p.error), ""),
+        memo=memos[-1] if memos else KEEP,
+        wait=tuple(w for p in plans for w in p.wait),
+    )
+
+
+async def run_all(
+    controllers: Sequence[Controller],
+    client_for: Callable[[str], Client],
+    *,
+    clock: Callable[[], float],
+    kinds: Kinds | None = None,
+) -> None:
+    """Run controllers together, each with the client of its own identity, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for controller in controllers:
+            runner = Runner(controller, client_for(controller.user), clock=clock, kinds=kinds)
+            group.create_task(runner.run(), name=f"controller-{controller.name}")
