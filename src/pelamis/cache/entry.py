@@ -1,0 +1,194 @@
+"""What the cache holds of one object: the bytes that are served, and, when asked for, the decoded struct.
+
+Bytes are kept for every object. Decoded structs are several times larger, so ``Decoder`` keeps them for the
+objects that are in use and forgets the others when more than a budget of them has come together: second chance, where
+an object counts as used when it is read again after it was decoded. A cluster that fits the budget decodes each version
+of an object once; a walk over a huge set goes through without pushing out what the controllers work on.
+Labels and the values for field selectors are small and shared, and stay once they have been read.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from sys import intern
+from typing import Any
+
+import msgspec
+
+from pelamis.api.kind import Kind
+
+Key = tuple[str, str]
+BUDGET = 48 << 20
+"""Bytes of JSON whose decoded form is kept, over all kinds of one cache."""
+
+_MARK = b'"metadata":{'
+
+
+class _Owner(msgspec.Struct, frozen=True, gc=False):
+    uid: str = ""
+    controller: bool | None = None
+
+
+class _Meta(msgspec.Struct, frozen=True, gc=False):
+    labels: dict[str, str] | None = None
+    ownerReferences: tuple[_Owner, ...] = ()
+
+
+class _Head(msgspec.Struct, frozen=True, gc=False):
+    """The cheap part: decoding it skips the rest of the object at C speed."""
+
+    metadata: _Meta = _Meta()
+
+
+_head = msgspec.json.Decoder(_Head).decode
+
+
+class Decoder:
+    """Decodes entries and bounds the memory of what was decoded; one for all collections of a cache."""
+
+    __slots__ = ("_held", "_labels", "budget", "weight")
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.budget = budget
+        self.weight = 0
+        self._held: OrderedDict[Entry, None] = OrderedDict()
+        self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+
+    def hold(self, entry: Entry) -> None:
+        """``entry`` has just been decoded."""
+        self._held[entry] = None
+        self.weight += len(entry.data)
+        chances = len(self._held)
+        while self.weight > self.budget and len(self._held) > 1:
+            oldest, _ = self._held.popitem(last=False)
+            if oldest._used and chances > 0:
+                chances -= 1
+                oldest._used = False
+                self._held[oldest] = None
+            else:
+                oldest._obj = None
+                self.weight -= len(oldest.data)
+
+    def forget(self, entry: Entry) -> None:
+        """The entry was replaced, and everybody has been told: only its bytes are kept, for the past."""
+        if entry._obj is not None:
+            entry._obj = None
+            del self._held[entry]
+            self.weight -= len(entry.data)
+
+    def labels(self, found: dict[str, str] | None) -> dict[str, str]:
+        """Equal label maps share one dict: the pods of a ReplicaSet cost one."""
+        if not found:
+            return _NO_LABELS
+        token = tuple(found.items())
+        known = self._labels.get(token)
+        if known is None:
+            if len(self._labels) >= 20_000:
+                self._labels.clear()
+            known = self._labels[token] = {intern(k): v for k, v in token}
+        return known
+
+
+_NO_LABELS: dict[str, str] = {}
+
+
+class Shape:
+    """What all entries of one kind share: how to decode, the names of the field labels, the decoder."""
+
+    __slots__ = ("decode", "decoder", "fields", "kind", "selectable")
+
+    def __init__(self, kind: Kind, decoder: Decoder, decode: Callable[[bytes], Any] | None = None) -> None:
+        self.kind = kind
+        self.decoder = decoder
+        self.decode: Callable[[bytes], Any] = decode or msgspec.json.Decoder(kind.type).decode
+        self.selectable: Mapping[str, Callable[[Any], str]] = kind.selectable or {}
+        self.fields: dict[str, int] = {name: i for i, name in enumerate(self.selectable)}
+
+
+class Entry:
+    """One version of one object. Immutable, but for what is decoded on demand."""
+
+    __slots__ = ("_fields", "_labels", "_obj", "_used", "data", "key", "rev", "shape")
+
+    def __init__(self, shape: Shape, key: Key, rev: int, data: bytes) -> None:
+        """data: the served bytes, metadata.resourceVersion included."""
+        self.shape = shape
+        self.key = key
+        self.rev = rev
+        self.data = data
+        self._obj: Any = None
+        self._used = False
+        self._labels: dict[str, str] | None = None
+        self._fields: tuple[str, ...] | None = None
+
+    @property
+    def namespace(self) -> str:
+        return self.key[0]
+
+    @property
+    def name(self) -> str:
+        return self.key[1]
+
+    @property
+    def obj(self) -> Any:
+        """The decoded, shared, immutable struct of ``kind.type``."""
+        obj = self._obj
+        if obj is not None:
+            self._used = True
+            return obj
+        obj = self._obj = self.shape.decode(self.data)
+        self.shape.decoder.hold(self)
+        return obj
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """metadata.labels, without decoding the object. Shared: not to be changed."""
+        labels = self._labels
+        if labels is None:
+            labels = self._labels = self.shape.decoder.labels(_head(self.data).metadata.labels)
+        return labels
+
+    def field(self, label: str) -> str:
+        """The value of a field label: metadata.name, metadata.namespace, or one of kind.selectable (else KeyError)."""
+        if label == "metadata.name":
+            return self.key[1]
+        if label == "metadata.namespace":
+            return self.key[0]
+        fields = self._fields
+        if fields is None:
+            obj = self.obj
+            fields = self._fields = tuple(intern(str(get(obj))) for get in self.shape.selectable.values())
+        return fields[self.shape.fields[label]]
+
+    def note_meta(self) -> str:
+        """Reads the labels and returns the uid of the controlling owner ("" for none), in one pass over the bytes."""
+        meta = _head(self.data).metadata
+        if self._labels is None:
+            self._labels = self.shape.decoder.labels(meta.labels)
+        return next((o.uid for o in meta.ownerReferences if o.controller), "")
+
+    def at(self, rev: int) -> Entry:
+        """The same object with another resourceVersion: what a deletion shows."""
+        return Entry(self.shape, self.key, rev, respliced(self.data, self.rev, rev))
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.shape.kind.plural} {'/'.join(self.key)} @{self.rev}>"
+
+
+def spliced(value: bytes, rev: int) -> bytes:
+    """Stored bytes (``{"kind":…,"apiVersion":…,"metadata":{…``) to served: resourceVersion is the first of metadata."""
+    at = value.find(_MARK) + len(_MARK)
+    if at < len(_MARK):
+        raise ValueError("a stored value without metadata")
+    comma = b"" if value[at : at + 1] == b"}" else b","
+    return b'%b"resourceVersion":"%d"%b%b' % (value[:at], rev, comma, value[at:])
+
+
+def respliced(data: bytes, old: int, new: int) -> bytes:
+    """Served bytes with the resourceVersion ``old`` replaced.
+
+    The first raw occurrence is the member of metadata: kind and apiVersion come before it, and inside a JSON string the
+    quotes would be escaped.
+    """
+    return data.replace(b'"resourceVersion":"%d"' % old, b'"resourceVersion":"%d"' % new, 1)

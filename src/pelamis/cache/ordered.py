@@ -1,0 +1,165 @@
+"""A sorted map whose snapshots cost next to nothing.
+
+Keys are ``(namespace, name)``. Two levels: a list of chunks, each chunk a pair of parallel lists (keys, values) of at
+most ``2 * LOAD`` members. A snapshot takes the list of chunks as it is, and stamps the map: from then on a chunk that
+an older snapshot may see is copied before it is changed. So a list of 300,000 objects can be walked over many turns
+of the event loop while writes go on, and neither waits for the other. Lookups by key go to a dict beside it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+Key = tuple[str, str]
+LOAD = 512
+
+
+class _Chunk(Generic[V]):
+    __slots__ = ("keys", "stamp", "values")
+
+    def __init__(self, keys: list[Key], values: list[V], stamp: int) -> None:
+        self.keys = keys
+        self.values = values
+        self.stamp = stamp
+
+
+class Snapshot(Generic[V]):
+    """The members at one moment, in order. ``chunks`` hands out lists of up to ~1,000 values: yield between them."""
+
+    __slots__ = ("_chunks", "_high", "_low", "count")
+
+    def __init__(self, chunks: list[_Chunk[V]], low: Key | None, high: Key | None) -> None:
+        """Members with low < key < high (None = unbounded)."""
+        self._chunks = chunks
+        self._low = low
+        self._high = high
+        self.count = sum(len(values) for values in self.chunks())
+
+    def chunks(self) -> Iterator[list[V]]:
+        last = len(self._chunks) - 1
+        for i, chunk in enumerate(self._chunks):
+            start = bisect_right(chunk.keys, self._low) if i == 0 and self._low is not None else 0
+            stop = bisect_left(chunk.keys, self._high) if i == last and self._high is not None else len(chunk.keys)
+            if start == 0 and stop == len(chunk.keys):
+                yield chunk.values
+            elif start < stop:
+                yield chunk.values[start:stop]
+
+    def __iter__(self) -> Iterator[V]:
+        for values in self.chunks():
+            yield from values
+
+    def __len__(self) -> int:
+        return self.count
+
+
+class OrderedMap(Generic[V]):
+    """``get``, ``set`` and ``remove`` by key; ``snapshot`` and ``page`` in key order."""
+
+    __slots__ = ("_by_key", "_chunks", "_firsts", "_stamp")
+
+    def __init__(self) -> None:
+        self._by_key: dict[Key, V] = {}
+        self._chunks: list[_Chunk[V]] = []
+        self._firsts: list[Key] = []
+        self._stamp = 0
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._by_key
+
+    def get(self, key: Key) -> V | None:
+        return self._by_key.get(key)
+
+    def values(self) -> Iterable[V]:
+        """In no particular order."""
+        return self._by_key.values()
+
+    def fill(self, pairs: Iterable[tuple[Key, V]]) -> None:
+        """Replace all members; quicker than one ``set`` each. Snapshots taken before keep what they saw."""
+        self._by_key = dict(pairs)
+        keys = sorted(self._by_key)
+        get = self._by_key.__getitem__
+        parts = [keys[i : i + LOAD] for i in range(0, len(keys), LOAD)]
+        self._stamp += 1
+        self._chunks = [_Chunk(part, [get(k) for k in part], self._stamp) for part in parts]
+        self._firsts = [part[0] for part in parts]
+
+    def set(self, key: Key, value: V) -> V | None:
+        """Returns the value before, None if the key is new."""
+        old = self._by_key.get(key)
+        self._by_key[key] = value
+        if not self._chunks:
+            self._chunks.append(_Chunk([key], [value], self._stamp))
+            self._firsts.append(key)
+            return old
+        i = max(bisect_right(self._firsts, key) - 1, 0)
+        chunk = self._own(i)
+        j = bisect_left(chunk.keys, key)
+        if old is not None:
+            chunk.values[j] = value
+            return old
+        chunk.keys.insert(j, key)
+        chunk.values.insert(j, value)
+        if j == 0:
+            self._firsts[i] = key
+        if len(chunk.keys) > 2 * LOAD:
+            right = _Chunk(chunk.keys[LOAD:], chunk.values[LOAD:], self._stamp)
+            del chunk.keys[LOAD:], chunk.values[LOAD:]
+            # The outer lists belong to the map alone: a snapshot has copied its part.
+            self._chunks.insert(i + 1, right)
+            self._firsts.insert(i + 1, right.keys[0])
+        return None
+
+    def remove(self, key: Key) -> V | None:
+        old = self._by_key.pop(key, None)
+        if old is None:
+            return None
+        i = bisect_right(self._firsts, key) - 1
+        chunk = self._own(i)
+        j = bisect_left(chunk.keys, key)
+        del chunk.keys[j], chunk.values[j]
+        if not chunk.keys:
+            del self._chunks[i], self._firsts[i]
+        elif j == 0:
+            self._firsts[i] = chunk.keys[0]
+        return old
+
+    def _own(self, i: int) -> _Chunk[V]:
+        chunk = self._chunks[i]
+        if chunk.stamp != self._stamp:
+            chunk = self._chunks[i] = _Chunk(chunk.keys[:], chunk.values[:], self._stamp)
+        return chunk
+
+    def snapshot(self, namespace: str = "", after: Key | None = None) -> Snapshot[V]:
+        """All members, or those of one namespace, strictly after the key ``after``; later writes do not show in it."""
+        self._stamp += 1
+        return self.part(namespace, after)
+
+    def part(self, namespace: str = "", after: Key | None = None) -> Snapshot[V]:
+        """As ``snapshot``, but to be used up before the next write."""
+        low, high = after, None
+        if namespace:
+            if low is None or low[0] < namespace:
+                low = (namespace, "")
+            high = (namespace + "\0", "")
+        start = max(bisect_right(self._firsts, low) - 1, 0) if low is not None else 0
+        stop = bisect_left(self._firsts, high) if high is not None else len(self._chunks)
+        return Snapshot(self._chunks[start:stop], low, high)
+
+    def page(self, namespace: str, after: Key | None, limit: int) -> tuple[list[V], int]:
+        """Up to ``limit`` members (0 = all), and how many are left after them."""
+        if not limit:
+            return list(self.part(namespace, after)), 0
+        found = self.part(namespace, after)
+        out: list[V] = []
+        for values in found.chunks():
+            out.extend(values[: limit - len(out)])
+            if len(out) == limit:
+                break
+        return out, found.count - len(out)
