@@ -1,0 +1,153 @@
+"""Takes a stopped cluster's traces off the machine: containers, mounts, network, cgroups.
+
+Everything is found by what belongs to this cluster (its directories, its cgroup, its bridge, its tables), never by
+guessing from names of processes, and each step works whatever the others found. All of it can run twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from pelamis.main.config import Cluster
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_MNT_DETACH = 2
+
+
+def clean(cluster: Cluster) -> None:
+    """Undoes what a node of the cluster has done to the machine; the data directory's store and keys stay."""
+    _kill_containers(cluster)
+    _kill_shims(cluster)
+    _remove_network(cluster)
+    _unmount(cluster)
+    _remove_cgroups(cluster)
+    _remove_logs(cluster)
+    for folder in (cluster.path("kubelet", "pods"), cluster.path("cni"), cluster.run):
+        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        cluster.run.parent.rmdir()
+
+
+def _cgroup_roots(cluster: Cluster) -> list[Path]:
+    roots = [_CGROUPS / cluster.cgroup, *_CGROUPS.glob(f"*/{cluster.cgroup}")]
+    return [root for root in roots if root.is_dir()]
+
+
+def _groups(root: Path) -> list[Path]:
+    """A cgroup and all below it, deepest first."""
+    return [Path(folder) for folder, _, _ in os.walk(root, topdown=False)]
+
+
+def _kill_containers(cluster: Cluster) -> None:
+    """Kills every process in the cluster's cgroups, until none is left (a process may fork while we look)."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        pids: set[int] = set()
+        for root in _cgroup_roots(cluster):
+            for group in _groups(root):
+                with contextlib.suppress(OSError, ValueError):
+                    pids.update(int(line) for line in (group / "cgroup.procs").read_text().split())
+        pids.discard(0)
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _kill_shims(cluster: Cluster) -> None:
+    """The shims of our containerd carry its socket in their command line."""
+    socket = str(cluster.containerd_socket).encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"containerd-shim" in arguments[0] and socket in arguments:
+                os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _run(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
+        return ""
+
+
+def _remove_network(cluster: Cluster) -> None:
+    cache = Path("/var/lib/cni/results")
+    for folder in (cache, Path("/var/lib/cni/cache/results")):
+        for result in folder.glob(f"{cluster.network}-*"):
+            result.unlink(missing_ok=True)
+    for line in _run("nft", "list", "tables").splitlines():
+        words = line.split()
+        if len(words) == 3 and words[2] == cluster.nft_table:
+            _run("nft", "delete", "table", words[1], words[2])
+    for line in _run("ip", "-o", "link", "show", "master", cluster.bridge).splitlines():
+        name = line.split(": ")[1].split("@")[0]
+        _run("ip", "link", "delete", name)
+    _run("ip", "link", "delete", cluster.bridge)
+    note = cluster.path("cni", "namespaces")
+    _remove_namespaces(cluster, note)
+
+
+def _remove_namespaces(cluster: Cluster, note: Path) -> None:
+    """Network namespaces that containerd made for our pods: those whose sandbox record is ours.
+
+    The pods are dead, so such a namespace has no process; the addresses handed out name the sandboxes, and containerd's
+    state names the namespace of each in its OCI spec.
+    """
+    root = cluster.run / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
+    for spec in root.glob("*/config.json"):
+        with contextlib.suppress(OSError):
+            text = spec.read_text()
+            start = text.find('"/var/run/netns/cni-')
+            if start >= 0:
+                path = text[start + 1 : text.index('"', start + 1)]
+                _unmount_path(path)
+                Path(path).unlink(missing_ok=True)
+
+
+def _unmount_path(path: str) -> None:
+    ctypes.CDLL(None, use_errno=True).umount2(path.encode(), _MNT_DETACH)
+
+
+def _unmount(cluster: Cluster) -> None:
+    """Everything mounted below our directories, innermost first."""
+    roots = (f"{cluster.data}/", f"{cluster.run}/")
+    points = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        point = line.split()[4].replace("\\040", " ")
+        if point.startswith(roots):
+            points.append(point)
+    for point in reversed(points):
+        _unmount_path(point)
+
+
+def _remove_cgroups(cluster: Cluster) -> None:
+    for root in _cgroup_roots(cluster):
+        for group in _groups(root):
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+
+def _remove_logs(cluster: Cluster) -> None:
+    """/var/log/containers links into /var/log/pods, which holds a folder a pod: those of this cluster's pods."""
+    try:
+        uids = {entry.name for entry in cluster.path("kubelet", "pods").iterdir()}
+    except OSError:
+        return
+    for folder in Path("/var/log/pods").glob("*_*_*"):
+        if folder.name.rsplit("_", 1)[1] in uids:
+            shutil.rmtree(folder, ignore_errors=True)
+    for link in Path("/var/log/containers").glob("*.log"):
+        if link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""The ``pelamis`` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from pelamis.main.config import ConfigError
+
+VERSION = "0.1.0"
+KUBERNETES_VERSION = "v1.37.0"
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def _up(args: argparse.Namespace) -> int:
+    from pelamis.main.up import up
+
+    return up(args)
+
+
+def _down(args: argparse.Namespace) -> int:
+    from pelamis.main.down import down
+
+    return down(args)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from pelamis.main.status import status
+
+    return status(args)
+
+
+def _kubeconfig(args: argparse.Namespace) -> int:
+    from pelamis.main.status import existing
+
+    path = existing(args).path("admin.kubeconfig")
+    try:
+        sys.stdout.write(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist yet: start the cluster with `pelamis up`") from None
+    return 0
+
+
+def _image(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from pelamis.main.image import ImageError, load, names
+    from pelamis.main.status import existing
+
+    cluster = existing(args)
+    if not cluster.containerd_socket.exists():
+        raise ConfigError(f'cluster "{cluster.name}" has no running node: start it with `pelamis up`')
+    try:
+        if args.image_verb == "load":
+            found = load(cluster.containerd_socket, Path(args.file))
+            print("\n".join(f"loaded {name}" for name in found))
+        else:
+            print("\n".join(names(cluster.containerd_socket)))
+    except ImageError as error:
+        raise ConfigError(str(error)) from None
+    return 0
+
+
+def _logs(args: argparse.Namespace) -> int:
+    from pelamis.main.status import logs
+
+    return logs(args)
+
+
+def _version(args: argparse.Namespace) -> int:
+    print(f"pelamis {VERSION} (Kubernetes API {KUBERNETES_VERSION}, Python {sys.version.split()[0]})")
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from pelamis.main.doctor import examine, missing
+
+    findings = examine()
+    for finding in findings:
+        mark = "ok     " if finding.ok else ("MISSING" if finding.needed else "note   ")
+        print(f"{mark}  {finding.name:<14} {finding.detail}")
+        if finding.fix and not finding.ok:
+            print(f"{'':25}-> {finding.fix}")
+    problems = missing(findings)
+    print("\nthis machine can run a node" if not problems else f"\n{len(problems)} things are missing for a node")
+    return 1 if problems else 0
+
+
+def _kubectl(args: argparse.Namespace) -> int:
+    """Runs kubectl with the cluster's kubeconfig, so that nothing has to be merged or exported."""
+    import shutil
+
+    from pelamis.main.status import existing
+
+    cluster = existing(args)
+    path = shutil.which("kubectl")
+    if path is None:
+        raise ConfigError("kubectl is not installed (Debian: apt-get install kubernetes-client)")
+    os.environ["KUBECONFIG"] = str(cluster.path("admin.kubeconfig"))
+    os.execv(path, ["kubectl", *args.arguments])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pelamis",
+        description="Kubernetes, in Python. `pelamis up` gives a cluster; then use plain kubectl.",
+        epilog="Example: pelamis up && kubectl get nodes",
+    )
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+
+    def add(name: str, run: Verb, text: str, *, named: bool = True) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(run=run)
+        if named:
+            sub.add_argument("--name", default="default", metavar="N", help="the cluster's name (default: default)")
+            sub.add_argument(
+                "--data-dir", metavar="D", help="where its data is (default: /var/lib/pelamis/NAME as root)"
+            )
+        return sub
+
+    up = add("up", _up, "start a cluster and wait until its node is ready")
+    up.add_argument("--port", type=int, metavar="P", help="port of the API (default: 6443; further clusters 6444, …)")
+    up.add_argument("--foreground", action="store_true", help="stay in the terminal; Ctrl-C stops the cluster")
+    up.add_argument("--no-node", action="store_true", help="control plane alone: needs neither root nor containerd")
+    up.add_argument("--no-merge-kubeconfig", action="store_true", help="leave ~/.kube/config as it is")
+    down = add("down", _down, "stop a cluster and remove what it left on the machine")
+    down.add_argument("--purge", action="store_true", help="delete its data too: every object, key and image")
+    add("status", _status, "show what runs and whether it is healthy")
+    add("kubeconfig", _kubeconfig, "print the administrator's kubeconfig")
+    logs = add("logs", _logs, "print the log of a component")
+    logs.add_argument("component", nargs="?", default="", help="server, agent, containerd or supervisor (default: all)")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
+    image = verbs.add_parser("image", help="load and list container images", description="Load and list images.")
+    kinds = image.add_subparsers(dest="image_verb", metavar="COMMAND", required=True)
+    for name, text in (("load", "load a tar written by `docker save` or an OCI layout"), ("list", "list the images")):
+        sub = kinds.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=_image)
+        sub.add_argument("--name", default="default", metavar="N", help="the cluster's name (default: default)")
+        sub.add_argument("--data-dir", metavar="D", help="where its data is")
+        if name == "load":
+            sub.add_argument("file", metavar="FILE", help="the tar archive")
+    kubectl = add("kubectl", _kubectl, "run the installed kubectl against the cluster")
+    kubectl.add_argument("arguments", nargs=argparse.REMAINDER, help="kubectl's own arguments")
+    add("doctor", _doctor, "tell what this machine lacks for running a node, and how to get it", named=False)
+    add("version", _version, "print the version", named=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = _parser().parse_args(argv)
+    run: Verb = args.run
+    try:
+        code = run(args)
+    except ConfigError as error:
+        print(f"pelamis: {error}", file=sys.stderr)
+        code = 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 141
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

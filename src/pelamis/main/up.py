@@ -1,0 +1,238 @@
+"""``pelamis up``: checks the machine, starts the supervisor, and waits with progress until the node is ready."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pelamis.main.config import Cluster, ConfigError, check_name, create, data_dir, load, with_options
+from pelamis.main.supervisor import listen, running
+
+_API_S, _NODE_S = 60.0, 120.0
+"""How long to wait for the API and, after it, for the node before giving up."""
+_FREE_BYTES = 64 * 2**20
+"""Less free space than this in the data directory and a start is refused."""
+
+
+def up(args: argparse.Namespace) -> int:
+    check_name(args.name)
+    data = data_dir(args.name, args.data_dir)
+    cluster = load(data)
+    if cluster is not None and (pid := running(cluster)) is not None:
+        if args.port not in (None, cluster.port):
+            raise ConfigError(
+                f'cluster "{cluster.name}" already runs on port {cluster.port}: stop it first with `pelamis down`'
+            )
+        print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port})')
+        return _finish(cluster, args)
+    node = not args.no_node
+    if node:
+        _check_machine()
+    if args.port is not None and not 0 < args.port < 65536:
+        raise ConfigError(f"--port {args.port}: a port is a number from 1 to 65535")
+    if cluster is None:
+        import socket
+
+        name = socket.gethostname().lower()
+        cluster = create(
+            args.name,
+            data,
+            port=args.port,
+            node=node,
+            node_name=name if args.name == "default" else f"{name}-{args.name}",
+            host_ip=_host_ip() if node else "",
+        )
+    else:
+        cluster = with_options(cluster, port=args.port, node=node)
+    for sock in listen(cluster):  # a taken port is said here, before anything is written
+        sock.close()
+    try:
+        cluster.save()
+        cluster.path("logs").mkdir(exist_ok=True)
+        cluster.run.mkdir(parents=True, exist_ok=True)
+    except PermissionError as error:
+        raise ConfigError(
+            f"{error.filename} cannot be written: run as root, or choose a directory of yours with --data-dir"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{cluster.data} cannot be written: {error.strerror}; free some space or use --data-dir"
+        ) from None
+    free = shutil.disk_usage(cluster.data).free
+    if free < _FREE_BYTES:
+        raise ConfigError(
+            f"{cluster.data} has only {free // 2**20} MiB free; a cluster needs {_FREE_BYTES // 2**20} MiB at least: "
+            "free some space, or use another disk with --data-dir"
+        )
+    if node:
+        _prepare_kernel()
+    if args.foreground:
+        from pelamis.main.supervisor import Supervisor
+
+        print(f'cluster "{cluster.name}" starts in the foreground; Ctrl-C stops it')
+        reporter = _Foreground(cluster, args)
+        Supervisor(cluster, reporter.say).run()
+        return 0
+    return _background(cluster, args)
+
+
+def _check_machine() -> None:
+    from pelamis.main.doctor import examine, explain, missing
+
+    problems = missing(examine())
+    if problems:
+        raise ConfigError(explain(problems))
+
+
+def _host_ip() -> str:
+    """The address that this machine uses towards others; the loopback where it has none. Sends no packet."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _prepare_kernel() -> None:
+    """Forwarding for pods, and bridged packets shown to the packet filter (for Services reached on the same bridge)."""
+    subprocess.run(["modprobe", "-aq", "overlay", "br_netfilter"], check=False, capture_output=True)
+    for name, value in (
+        ("net/ipv4/ip_forward", "1"),
+        ("net/bridge/bridge-nf-call-iptables", "1"),
+        ("net/ipv4/conf/all/route_localnet", "1"),
+    ):
+        path = Path("/proc/sys", name)
+        try:
+            if path.read_text().strip() != value:
+                path.write_text(value)
+        except OSError:
+            continue
+
+
+def _background(cluster: Cluster, args: argparse.Namespace) -> int:
+    notes_r, notes_w = os.pipe()
+    log = cluster.path("logs", "supervisor.log")
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pelamis.main.supervisor", cluster.data],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env={**os.environ, "PELAMIS_NOTIFY_FD": str(notes_w)},
+            pass_fds=(notes_w,),
+            start_new_session=True,
+            cwd="/",
+        )
+    os.close(notes_w)
+    progress = _Progress(cluster)
+    wanted = "node" if cluster.node else "api"
+    deadline = time.monotonic() + _API_S
+    pending = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([notes_r], [], [], min(left, 0.2))[0]:
+            progress.tick()
+            if left <= 0:
+                progress.end()
+                raise ConfigError(_late(cluster, progress))
+            continue
+        data = os.read(notes_r, 4096)
+        if not data:
+            process.wait()
+            progress.end()
+            raise ConfigError(f"the cluster ended while starting; see {log} and `pelamis logs --name {cluster.name}`")
+        pending += data
+        *lines, pending = pending.split(b"\n")
+        for line in lines:
+            word, _, rest = line.decode(errors="replace").partition(" ")
+            if word == "error":
+                progress.end()
+                raise ConfigError(rest)
+            progress.reached(word, rest)
+            if word == "api":
+                deadline = time.monotonic() + _NODE_S
+            if word == wanted:
+                progress.end()
+                return _finish(cluster, args)
+
+
+def _late(cluster: Cluster, progress: _Progress) -> str:
+    what = "the node did not become ready" if progress.api else "the API did not answer"
+    why = f" ({progress.failure})" if progress.failure else ""
+    component = "agent" if progress.api else "server"
+    return (
+        f"{what} in time{why}. The cluster goes on trying; see `pelamis logs {component} --name {cluster.name}` "
+        f"and `pelamis status --name {cluster.name}`, or stop it with `pelamis down --name {cluster.name}`"
+    )
+
+
+class _Progress:
+    """One line that is rewritten on a terminal, one line a step elsewhere."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.started = time.monotonic()
+        self.terminal = sys.stderr.isatty()
+        self.api = False
+        self.failure = ""
+        self.what = f'starting cluster "{cluster.name}"'
+        self.tick()
+
+    def tick(self) -> None:
+        if self.terminal:
+            print(f"\r\033[K{self.what} … {time.monotonic() - self.started:.1f} s", end="", file=sys.stderr, flush=True)
+
+    def reached(self, word: str, rest: str) -> None:
+        text = {"api": "API answers", "node": "node is ready"}.get(word)
+        if word == "failed":
+            self.failure = rest
+        if text is None:
+            return
+        self.end()
+        print(f"{text} ({time.monotonic() - self.started:.1f} s)")
+        if word == "api":
+            self.api = True
+            self.what = "waiting for the node"
+
+    def end(self) -> None:
+        if self.terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+class _Foreground:
+    """Says on the terminal what the supervisor reports."""
+
+    def __init__(self, cluster: Cluster, args: argparse.Namespace) -> None:
+        self.cluster, self.args = cluster, args
+        self.wanted = "node" if cluster.node else "api"
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+        if line == self.wanted:
+            _finish(self.cluster, self.args)
+
+
+def _finish(cluster: Cluster, args: argparse.Namespace) -> int:
+    from pelamis.client.kubeconfig import merge_file
+
+    if args.no_merge_kubeconfig:
+        print(f"use it with: export KUBECONFIG={cluster.path('admin.kubeconfig')}")
+        return 0
+    target = user_kubeconfig()
+    merge_file(cluster.path("admin.kubeconfig"), target, current=True)
+    print(f'kubectl is set up: context "{cluster.context}" in {target}')
+    return 0
+
+
+def user_kubeconfig() -> Path:
+    """Where kubectl looks first."""
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named) if named else Path.home() / ".kube" / "config"
