@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from pelamis.base import duration
+
 _STAR = 1 << 63
 _MONTHS = {
     m: i for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
@@ -171,28 +173,6 @@ def _field(text: str, bounds: Bounds) -> int:
     return out
 
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"([0-9]*\.?[0-9]*)(ns|us|µs|μs|ms|s|m|h)")
-
-
-def _duration(text: str) -> float:
-    """Go's duration notation, in seconds."""
-    rest = text[1:] if text[:1] in ("-", "+") else text
-    sign = -1.0 if text[:1] == "-" else 1.0
-    if rest == "0":
-        return 0.0
-    total, at = 0.0, 0
-    while at < len(rest):
-        part = _PART.match(rest, at)
-        if part is None or part[1] in ("", "."):
-            raise CronError(f'failed to parse duration @every {text}: time: invalid duration "{text}"')
-        total += float(part[1]) * _UNITS[part[2]]
-        at = part.end()
-    if not rest:
-        raise CronError(f'failed to parse duration @every {text}: time: invalid duration "{text}"')
-    return sign * total
-
-
 def _descriptor(text: str, zone: tzinfo) -> Schedule | Every:
     hours, doms, months, dows = _star(_HOUR), _star(_DOM), _star(_MONTH), _star(_DOW)
     if text in ("@yearly", "@annually"):
@@ -206,7 +186,11 @@ def _descriptor(text: str, zone: tzinfo) -> Schedule | Every:
     if text == "@hourly":
         return Schedule(1, hours, doms, months, dows, zone)
     if text.startswith("@every "):
-        return Every(max(1, int(_duration(text[len("@every ") :]))))
+        try:
+            delay_s = duration.parse(text[len("@every ") :])
+        except ValueError as error:
+            raise CronError(f"failed to parse duration {text}: {error}") from None
+        return Every(max(1, int(delay_s)))
     raise CronError(f"unrecognized descriptor: {text}")
 
 
