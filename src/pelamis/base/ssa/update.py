@@ -1,0 +1,189 @@
+"""Ownership after an ordinary create, update or patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pelamis.base.fieldpath import SELF, Set, difference, recursive_difference, union
+from pelamis.base.shape import MAP, STRUCT, UNTYPED, Node
+from pelamis.base.ssa import managed
+from pelamis.base.ssa.managed import Convert, Entry, Tree
+from pelamis.base.ssa.walk import STRIPPED, bare, compare, whole
+
+
+def added_set(tree: Tree, schema: Node) -> Set:
+    """What a creator owns: every field, but for the parents that an empty object of the type has too."""
+    out: Set = {}
+    fields = schema.fields
+    for name, value in tree.items():
+        if name == "kind" or name == "apiVersion" or value is None:
+            continue
+        field = fields.get(name)
+        if name == "metadata":
+            value = {k: v for k, v in value.items() if k not in STRIPPED}
+            if not value:
+                continue
+        if field is None:
+            node = schema.element or UNTYPED
+            below = whole(value, node)
+            out["f:" + name] = below
+            continue
+        if not value and field.written:
+            continue
+        below = whole(value, field.node) if not field.written else _inside(value, field.node)
+        if field.written and not below:
+            continue
+        if name == "metadata" and "." in below:
+            below = {k: v for k, v in below.items() if k != "."}
+            if not below:
+                continue
+        out[field.member] = below
+    return out
+
+
+def _inside(value: Any, node: Node) -> Set:
+    """``whole`` for a value whose parent exists in the empty object already."""
+    if node.kind != STRUCT or type(value) is not dict:
+        if not value:
+            return {}
+        below = whole(value, node)
+        return {k: v for k, v in below.items() if k != "."} if node.kind >= MAP else below
+    out: Set = {}
+    fields = node.fields
+    for name in sorted(value):
+        child = value[name]
+        field = fields.get(name)
+        if field is None:
+            if child is not None:
+                out["f:" + name] = whole(child, node.element or UNTYPED)
+        elif field.written:
+            if child and child != field.zero:
+                below = _inside(child, field.node)
+                if below or field.node.kind == 0:
+                    out[field.member] = below
+        elif child or not (child is None or child == field.zero):
+            out[field.member] = whole(child, field.node)
+    return out
+
+
+def taken_from(
+    entries: list[Entry],
+    changed: Set,
+    removed: Set,
+) -> list[Entry]:
+    """The entries without what the current operation changed or removed; emptied ones are dropped."""
+    out = []
+    for entry in entries:
+        fields = entry.fields
+        if changed:
+            fields = difference(fields, changed)
+        if removed:
+            fields = difference(fields, removed)
+        if fields:
+            entry.fields = fields
+            out.append(entry)
+    return out
+
+
+class Changes:
+    """How an object changed, seen in each apiVersion that some manager speaks."""
+
+    def __init__(
+        self, old: Tree, new: Tree, schema: Node, api_version: str, ignored: Set, convert: Convert | None
+    ) -> None:
+        self._old, self._new = old, new
+        self._convert = convert
+        self._ignored = ignored
+        self._known: dict[str, tuple[Set, Set] | None] = {api_version: self._compare(old, new, schema)}
+
+    def _compare(self, old: Tree, new: Tree, schema: Node) -> tuple[Set, Set]:
+        changed: Set = {}
+        removed: Set = {}
+        compare(bare(old), bare(new), schema, changed, removed)
+        if self._ignored:
+            changed = recursive_difference(changed, self._ignored)
+            removed = recursive_difference(removed, self._ignored)
+        return changed, removed
+
+    def at(self, api_version: str) -> tuple[Set, Set] | None:
+        """(changed, removed); None when that version is not served any more."""
+        if api_version not in self._known:
+            self._known[api_version] = self._in(api_version)
+        return self._known[api_version]
+
+    def _in(self, api_version: str) -> tuple[Set, Set] | None:
+        if self._convert is None:
+            return next(iter(self._known.values()))
+        old = self._convert(self._old, api_version)
+        new = self._convert(self._new, api_version)
+        if old is None or new is None:
+            return None
+        return self._compare(old[0], new[0], new[1])
+
+
+def update_managed(
+    old: Tree | None,
+    new: Tree,
+    manager: str,
+    *,
+    schema: Node,
+    api_version: str,
+    now: float,
+    operation: str = "Update",
+    subresource: str = "",
+    ignored: tuple[str, ...] = (),
+    convert: Convert | None = None,
+) -> None:
+    """Sets ``new["metadata"]["managedFields"]``; only ``new`` itself and a fresh metadata dict are written to.
+
+    old: the stored object, None on create. manager: see ``manager_name``. api_version: the version of the request, that
+    of the main resource also for a subresource like scale. ignored: dotted paths that this endpoint resets, owned by
+    nobody through it. convert: needed where managers of another version of the kind may exist.
+    """
+    entries = managed.live_or_new(old, new, subresource)
+    if old is None and not entries:
+        fields = added_set(new, schema)
+        if ignored:
+            fields = recursive_difference(fields, managed.reset_fields(ignored))
+        created = [Entry(manager or "unknown", operation, api_version, subresource, fields, managed.stamp(now))]
+        managed.store(new, created if fields else ())
+        return
+    if not entries and old is not None and (old.get("metadata") or {}).get("uid"):
+        managed.store(new, ())
+        return
+    changes = Changes(old or {}, new, schema, api_version, managed.reset_fields(ignored) if ignored else SELF, convert)
+    kept: list[Entry] = []
+    for entry in entries:
+        seen = changes.at(entry.api_version)
+        if seen is None:
+            continue
+        if seen[0] or seen[1]:
+            kept += taken_from([entry], seen[0], seen[1])
+        else:
+            kept.append(entry)
+    own = changes.at(api_version)
+    mine = own[0] if own else {}
+    if mine:
+        mine = without_stripped(mine)
+    if mine:
+        manager = manager or "unknown"
+        for entry in kept:
+            if entry.is_from(manager, operation, api_version, subresource):
+                entry.fields = union(entry.fields, mine)
+                entry.time = managed.stamp(now)
+                break
+        else:
+            kept.append(Entry(manager, operation, api_version, subresource, mine, managed.stamp(now)))
+    managed.store(new, managed.cap(kept))
+
+
+def without_stripped(fields: Set) -> Set:
+    """Drops metadata itself as a member."""
+    below = fields.get("f:metadata")
+    if below is None or (below and "." not in below):
+        return fields
+    rest = {k: v for k, v in below.items() if k != "."}
+    out = {k: v for k, v in fields.items() if k != "f:metadata"}
+    if rest:
+        out["f:metadata"] = rest
+    return out
