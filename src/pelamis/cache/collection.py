@@ -25,7 +25,7 @@ from pelamis.cache.ordered import OrderedMap, Snapshot
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 OWNER = "owner"
-"""The built-in index: uid of the controlling owner reference."""
+"""The built-in index: uid of the controlling owner reference; ``/<namespace>`` for labelled objects without one."""
 
 RING_EVENTS = 100_000
 RING_BYTES = 16 << 20
@@ -385,6 +385,8 @@ class Collection:
 
     def _add_to_indexes(self, entry: Entry) -> None:
         owner = entry.note_meta()
+        if not owner and entry.labels:
+            owner = f"/{entry.key[0]}"
         pairs: list[tuple[str, str]] = [(OWNER, owner)] if owner else []
         for name, values_of in self._makers.items():
             pairs.extend((name, value) for value in values_of(entry.obj))

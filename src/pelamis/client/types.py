@@ -109,7 +109,10 @@ class View(Protocol, Generic[T_co]):
     def keys(self, namespace: str = "") -> Sequence[Key]: ...
 
     def by_index(self, index: str, value: str) -> Sequence[T_co]:
-        """``index`` is one of kind.indexes, or the built-in ``owner`` (uid of a controller owner reference)."""
+        """``index`` is one of kind.indexes, or the built-in ``owner``: the uid of the controller owner reference.
+
+        ``owner`` of ``/<namespace>`` gives the labelled objects that have no controller: what may be adopted.
+        """
         ...
 
     def when_reached(self, rev: int, fn: Callable[[], None]) -> None:

@@ -1,0 +1,171 @@
+"""Keeping a number of pods: the logic that ReplicaSet and ReplicationController share. Pure.
+
+The pods that exist are counted from the view, so nothing has to be expected: the runner lets an owner run again only
+when its view shows what it wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.kind import Pod
+from pelamis.api.core.pod.template import PodTemplateSpec
+from pelamis.api.kind import Kind
+from pelamis.base.clock import rfc3339
+from pelamis.client.types import Action, Outcome, Update
+from pelamis.reconcile.ownership import claim, subset
+from pelamis.reconcile.plan import NOTHING, Plan
+from pelamis.reconcile.podcontrol import (
+    BURST,
+    create_pods,
+    created_events,
+    delete_pod,
+    deleted_events,
+    is_namespace_terminating,
+    pod_of,
+    slow_start,
+)
+from pelamis.reconcile.podstate import (
+    deletion_order,
+    is_active,
+    is_available,
+    is_ready,
+    is_terminating,
+    next_available,
+    ranks_by_node,
+)
+
+FAILURE = "ReplicaFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """pods: the owner's own and the orphans that it may adopt. related: pods of its siblings, for the ranking."""
+
+    owner: Any
+    pods: Sequence[Pod]
+    related: Sequence[Pod] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What differs between the two kinds. status: fields that the kind counts besides the common ones."""
+
+    kind: Kind
+    matches: Callable[[Any, Mapping[str, str]], bool]
+    condition: Callable[..., Any]
+    counts_terminating: bool
+
+
+def reconcile(shape: Shape, world: World, now: float) -> Plan:
+    owner = world.owner
+    spec = owner.spec
+    pods, claims = claim(POD, world.pods, owner, shape.kind, lambda labels: shape.matches(owner, labels))
+    active = [pod for pod in pods if is_active(pod)]
+    terminating = sum(is_terminating(pod) for pod in pods)
+    wanted = 1 if spec.replicas is None else spec.replicas
+    template = spec.template or PodTemplateSpec()
+    requeue_at = next_available(active, spec.minReadySeconds, now)
+
+    def status(error: Any, base: Any = owner) -> list[Action]:
+        new = _status(shape, base, template, active, terminating, now, error, wanted - len(active))
+        if new == base.status:
+            return []
+        return [Update(shape.kind, msgspec.structs.replace(base, status=new), subresource="status")]
+
+    missing = wanted - len(active) if owner.metadata.deletionTimestamp is None else 0
+    ok = status(None)
+
+    def finish(notes: Any, error: Any, extra: Sequence[Outcome]) -> Plan:
+        refused = next((o.error for o in extra if o.error is not None), None)
+        if error is None:
+            return Plan(events=notes, error=_text(refused), requeue_at=requeue_at)
+        base = extra[-1].obj if ok and extra and extra[-1].error is None else owner
+        return Plan(actions=status(error, base), events=notes, error=error.message or error.reason)
+
+    if missing > 0:
+        creates = create_pods([pod_of(template, owner, shape.kind)] * min(missing, BURST))
+        cautious = any(c.type == FAILURE and c.reason == "FailedCreate" for c in owner.status.conditions)
+
+        def created(outcomes: Sequence[Outcome], extra: Sequence[Outcome]) -> Plan:
+            notes, error = created_events(owner, outcomes)
+            if missing > BURST and error is None and not any(is_namespace_terminating(o.error) for o in outcomes):
+                return Plan(events=notes, requeue_at=now)
+            return finish(notes, error, extra)
+
+        if cautious:
+            # the condition goes away when creating has worked again, not before
+            return slow_start(
+                creates, claims, lambda o, e: _after_caution(created(o, e), o, status(None)), cautious=True
+            )
+        return slow_start(creates, (*claims, *ok), created)
+    if missing < 0:
+        surplus = min(-missing, BURST)
+        if surplus < len(active):
+            active_order = deletion_order(active, ranks_by_node(active, world.related or active), now)
+        else:
+            active_order = active
+        victims = active_order[:surplus]
+
+        def deleted(outcomes: Sequence[Outcome]) -> Plan:
+            notes, error = deleted_events(owner, victims, outcomes[: len(victims)])
+            return finish(notes, error, outcomes[len(victims) :])
+
+        deletes = tuple(delete_pod(pod) for pod in victims)
+        return Plan(actions=(*deletes, *claims, *ok), on_outcomes=deleted)
+    if not claims and not ok and requeue_at is None:
+        return NOTHING
+    return Plan(actions=(*claims, *ok), requeue_at=requeue_at)
+
+
+def _after_caution(plan: Plan, outcomes: Sequence[Outcome], status: Sequence[Action]) -> Plan:
+    if any(o.error is not None for o in outcomes):
+        return plan
+    return Plan(actions=status, events=plan.events, error=plan.error, requeue_at=plan.requeue_at)
+
+
+def _text(error: Any) -> str:
+    return "" if error is None else (error.message or error.reason)
+
+
+def _status(
+    shape: Shape,
+    owner: Any,
+    template: PodTemplateSpec,
+    active: Sequence[Pod],
+    terminating: int,
+    now: float,
+    error: Any,
+    missing: int,
+) -> Any:
+    old = owner.status
+    spec = owner.spec
+    conditions = old.conditions
+    present = next((c for c in conditions if c.type == FAILURE), None)
+    if error is None:
+        if present is not None:
+            conditions = tuple(c for c in conditions if c.type != FAILURE)
+    elif present is None:
+        reason = "FailedCreate" if missing > 0 else "FailedDelete"
+        conditions = (
+            *conditions,
+            shape.condition(
+                type=FAILURE, status="True", lastTransitionTime=rfc3339(now), reason=reason, message=error.message
+            ),
+        )
+    changes: dict[str, Any] = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": sum(subset(template.metadata.labels, p.metadata.labels) for p in active),
+        "readyReplicas": sum(is_ready(p) for p in active),
+        "availableReplicas": sum(is_available(p, spec.minReadySeconds, now) for p in active),
+        "observedGeneration": owner.metadata.generation,
+        "conditions": conditions,
+    }
+    if shape.counts_terminating:
+        changes["terminatingReplicas"] = terminating
+    return msgspec.structs.replace(old, **changes)
