@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pelamis.main.containerd import CNI_FOLDERS, cni_folder
+from pelamis.main.containerd import CNI_FOLDERS, cni_folder, oci_runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ def _linux() -> Finding:
 
 
 def _runtime() -> Finding:
-    path = shutil.which("crun") or shutil.which("runc")
+    path = oci_runtime()
     if path:
         return Finding("runc or crun", True, path)
-    return Finding("runc or crun", False, "not installed; it starts the containers", "apt-get install crun")
+    return Finding("runc or crun", False, "not installed; it starts the containers", "apt-get install runc")
 
 
 def _plugins() -> Finding:

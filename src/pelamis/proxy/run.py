@@ -1,0 +1,107 @@
+"""The service proxy's executor: views of Services, EndpointSlices and this node's pods in, transactions out.
+
+Changes are gathered while a transaction is under way and go into the next one: under load few large transactions, at
+rest each change at once. A refused transaction is followed by the whole table, after a back-off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.discovery.endpointslice import KIND as SLICE
+from pelamis.client.types import Client, Key, View
+from pelamis.proxy.nft import FilterError, PacketFilter
+from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_part, stale_udp
+
+log = logging.getLogger(__name__)
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
+_SERVICE_LABEL = "kubernetes.io/service-name"
+
+
+class Proxy:
+    """``await run()`` until cancelled. ``synced`` is set once the first whole table is in force."""
+
+    def __init__(self, client: Client, packet_filter: PacketFilter, settings: Settings) -> None:
+        self.client = client
+        self.filter = packet_filter
+        self.settings = settings
+        self.table = Table(settings)
+        self.dirty: set[tuple[str, str, str]] = set()
+        self.wake = asyncio.Event()
+        self.synced = asyncio.Event()
+
+    async def run(self) -> None:
+        services = self.client.view(SERVICE)
+        slices = self.client.view(SLICE)
+        pods = self.client.view(POD, field_selector=f"spec.nodeName={self.settings.node}")
+        cancels = [
+            services.subscribe(lambda key, old, new: self._mark("service", key)),
+            slices.subscribe(self._slice),
+            pods.subscribe(self._pod),
+        ]
+        for view in (services, slices, pods):
+            view.when_reached(1, self.wake.set)
+        try:
+            await self._loop(services, slices, pods)
+        finally:
+            for cancel in cancels:
+                cancel()
+
+    def _mark(self, what: str, key: Key) -> None:
+        self.dirty.add((what, *key))
+        self.wake.set()
+
+    def _slice(self, key: Key, old: object, new: object) -> None:
+        for part in (old, new):
+            if part is not None:
+                name = part.metadata.labels.get(_SERVICE_LABEL)  # type: ignore[attr-defined]
+                if name:
+                    self._mark("service", (key[0], name))
+
+    def _pod(self, key: Key, old: object, new: object) -> None:
+        for pod in (old, new):
+            if pod is not None and any(p.hostPort for c in pod.spec.containers for p in c.ports):  # type: ignore[attr-defined]
+                self._mark("pod", key)
+
+    async def _loop(self, services: View[object], slices: View[object], pods: View[object]) -> None:
+        whole = True
+        backoff = _FIRST_BACKOFF_S
+        while True:
+            if not whole:
+                await self.wake.wait()
+            self.wake.clear()
+            while not (services.synced and slices.synced and pods.synced):
+                await self.wake.wait()
+                self.wake.clear()
+            dirty, self.dirty = self.dirty, set()
+            new: dict[object, Part] = {key: self._part(key, services, slices, pods) for key in dirty}
+            forget = [item for key, part in new.items() for item in stale_udp(self.table.parts.get(key, EMPTY), part)]
+            commands = self.table.change(new)
+            if whole:
+                commands = self.table.full()
+            if not commands:
+                continue
+            try:
+                await self.filter.apply(commands)
+            except FilterError as error:
+                log.error("the packet filter refused a change, the whole table follows: %s", error)
+                whole = True
+                await asyncio.sleep(backoff)
+                backoff = min(backoff * 2, _LAST_BACKOFF_S)
+                continue
+            whole, backoff = False, _FIRST_BACKOFF_S
+            self.synced.set()
+            for address, port, endpoint in forget:
+                await self.filter.forget_udp(address, port, endpoint)
+
+    def _part(
+        self, key: tuple[str, str, str], services: View[object], slices: View[object], pods: View[object]
+    ) -> Part:
+        what, namespace, name = key
+        if what == "pod":
+            return pod_part(pods.get(namespace, name))  # type: ignore[arg-type]
+        found = slices.by_index("service", f"{namespace}/{name}")
+        return service_part(services.get(namespace, name), found, self.settings)  # type: ignore[arg-type]
