@@ -1,0 +1,166 @@
+"""What the pod machine knows: the picture of one pod's sandbox, containers, volumes and end. Data and small queries.
+
+The status is built from it (``status``), and the machine (``podsync``) decides from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from pelamis.kubelet.actions import Backoff, ContainerKind, Run, Sandbox
+
+_encode = msgspec.json.Encoder().encode
+
+
+def container_hash(container: Any) -> str:
+    """FNV-1a (32 bits) over name and image: a change of these, and of nothing else, replaces the container."""
+    value = 0x811C9DC5
+    for byte in _encode({"image": container.image, "name": container.name}):
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return f"{value:x}"
+
+
+@dataclass(slots=True)
+class Slot:
+    """One declared container and its runs.
+
+    current: the newest run; last: the newest finished one before it. pending: it has still to be run in this sandbox.
+    waiting: (reason, message) shown while nothing runs. restart_now: the next start takes no regard of the restart
+    policy and the back-off (the container was killed to be replaced). pull_failed: (reason, message, since, next attempt).
+    applied: the resources that the run has.
+    """
+
+    name: str
+    kind: ContainerKind
+    spec: Any
+    current: Run | None = None
+    last: Run | None = None
+    pending: bool = True
+    busy: Literal["", "image", "start", "stop"] = ""
+    waiting: tuple[str, str] = ("", "")
+    retry_at: float = 0.0
+    image_ref: str = ""
+    pull: Backoff = field(default_factory=Backoff)
+    pull_failed: tuple[str, str, float, float] | None = None
+    crash: Backoff = field(default_factory=Backoff)
+    noted_backoff: str = ""
+    started: bool = False
+    ready: bool = False
+    probing: str = ""
+    stop_deadline: float = 0.0
+    restart_now: bool = False
+    restarts: int = 0
+    applied: Any = None
+
+    @property
+    def alive(self) -> bool:
+        return self.current is not None and self.current.state in ("running", "unknown")
+
+    @property
+    def exited(self) -> bool:
+        return self.current is not None and self.current.state == "exited"
+
+    def restartable(self, pod: Any) -> bool:
+        """Whether the run that has exited is to be followed by another, by restart policy and restart rules."""
+        run = self.current
+        if run is None or self.kind == "ephemeral":
+            return False
+        if self.kind == "sidecar":
+            return True
+        for rule in self.spec.restartPolicyRules:
+            codes = rule.exitCodes
+            if codes is not None and (run.exit_code in codes.values) == (codes.operator == "In"):
+                return rule.action in ("Restart", "RestartAllContainers")
+        policy = self.spec.restartPolicy or pod.spec.restartPolicy or "Always"
+        if self.kind == "init":
+            return policy != "Never" and run.exit_code != 0
+        return policy == "Always" or (policy == "OnFailure" and run.exit_code != 0)
+
+
+@dataclass(slots=True)
+class Ending:
+    """Why and how the pod ends. deadline: when the last process must be gone."""
+
+    cause: Literal["finished", "deleted", "gone", "evicted"]
+    deadline: float
+    reason: str = ""
+    message: str = ""
+    condition: tuple[str, str, str] | None = None
+
+
+@dataclass(slots=True)
+class PodState:
+    pod: Any
+    slots: dict[str, Slot] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
+    sandbox_busy: Literal["", "run", "stop"] = ""
+    sandbox_attempt: int = 0
+    sandbox_retry_at: float = 0.0
+    sandbox_stopped: bool = False
+    volumes: Literal["none", "mounting", "ready", "failed"] = "none"
+    volumes_retry_at: float = 0.0
+    volumes_backoff_s: float = 0.0
+    ending: Ending | None = None
+    clean: Literal["no", "busy", "yes", "removed"] = "no"
+    clean_retry_at: float = 0.0
+    confirmed: bool = False
+    gone: bool = False
+    started_at: float = 0.0
+
+    def of_kind(self, *kinds: ContainerKind) -> list[Slot]:
+        return [slot for slot in self.slots.values() if slot.kind in kinds]
+
+    def init_done(self) -> bool:
+        """Every init container has succeeded and every sidecar has started (once the main ones run, for good)."""
+        if any(not slot.pending for slot in self.of_kind("main")):
+            return True
+        for slot in self.of_kind("init", "sidecar"):
+            if slot.pending or slot.current is None:
+                return False
+            if slot.kind == "sidecar":
+                if not slot.started:
+                    return False
+            elif not (slot.exited and slot.current.exit_code == 0):
+                return False
+        return True
+
+    def init_failed(self) -> bool:
+        return any(
+            not slot.pending
+            and slot.exited
+            and slot.current is not None
+            and slot.current.exit_code != 0
+            and not slot.restartable(self.pod)
+            and not slot.restart_now
+            for slot in self.of_kind("init")
+        )
+
+    def finished(self) -> bool:
+        """Nothing is left to run, by the restart policies."""
+        if self.init_failed():
+            return True
+        mains = self.of_kind("main")
+        return bool(mains) and all(
+            not slot.pending
+            and slot.exited
+            and not slot.busy
+            and not slot.restart_now
+            and not slot.restartable(self.pod)
+            for slot in mains
+        )
+
+    def running(self) -> bool:
+        return any(slot.alive or slot.busy in ("start", "stop") for slot in self.slots.values())
+
+
+def declared(pod: Any) -> list[tuple[str, ContainerKind, Any]]:
+    """(name, kind, container) of everything that the pod declares, init containers first."""
+    out: list[tuple[str, ContainerKind, Any]] = []
+    for container in pod.spec.initContainers:
+        out.append((container.name, "sidecar" if container.restartPolicy == "Always" else "init", container))
+    out.extend((container.name, "main", container) for container in pod.spec.containers)
+    out.extend((container.name, "ephemeral", container) for container in pod.spec.ephemeralContainers)
+    return out

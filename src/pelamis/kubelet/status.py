@@ -1,0 +1,402 @@
+"""A pod's status, built from the machine's picture: pure, total, and the same for the same picture.
+
+Container states, phase, reasons, messages and conditions follow upstream's kubelet. What others have written into the
+status (readiness gates, scheduler's conditions) is kept; a finished phase never goes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pelamis.api.core.pod.container import ResourceRequirements
+from pelamis.api.core.pod.status import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    ContainerUser,
+    HostIP,
+    LinuxContainerUser,
+    PodCondition,
+    PodIP,
+    PodStatus,
+    VolumeMountStatus,
+)
+from pelamis.base import quantity
+from pelamis.base.clock import rfc3339
+from pelamis.kubelet.actions import Run
+from pelamis.kubelet.podstate import PodState, Slot
+
+OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+TERMINAL = ("Succeeded", "Failed")
+_RESOURCES = ("cpu", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The node's part of every status. runtime: the prefix of container ids (``containerd``)."""
+
+    ips: tuple[str, ...] = ()
+    runtime: str = "containerd"
+
+
+def qos_class(pod: Any) -> str:
+    """Guaranteed, Burstable or BestEffort, from cpu and memory of all containers (or of the pod, where declared)."""
+    total = pod.spec.resources
+    if total is not None and (_amounts(total.limits) or _amounts(total.requests)):
+        groups = [total]
+    else:
+        groups = [c.resources for c in (*pod.spec.initContainers, *pod.spec.containers)]
+    any_set = False
+    guaranteed = bool(groups)
+    for resources in groups:
+        limits, requests = _amounts(resources.limits), _amounts(resources.requests)
+        any_set = any_set or bool(limits) or bool(requests)
+        if set(limits) != set(_RESOURCES) or any(requests.get(n, limits[n]) != limits[n] for n in _RESOURCES):
+            guaranteed = False
+    if not any_set:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _amounts(amounts: dict[str, str]) -> dict[str, int]:
+    return {n: v for n in _RESOURCES if n in amounts and (v := quantity.parse(amounts[n]).nano) > 0}
+
+
+def build(state: PodState, host: Host, now: float) -> PodStatus:
+    """``state.pod.status`` is the status as the API last had it."""
+    pod, old = state.pod, state.pod.status
+    has_init = bool(pod.spec.initContainers)
+    default = "PodInitializing" if has_init and not state.init_done() else "ContainerCreating"
+    kept = {c.name: c for c in (*old.initContainerStatuses, *old.containerStatuses, *old.ephemeralContainerStatuses)}
+    ended = state.ending is not None
+    first = "PodInitializing" if has_init else "ContainerCreating"
+
+    def of(kinds: tuple[Any, ...], waiting: str) -> tuple[ContainerStatus, ...]:
+        return tuple(_container(state, slot, kept.get(slot.name), waiting, host) for slot in state.of_kind(*kinds))
+
+    init = of(("init", "sidecar"), "PodInitializing")
+    main = tuple(sorted(of(("main",), default if not has_init else first), key=lambda c: c.name))
+    ephemeral = of(("ephemeral",), "ContainerCreating")
+    phase = _phase(state, init, main)
+    if old.phase in TERMINAL:
+        phase = old.phase
+    elif state.ending is not None and state.ending.cause == "evicted":
+        phase = "Failed"
+    elif phase in TERMINAL and state.running() and ended:
+        phase = old.phase or "Pending"  # sidecars are still being stopped
+    elif state.ending is not None and state.ending.reason and state.clean != "no":
+        phase = "Failed"
+    reason, message = old.reason, old.message
+    if state.ending is not None and state.ending.reason:
+        reason, message = state.ending.reason, state.ending.message
+    ips = _pod_ips(state, host)
+    if not ips and (ended or state.sandbox is None or not state.sandbox.ready):
+        ips = tuple(ip.ip for ip in old.podIPs)
+    status = PodStatus(
+        observedGeneration=pod.metadata.generation,
+        phase=phase,
+        conditions=_conditions(state, phase, init, main, now),
+        message=message,
+        reason=reason,
+        nominatedNodeName=old.nominatedNodeName,
+        hostIP=host.ips[0] if host.ips else "",
+        hostIPs=tuple(HostIP(ip=ip) for ip in host.ips),
+        podIP=ips[0] if ips else "",
+        podIPs=tuple(PodIP(ip=ip) for ip in ips),
+        startTime=rfc3339(state.started_at),
+        initContainerStatuses=init,
+        containerStatuses=main,
+        qosClass=old.qosClass or qos_class(pod),
+        ephemeralContainerStatuses=ephemeral,
+        resize=old.resize,
+        resourceClaimStatuses=old.resourceClaimStatuses,
+        extendedResourceClaimStatus=old.extendedResourceClaimStatus,
+        volumeHealth=old.volumeHealth,
+    )
+    return status
+
+
+def rejected(pod: Any, reason: str, message: str, now: float) -> PodStatus:
+    """The status of a pod that the node does not admit."""
+    return PodStatus(
+        phase="Failed",
+        reason=reason,
+        message=message,
+        startTime=rfc3339(now),
+        observedGeneration=pod.metadata.generation,
+        conditions=pod.status.conditions,
+        qosClass=pod.status.qosClass or qos_class(pod),
+    )
+
+
+def _pod_ips(state: PodState, host: Host) -> tuple[str, ...]:
+    if state.sandbox is None:
+        return ()
+    return host.ips if state.pod.spec.hostNetwork else state.sandbox.ips
+
+
+# --- containers -------------------------------------------------------------------------------------------------------
+
+
+def _terminated(run: Run, host: Host) -> ContainerStateTerminated:
+    reason = run.reason or ("Completed" if run.exit_code == 0 else "Error")
+    return ContainerStateTerminated(
+        exitCode=run.exit_code,
+        reason=reason,
+        message=run.message,
+        startedAt=rfc3339(run.started_at) if run.started_at else rfc3339(0),
+        finishedAt=rfc3339(run.finished_at) if run.finished_at else rfc3339(0),
+        containerID=f"{host.runtime}://{run.id}",
+    )
+
+
+def _container(state: PodState, slot: Slot, old: ContainerStatus | None, default: str, host: Host) -> ContainerStatus:
+    run, spec = slot.current, slot.spec
+    last = ContainerState()
+    if slot.last is not None:
+        last = ContainerState(terminated=_terminated(slot.last, host))
+    reason, message = slot.waiting
+    restarts = slot.restarts
+    if run is None:
+        if old is not None and old.containerID and (state.ending is not None):
+            return old if old.state.terminated else _lost(old)
+        if old is not None and old.containerID and old.state.terminated:
+            last = ContainerState(terminated=old.state.terminated)
+        current = ContainerState(waiting=ContainerStateWaiting(reason=reason or default, message=message))
+    elif run.state == "running":
+        current = ContainerState(running=ContainerStateRunning(startedAt=rfc3339(run.started_at)))
+    elif run.state == "exited":
+        retrying = state.ending is None and (slot.pending or slot.restartable(state.pod)) and bool(reason)
+        if retrying and slot.kind != "ephemeral":
+            last = ContainerState(terminated=_terminated(run, host))
+            current = ContainerState(waiting=ContainerStateWaiting(reason=reason, message=message))
+        else:
+            current = ContainerState(terminated=_terminated(run, host))
+    else:
+        current = ContainerState(waiting=ContainerStateWaiting(reason=reason or default, message=message))
+    running = run is not None and run.state == "running"
+    started = slot.started and running
+    if slot.kind == "init":
+        ready = run is not None and run.state == "exited" and run.exit_code == 0
+        started = started and running
+    else:
+        ready = slot.ready and running and slot.kind != "ephemeral"
+    resources = None
+    allocated: dict[str, str] = {}
+    if slot.kind != "ephemeral" and (spec.resources.limits or spec.resources.requests):
+        applied = slot.applied if slot.applied is not None else spec.resources
+        resources = ResourceRequirements(limits=applied.limits, requests=applied.requests)
+        allocated = spec.resources.requests
+    return ContainerStatus(
+        name=slot.name,
+        state=current,
+        lastState=last,
+        ready=ready,
+        restartCount=restarts,
+        image=(run.image if run is not None else "") or spec.image,
+        imageID=run.image_ref if run is not None else "",
+        containerID=f"{host.runtime}://{run.id}" if run is not None else "",
+        started=started,
+        allocatedResources=allocated,
+        resources=resources,
+        volumeMounts=tuple(
+            VolumeMountStatus(
+                name=mount.name,
+                mountPath=mount.mountPath,
+                readOnly=mount.readOnly,
+                recursiveReadOnly=(mount.recursiveReadOnly or "Disabled") if mount.readOnly else None,
+            )
+            for mount in spec.volumeMounts
+        ),
+        user=_user(run),
+    )
+
+
+def _user(run: Run | None) -> ContainerUser | None:
+    if run is None or run.user is None:
+        return None
+    uid, gid, groups = run.user
+    return ContainerUser(linux=LinuxContainerUser(uid=uid, gid=gid, supplementalGroups=tuple(groups)))
+
+
+def _lost(old: ContainerStatus) -> ContainerStatus:
+    """A container that the API knows and the runtime does not, of a pod that ends."""
+    return ContainerStatus(
+        name=old.name,
+        state=ContainerState(
+            terminated=ContainerStateTerminated(
+                exitCode=137,
+                reason="ContainerStatusUnknown",
+                message="The container could not be located when the pod was terminated",
+                containerID=old.containerID,
+                startedAt=rfc3339(0),
+                finishedAt=rfc3339(0),
+            )
+        ),
+        lastState=old.lastState,
+        restartCount=old.restartCount,
+        image=old.image,
+        imageID=old.imageID,
+        containerID=old.containerID,
+        started=False,
+        allocatedResources=old.allocatedResources,
+        resources=old.resources,
+        volumeMounts=old.volumeMounts,
+    )
+
+
+# --- phase ------------------------------------------------------------------------------------------------------------
+
+
+def _phase(state: PodState, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus]) -> str:
+    pod = state.pod
+    if state.init_failed():
+        return "Failed"
+    ended = state.ending is not None
+    if not state.init_done() and not any(c.state.running or c.state.terminated for c in main) and not ended:
+        return "Pending"
+    running = waiting = stopped = succeeded = 0
+    for status in main:
+        if status.state.running is not None:
+            running += 1
+        elif status.state.terminated is not None:
+            stopped += 1
+            succeeded += status.state.terminated.exitCode == 0
+        elif status.lastState.terminated is not None:
+            stopped += 1
+        else:
+            waiting += 1
+    if ended:  # nothing starts any more: what never ran counts as failed once everything has stopped
+        if running or state.running() or not _quiet(state):
+            return state.pod.status.phase or ("Running" if running else "Pending")
+        return "Succeeded" if main and succeeded == len(main) else "Failed"
+    if waiting:
+        return "Pending"
+    if running:
+        return "Running"
+    if stopped:
+        if stopped == succeeded and all(not slot.restartable(pod) for slot in state.of_kind("main")):
+            return "Succeeded"
+        if any(slot.restartable(pod) or slot.restart_now or slot.pending for slot in state.of_kind("main")):
+            return "Running"
+        return "Failed"
+    return "Pending"
+
+
+def _quiet(state: PodState) -> bool:
+    """The pod's processes are gone for good: its sandbox was stopped, or it never had one."""
+    return (state.sandbox is None or state.sandbox_stopped) and not state.sandbox_busy
+
+
+# --- conditions -------------------------------------------------------------------------------------------------------
+
+
+def _conditions(
+    state: PodState, phase: str, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus], now: float
+) -> tuple[PodCondition, ...]:
+    pod = state.pod
+    old = {c.type: c for c in pod.status.conditions}
+    sandboxed = state.sandbox is not None and state.sandbox.ready and bool(state.sandbox.ips or pod.spec.hostNetwork)
+    containers_ready = _containers_ready(state, phase, main)
+    wanted = [
+        ("PodReadyToStartContainers", "True" if sandboxed else "False", "", ""),
+        _initialized(state, phase, init),
+        _ready(pod, containers_ready, old),
+        ("ContainersReady", *containers_ready),
+        ("PodScheduled", "True", "", ""),
+    ]
+    if state.ending is not None and state.ending.condition is not None:
+        type_, reason, message = state.ending.condition
+        wanted.append((type_, "True", reason, message))
+    out = []
+    for type_, status, reason, message in wanted:
+        before = old.pop(type_, None)
+        same = before is not None and before.status == status
+        out.append(
+            PodCondition(
+                type=type_,
+                observedGeneration=pod.metadata.generation,
+                status=status,
+                lastTransitionTime=before.lastTransitionTime if same and before is not None else rfc3339(now),
+                reason=reason,
+                message=message,
+            )
+        )
+    out.extend(old.values())
+    return tuple(out)
+
+
+def _initialized(state: PodState, phase: str, init: Sequence[ContainerStatus]) -> tuple[str, str, str, str]:
+    if not init:
+        return "Initialized", "True", "PodCompleted" if phase == "Succeeded" else "", ""
+    if phase == "Succeeded":
+        return "Initialized", "True", "PodCompleted", ""
+    if state.init_done() and not state.init_failed():
+        return "Initialized", "True", "", ""
+    kinds = {slot.name: slot.kind for slot in state.slots.values()}
+    incomplete = [c.name for c in init if not (c.started if kinds.get(c.name) == "sidecar" else c.ready)]
+    text = f"containers with incomplete status: [{' '.join(incomplete)}]"
+    return "Initialized", "False", "ContainersNotInitialized", text
+
+
+def _containers_ready(state: PodState, phase: str, main: Sequence[ContainerStatus]) -> tuple[str, str, str]:
+    if phase == "Succeeded":
+        return "False", "PodCompleted", ""
+    if phase == "Failed":
+        return "False", "PodFailed", ""
+    sidecars = [slot.name for slot in state.of_kind("sidecar") if not slot.ready]
+    unready = [*sidecars, *(c.name for c in main if not c.ready)]
+    if unready:
+        return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+    return "True", "", ""
+
+
+def _ready(pod: Any, containers: tuple[str, str, str], old: dict[str, PodCondition]) -> tuple[str, str, str, str]:
+    status, reason, message = containers
+    if status != "True":
+        return "Ready", status, reason, message
+    missing = []
+    for gate in pod.spec.readinessGates:
+        condition = old.get(gate.conditionType)
+        if condition is None:
+            text = f'corresponding condition of pod readiness gate "{gate.conditionType}" does not exist.'
+            missing.append(text)
+        elif condition.status != "True":
+            text = f'the status of pod readiness gate "{gate.conditionType}" is not "True", but {condition.status}'
+            missing.append(text)
+    if missing:
+        return "Ready", "False", "ReadinessGatesNotReady", ", ".join(missing)
+    return "Ready", "True", "", ""
+
+
+# --- the difference as a patch ----------------------------------------------------------------------------------------
+
+
+def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[str] = frozenset(OWNED)) -> Any:
+    """A strategic merge patch of the status subresource that turns ``old`` into ``new``; None when they are equal.
+
+    Both are trees of PodStatus. Conditions are merged by type, so that those of others are not touched; addresses
+    that are no longer there are deleted by their key.
+    """
+    body: dict[str, Any] = {}
+    for name in {*old, *new}:
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        if name == "conditions":
+            known = {c["type"]: c for c in before or ()}
+            changed = [c for c in after or () if known.get(c["type"]) != c and c["type"] in owned]
+            if changed:
+                body[name] = changed
+        elif name in ("podIPs", "hostIPs"):
+            gone = {ip["ip"] for ip in before or ()} - {ip["ip"] for ip in after or ()}
+            body[name] = [*({"$patch": "delete", "ip": ip} for ip in sorted(gone)), *(after or ())]
+        else:
+            body[name] = after
+    if not body:
+        return None
+    return {"metadata": {"uid": uid}, "status": body}
