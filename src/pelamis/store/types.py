@@ -98,6 +98,10 @@ class Closed(Exception):
     """The store has been closed or has failed for good."""
 
 
+class Unusable(Exception):
+    """The store cannot be opened. The message is for the user: what happened, and what to do."""
+
+
 class Subscription(Protocol):
     def cancel(self) -> None: ...
 

@@ -1,0 +1,77 @@
+"""Durable puts per second, beside the same rows written with bare sqlite3 in transactions of the same size.
+
+The peer is a loop over ``INSERT`` and ``COMMIT`` with the same settings (WAL, synchronous=FULL) that checks nothing,
+keeps no history and tells nobody. The aim: at least half of it in groups of 16 and more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from pelamis.store.sqlite import SqliteStore
+from pelamis.store.types import Put
+
+VALUE = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{},"data":{"x":"' + b"x" * 900 + b'"}}'
+
+
+def bare(directory: Path, group: int, total: int) -> float:
+    connection = sqlite3.connect(directory / f"bare{group}.db", isolation_level=None)
+    for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=2000"):
+        connection.execute(f"PRAGMA {pragma}")
+    connection.execute("CREATE TABLE log (rev INTEGER PRIMARY KEY, key TEXT, value BLOB)")
+    connection.execute("CREATE INDEX log_key ON log (key, rev)")
+    start = time.perf_counter()
+    for first in range(0, total, group):
+        connection.execute("BEGIN")
+        for i in range(first, min(first + group, total)):
+            connection.execute("INSERT INTO log (key, value) VALUES (?, ?)", (f"/registry/configmaps/ns/{i}", VALUE))
+        connection.execute("COMMIT")
+    took = time.perf_counter() - start
+    connection.close()
+    return total / took
+
+
+async def groups(store: SqliteStore, name: str, group: int, total: int) -> float:
+    start = time.perf_counter()
+    for first in range(0, total, group):
+        last = min(first + group, total)
+        await store.commit([Put(f"/registry/configmaps/{name}/{i}", VALUE, expect=0) for i in range(first, last)])
+    return total / (time.perf_counter() - start)
+
+
+async def clients(store: SqliteStore, count: int, total: int) -> float:
+    async def one(who: int) -> None:
+        for i in range(total // count):
+            await store.commit([Put(f"/registry/configmaps/c{who}/{i}", VALUE, expect=0)])
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one(who) for who in range(count)))
+    return total / (time.perf_counter() - start)
+
+
+async def main(scale: float) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        directory = Path(place)
+        store = SqliteStore(directory / "store")
+        await store.open()
+        print(f"{'durable puts/s':<24}{'store':>10}{'sqlite3':>10}{'ratio':>8}")
+        for group, total in ((1, 1000), (16, 8000), (128, 20000)):
+            total = int(total * scale)
+            peer = bare(directory, group, total)
+            ours = await groups(store, f"g{group}", group, total)
+            print(f"{f'groups of {group}':<24}{ours:>10.0f}{peer:>10.0f}{ours / peer:>8.2f}")
+        ours = await clients(store, 64, int(20000 * scale))
+        peer = bare(directory, 64, int(20000 * scale))
+        print(f"{'64 committers':<24}{ours:>10.0f}{peer:>10.0f}{ours / peer:>8.2f}")
+        await store.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0))
