@@ -9,31 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pelamis.api.meta import LabelSelector
+from pelamis.base import labels
 
 NONE = "<none>"
 UNSET = "<unset>"
 
 
-def format_labels(labels: Mapping[str, str]) -> str:
+def format_labels(values: Mapping[str, str]) -> str:
     """``a=1,b=2`` in order of the keys."""
-    return ",".join(f"{k}={v}" for k, v in sorted(labels.items())) or NONE
-
-
-def _requirement(key: str, operator: str, values: Sequence[str]) -> str:
-    if operator == "Exists":
-        return key
-    if operator == "DoesNotExist":
-        return "!" + key
-    return f"{key} {'in' if operator == 'In' else 'notin'} ({','.join(sorted(values))})"
+    return ",".join(f"{k}={v}" for k, v in sorted(values.items())) or NONE
 
 
 def selector_text(selector: LabelSelector | None) -> str:
     """The selector in the notation of ``kubectl get -l``; "" when it is empty or absent."""
-    if selector is None:
-        return ""
-    parts = [(k, f"{k}={v}") for k, v in selector.matchLabels.items()]
-    parts += [(e.key, _requirement(e.key, e.operator, e.values)) for e in selector.matchExpressions]
-    return ",".join(text for _, text in sorted(parts, key=lambda part: part[0]))
+    try:
+        return str(labels.from_label_selector(selector))
+    except labels.SelectorError:
+        return "<error>"
 
 
 def format_selector(selector: LabelSelector | None) -> str:

@@ -50,6 +50,10 @@ def _show(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+OMITTED: Any = object()
+"""The value of a FieldError that does not show it, because it is long or of no help."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One reason why an object is not valid. ``field`` is a path such as ``spec.containers[0].image``."""
@@ -62,7 +66,7 @@ class FieldError:
     def body(self) -> str:
         """The text without the field, as in ``StatusCause.message``."""
         head = _PREFIX[self.cause]
-        if self.cause not in _NO_VALUE:
+        if self.cause not in _NO_VALUE and self.value is not OMITTED:
             head = f"{head}: {_show(self.value)}"
         return f"{head}: {self.detail}" if self.detail else head
 

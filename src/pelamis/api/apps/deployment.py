@@ -1,13 +1,31 @@
-"""TODO-DOC"""
+"""Deployment: declares which pods should run; its ReplicaSets, one per template, make them.
+
+A new template makes a new ReplicaSet, and pods move over by the strategy. ``metadata.generation`` also grows when only
+the annotations change, because they are copied to the ReplicaSets.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.apps.template import validate_replicated_template, validate_selector
+from pelamis.api.cell import format_containers, selector_text
+from pelamis.api.check import (
+    Errors,
+    amount,
+    check_at_most_100_percent,
+    check_immutable,
+    check_int_or_percent,
+    check_nonnegative,
+)
+from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, always
+from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import forbidden, invalid, not_supported, required
 
 
 class RollingUpdateDeployment(Struct, frozen=True):
@@ -72,6 +90,104 @@ class Deployment(Struct, frozen=True):
     status: Annotated[DeploymentStatus, F(3)] = always(DeploymentStatus)
 
 
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    default_pod_template(spec.setdefault("template", {}))
+
+
+def prepare_update(tree: Tree, old: Tree) -> None:
+    if tree["metadata"].get("annotations", {}) != old["metadata"].get("annotations", {}):
+        tree["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def _validate_rolling_update(rolling: RollingUpdateDeployment, path: str) -> Errors:
+    errors = check_int_or_percent(rolling.maxUnavailable, f"{path}.maxUnavailable")
+    errors += check_int_or_percent(rolling.maxSurge, f"{path}.maxSurge")
+    if amount(rolling.maxUnavailable) == 0 and amount(rolling.maxSurge) == 0:
+        errors.append(invalid(f"{path}.maxUnavailable", rolling.maxUnavailable, "may not be 0 when `maxSurge` is 0"))
+    errors += check_at_most_100_percent(rolling.maxUnavailable, f"{path}.maxUnavailable")
+    return errors
+
+
+def _validate_strategy(strategy: DeploymentStrategy, path: str) -> Errors:
+    if strategy.type == "Recreate":
+        if strategy.rollingUpdate is not None:
+            return [forbidden(f"{path}.rollingUpdate", "may not be specified when strategy `type` is 'Recreate'")]
+        return []
+    if strategy.type == "RollingUpdate":
+        if strategy.rollingUpdate is None:
+            return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
+        return _validate_rolling_update(strategy.rollingUpdate, f"{path}.rollingUpdate")
+    return [not_supported(path, strategy, ["Recreate", "RollingUpdate"])]
+
+
+def validate(obj: Deployment) -> Errors:
+    spec = obj.spec
+    errors = check_nonnegative(spec.replicas, "spec.replicas")
+    errors += validate_selector(spec.selector, "spec.selector", "empty selector is invalid for deployment")
+    errors += validate_replicated_template(spec.selector, spec.template, spec.replicas or 0, "spec")
+    errors += _validate_strategy(spec.strategy, "spec.strategy")
+    errors += check_nonnegative(spec.minReadySeconds, "spec.minReadySeconds")
+    errors += check_nonnegative(spec.revisionHistoryLimit, "spec.revisionHistoryLimit")
+    deadline = spec.progressDeadlineSeconds
+    if deadline is not None:
+        path = "spec.progressDeadlineSeconds"
+        errors += check_nonnegative(deadline, path)
+        if deadline <= spec.minReadySeconds:
+            errors.append(invalid(path, deadline, "must be greater than minReadySeconds"))
+    return errors
+
+
+def validate_update(obj: Deployment, old: Deployment) -> Errors:
+    return validate(obj) + check_immutable(obj.spec.selector, old.spec.selector, "spec.selector")
+
+
+def validate_status_update(obj: Deployment, old: Deployment) -> Errors:
+    status = obj.status
+    errors: Errors = []
+    for name in (
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+        "terminatingReplicas",
+        "collisionCount",
+    ):
+        errors += check_nonnegative(getattr(status, name), f"status.{name}")
+    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+        if getattr(status, name) > status.replicas:
+            errors.append(invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas"))
+    if status.availableReplicas > status.readyReplicas:
+        errors.append(
+            invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
+        )
+    if (status.collisionCount or 0) < (old.status.collisionCount or 0):
+        errors.append(invalid("status.collisionCount", status.collisionCount or 0, "cannot be decremented"))
+    return errors
+
+
+def cells(obj: Deployment, now: float) -> Sequence[Any]:
+    status = obj.status
+    names, images = format_containers(obj.spec.template.spec)
+    return (
+        obj.metadata.name,
+        f"{status.readyReplicas}/{obj.spec.replicas or 0}",
+        status.updatedReplicas,
+        status.availableReplicas,
+        age(obj.metadata.creationTimestamp, now),
+        names,
+        images,
+        selector_text(obj.spec.selector),
+    )
+
+
 KIND = Kind(
     group="apps",
     version="v1",
@@ -101,4 +217,10 @@ KIND = Kind(
         Column("Selector", "string", priority=1),
     ),
     storage_hash="8aSe+NMegvE=",
+    cells=cells,
+    default=default,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

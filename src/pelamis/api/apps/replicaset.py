@@ -1,13 +1,20 @@
-"""TODO-DOC"""
+"""ReplicaSet: keeps a number of pods of one template running; usually made by a Deployment."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.apps.template import validate_replicated_template, validate_selector
+from pelamis.api.cell import format_containers, format_selector
+from pelamis.api.check import Errors, check_immutable, check_nonnegative
+from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.field import F, Int32, Int64, Struct, Time, always
+from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import invalid
 
 
 class ReplicaSetSpec(Struct, frozen=True):
@@ -45,6 +52,60 @@ class ReplicaSet(Struct, frozen=True):
     status: Annotated[ReplicaSetStatus, F(3)] = always(ReplicaSetStatus)
 
 
+def default(tree: Tree) -> None:
+    default_pod_template(tree.setdefault("spec", {}).setdefault("template", {}))
+
+
+def validate(obj: ReplicaSet) -> Errors:
+    spec = obj.spec
+    errors = check_nonnegative(spec.replicas, "spec.replicas")
+    errors += check_nonnegative(spec.minReadySeconds, "spec.minReadySeconds")
+    # the text names the deployment in upstream too
+    errors += validate_selector(spec.selector, "spec.selector", "empty selector is invalid for deployment")
+    errors += validate_replicated_template(spec.selector, spec.template, spec.replicas or 0, "spec")
+    return errors
+
+
+def validate_update(obj: ReplicaSet, old: ReplicaSet) -> Errors:
+    return validate(obj) + check_immutable(obj.spec.selector, old.spec.selector, "spec.selector")
+
+
+def validate_status_update(obj: ReplicaSet, old: ReplicaSet) -> Errors:
+    status = obj.status
+    errors: Errors = []
+    for name in (
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "terminatingReplicas",
+        "observedGeneration",
+    ):
+        errors += check_nonnegative(getattr(status, name), f"status.{name}")
+    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
+        if getattr(status, name) > status.replicas:
+            errors.append(invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas"))
+    if status.availableReplicas > status.readyReplicas:
+        errors.append(
+            invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than readyReplicas")
+        )
+    return errors
+
+
+def cells(obj: ReplicaSet, now: float) -> Sequence[Any]:
+    names, images = format_containers(obj.spec.template.spec)
+    return (
+        obj.metadata.name,
+        obj.spec.replicas or 0,
+        obj.status.replicas,
+        obj.status.readyReplicas,
+        age(obj.metadata.creationTimestamp, now),
+        names,
+        images,
+        format_selector(obj.spec.selector),
+    )
+
+
 KIND = Kind(
     group="apps",
     version="v1",
@@ -71,6 +132,11 @@ KIND = Kind(
         Column("Images", "string", priority=1),
         Column("Selector", "string", priority=1),
     ),
-    # selectable: status.replicas
     storage_hash="P1RzHs8/mWQ=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
 )

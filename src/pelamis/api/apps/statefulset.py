@@ -1,14 +1,42 @@
-"""TODO-DOC"""
+"""StatefulSet: pods with a stable name, ordinal and volume claims each, made and removed in order.
+
+``updateStrategy.type`` has no constant default: only where the whole type was unset does ``rollingUpdate`` appear.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import msgspec
+
+from pelamis.api.apps.template import (
+    compile_selector,
+    validate_long_running,
+    validate_match,
+    validate_selector,
+)
+from pelamis.api.cell import format_containers
+from pelamis.api.check import (
+    Errors,
+    amount,
+    check_at_most_100_percent,
+    check_choice,
+    check_int_or_percent,
+    check_nonnegative,
+    check_text,
+)
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, always
+from pelamis.api.core.pod.validate import validate_pod_template
+from pelamis.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import forbidden, invalid, required
 
 
 class RollingUpdateStatefulSetStrategy(Struct, frozen=True):
@@ -26,7 +54,6 @@ class StatefulSetUpdateStrategy(Struct, frozen=True):
                 "OnDelete",
                 "Recreate",
             ),
-            default="RollingUpdate",
         ),
     ] = ""
     rollingUpdate: Annotated[RollingUpdateStatefulSetStrategy | None, F(2)] = None
@@ -98,6 +125,166 @@ class StatefulSet(Struct, frozen=True):
     status: Annotated[StatefulSetStatus, F(3)] = always(StatefulSetStatus)
 
 
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        strategy["rollingUpdate"].setdefault("partition", 0)
+        strategy["rollingUpdate"].setdefault("maxUnavailable", 1)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for name in ("whenDeleted", "whenScaled"):
+        if not retention.get(name):
+            retention[name] = "Retain"
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.update(apiVersion="v1", kind="PersistentVolumeClaim")
+        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+        claim.setdefault("status", {}).setdefault("phase", "Pending")
+    default_pod_template(spec.setdefault("template", {}))
+
+
+def _validate_strategy(strategy: StatefulSetUpdateStrategy, path: str) -> Errors:
+    rolling = strategy.rollingUpdate
+    if not strategy.type:
+        return [required(path)]
+    if strategy.type == "OnDelete":
+        if rolling is not None:
+            detail = "only allowed for updateStrategy 'RollingUpdate'"
+            return [invalid(f"{path}.rollingUpdate", rolling, detail)]
+        return []
+    if strategy.type != "RollingUpdate":
+        return [invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+    if rolling is None:
+        return []
+    errors = check_nonnegative(rolling.partition, f"{path}.rollingUpdate.partition")
+    if rolling.maxUnavailable is not None:
+        path = f"{path}.rollingUpdate.maxUnavailable"
+        errors += check_int_or_percent(rolling.maxUnavailable, path)
+        if amount(rolling.maxUnavailable) == 0:
+            errors.append(invalid(path, rolling.maxUnavailable, "cannot be 0"))
+        errors += check_at_most_100_percent(rolling.maxUnavailable, path)
+    return errors
+
+
+def _with_claims(spec: StatefulSetSpec) -> PodTemplateSpec:
+    """The template as its pods will have it: a volume for each claim, in place of one with the same name."""
+    claims = tuple(
+        Volume(
+            name=claim.metadata.name,
+            persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName=claim.metadata.name),
+        )
+        for claim in spec.volumeClaimTemplates
+        if claim.metadata.name
+    )
+    if not claims:
+        return spec.template
+    taken = {volume.name for volume in claims}
+    kept = tuple(volume for volume in spec.template.spec.volumes if volume.name not in taken)
+    pod = msgspec.structs.replace(spec.template.spec, volumes=kept + claims)
+    return msgspec.structs.replace(spec.template, spec=pod)
+
+
+def validate(obj: StatefulSet) -> Errors:
+    spec = obj.spec
+    errors: Errors = []
+    policy = spec.podManagementPolicy
+    if not policy:
+        errors.append(required("spec.podManagementPolicy"))
+    elif policy not in ("OrderedReady", "Parallel"):
+        errors.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    errors += _validate_strategy(spec.updateStrategy, "spec.updateStrategy")
+    retention = spec.persistentVolumeClaimRetentionPolicy
+    if retention is not None:
+        path = "spec.persistentVolumeClaimRetentionPolicy"
+        errors += check_choice(retention.whenDeleted, f"{path}.whenDeleted", ("Retain", "Delete"))
+        errors += check_choice(retention.whenScaled, f"{path}.whenScaled", ("Retain", "Delete"))
+    errors += check_nonnegative(spec.replicas, "spec.replicas")
+    errors += check_nonnegative(spec.minReadySeconds, "spec.minReadySeconds")
+    if spec.ordinals is not None:
+        errors += check_nonnegative(spec.ordinals.start, "spec.ordinals.start")
+    errors += validate_selector(spec.selector, "spec.selector", "empty selector is invalid for statefulset")
+    selector = compile_selector(spec.selector)
+    if selector is None:
+        errors.append(invalid("spec.selector", spec.selector, ""))
+    else:
+        errors += validate_match(selector, spec.template, "spec.template")
+        errors += validate_pod_template(_with_claims(spec), "spec.template")
+    errors += validate_long_running(spec.template, "spec.template", "StatefulSet")
+    errors += check_nonnegative(spec.revisionHistoryLimit, "spec.revisionHistoryLimit")
+    return errors
+
+
+def validate_create(obj: StatefulSet) -> Errors:
+    """Also what objects from before the rule may break."""
+    errors = validate(obj)
+    if obj.spec.serviceName:
+        errors += check_text(names.is_dns1123_subdomain, obj.spec.serviceName, "spec.serviceName")
+    return errors
+
+
+def validate_update(obj: StatefulSet, old: StatefulSet) -> Errors:
+    new, was = obj.spec, old.spec
+    errors: Errors = []
+    same = msgspec.structs.replace(
+        new,
+        replicas=was.replicas,
+        ordinals=was.ordinals,
+        template=was.template,
+        updateStrategy=was.updateStrategy,
+        revisionHistoryLimit=was.revisionHistoryLimit,
+        persistentVolumeClaimRetentionPolicy=was.persistentVolumeClaimRetentionPolicy,
+        minReadySeconds=was.minReadySeconds,
+    )
+    if same != was:
+        errors.append(
+            forbidden(
+                "spec",
+                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+                "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+                "'minReadySeconds' are forbidden",
+            )
+        )
+    return errors + validate(obj)
+
+
+def validate_status_update(obj: StatefulSet, old: StatefulSet) -> Errors:
+    status = obj.status
+    errors: Errors = []
+    for name in (
+        "replicas",
+        "readyReplicas",
+        "currentReplicas",
+        "updatedReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "collisionCount",
+    ):
+        errors += check_nonnegative(getattr(status, name), f"status.{name}")
+    for name in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
+        if getattr(status, name) > status.replicas:
+            errors.append(invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas"))
+    if status.availableReplicas > status.readyReplicas:
+        errors.append(
+            invalid("status.availableReplicas", status.availableReplicas, "cannot be greater than status.readyReplicas")
+        )
+    if (status.collisionCount or 0) < (old.status.collisionCount or 0):
+        errors.append(invalid("status.collisionCount", status.collisionCount or 0, "cannot be decremented"))
+    return errors
+
+
+def cells(obj: StatefulSet, now: float) -> Sequence[Any]:
+    containers, images = format_containers(obj.spec.template.spec)
+    return (
+        obj.metadata.name,
+        f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
+        age(obj.metadata.creationTimestamp, now),
+        containers,
+        images,
+    )
+
+
 KIND = Kind(
     group="apps",
     version="v1",
@@ -122,4 +309,9 @@ KIND = Kind(
         Column("Images", "string", priority=1),
     ),
     storage_hash="H+vl74LkKdo=",
+    cells=cells,
+    default=default,
+    validate=validate_create,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

@@ -1,13 +1,32 @@
-"""TODO-DOC"""
+"""Job: runs pods until a number of them has succeeded, then stops.
+
+Unless ``manualSelector`` is set, the server makes the selector from the Job's uid and labels the pod template to match;
+``prepare_create`` therefore needs ``metadata.uid``. Validation is in ``jobvalidation``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.batch.jobvalidation import (
+    CONTROLLER_UID,
+    JOB_NAME,
+    LEGACY_CONTROLLER_UID,
+    LEGACY_JOB_NAME,
+    has_condition,
+    validate,
+    validate_status_update,
+    validate_update,
+)
+from pelamis.api.cell import format_containers, format_selector
+from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.field import F, Int32, Int64, Struct, Time, always
+from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import clock
 
 
 class PodFailurePolicyOnExitCodesRequirement(Struct, frozen=True):
@@ -185,6 +204,96 @@ class Job(Struct, frozen=True):
     status: Annotated[JobStatus, F(3)] = always(JobStatus)
 
 
+def default_job_spec(spec: Tree) -> None:
+    """Also of a CronJob's jobTemplate."""
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = spec["parallelism"] = 1
+    if spec.get("parallelism") is None:
+        spec["parallelism"] = 1
+    if spec.get("backoffLimit") is None:
+        spec["backoffLimit"] = 6 if spec.get("backoffLimitPerIndex") is None else 2147483647
+    if spec.get("completionMode") is None:
+        spec["completionMode"] = "NonIndexed"
+    if spec.get("suspend") is None:
+        spec["suspend"] = False
+    failure = spec.get("podFailurePolicy")
+    for rule in failure.get("rules") or () if failure else ():
+        for pattern in rule.get("onPodConditions") or ():
+            if not pattern.get("status"):
+                pattern["status"] = "True"
+    if spec.get("podReplacementPolicy") is None:
+        spec["podReplacementPolicy"] = "TerminatingOrFailed" if failure is None else "Failed"
+    default_pod_template(spec.setdefault("template", {}))
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    labels = (spec.get("template") or {}).get("metadata", {}).get("labels")
+    metadata = tree.setdefault("metadata", {})
+    if labels and not metadata.get("labels"):
+        metadata["labels"] = dict(labels)
+    default_job_spec(spec)
+
+
+def prepare_create(tree: Tree) -> None:
+    """Makes the selector, and gives the pod template the labels it needs for it."""
+    spec, metadata = tree["spec"], tree["metadata"]
+    if spec.get("manualSelector"):
+        return
+    template = spec.setdefault("template", {}).setdefault("metadata", {})
+    labels = {**(template.get("labels") or {})}
+    for key, value in (
+        (LEGACY_CONTROLLER_UID, metadata["uid"]),
+        (CONTROLLER_UID, metadata["uid"]),
+        (LEGACY_JOB_NAME, metadata["name"]),
+        (JOB_NAME, metadata["name"]),
+    ):
+        # a label that the author has set otherwise stays, and validation refuses it
+        labels.setdefault(key, value)
+    template["labels"] = labels
+    selector = spec.get("selector") or {}
+    chosen = {**(selector.get("matchLabels") or {})}
+    chosen.setdefault(CONTROLLER_UID, metadata["uid"])
+    spec["selector"] = {**selector, "matchLabels": chosen}
+
+
+def _state(obj: Job) -> str:
+    for type, text in (("Complete", "Complete"), ("Failed", "Failed")):
+        if has_condition(obj, type):
+            return text
+    if obj.metadata.deletionTimestamp:
+        return "Terminating"
+    for type in ("Suspended", "FailureTarget"):
+        if has_condition(obj, type):
+            return type
+    return "Running"
+
+
+def cells(obj: Job, now: float) -> Sequence[Any]:
+    spec, status = obj.spec, obj.status
+    if spec.completions is not None:
+        completions = f"{status.succeeded}/{spec.completions}"
+    elif (spec.parallelism or 0) > 1:
+        completions = f"{status.succeeded}/1 of {spec.parallelism}"
+    else:
+        completions = f"{status.succeeded}/1"
+    duration = ""
+    if status.startTime:
+        end = clock.parse_rfc3339(status.completionTime) if status.completionTime else now
+        duration = clock.human_duration(end - clock.parse_rfc3339(status.startTime))
+    names, images = format_containers(spec.template.spec)
+    return (
+        obj.metadata.name,
+        _state(obj),
+        completions,
+        duration,
+        age(obj.metadata.creationTimestamp, now),
+        names,
+        images,
+        format_selector(spec.selector),
+    )
+
+
 KIND = Kind(
     group="batch",
     version="v1",
@@ -208,6 +317,12 @@ KIND = Kind(
         Column("Images", "string", priority=1),
         Column("Selector", "string", priority=1),
     ),
-    # selectable: status.successful
     storage_hash="mudhfqk/qZY=",
+    cells=cells,
+    default=default,
+    prepare_create=prepare_create,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    selectable={"status.successful": lambda obj: str(obj.status.succeeded)},
 )

@@ -1,12 +1,17 @@
-"""TODO-DOC"""
+"""Lease: who holds a role and until when; node heartbeats and leader election renew one every few seconds."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_choice, check_nonnegative, check_text
 from pelamis.api.field import F, Int32, MicroTime, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import forbidden, invalid
 
 
 class LeaseSpec(Struct, frozen=True):
@@ -26,6 +31,31 @@ class Lease(Struct, frozen=True):
     spec: Annotated[LeaseSpec, F(2)] = always(LeaseSpec)
 
 
+def validate(obj: Lease) -> Errors:
+    spec = obj.spec
+    errors: Errors = []
+    duration = spec.leaseDurationSeconds
+    if duration is not None and duration <= 0:
+        errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
+    errors += check_nonnegative(spec.leaseTransitions, "spec.leaseTransitions")
+    if spec.strategy is not None:
+        if "/" in spec.strategy:
+            errors += check_text(names.is_qualified_name, spec.strategy, "spec.strategy")
+        else:
+            errors += check_choice(spec.strategy, "spec.strategy", ("OldestEmulationVersion",))
+    if spec.preferredHolder and not spec.strategy:
+        errors.append(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"))
+    return errors
+
+
+def validate_update(obj: Lease, old: Lease) -> Errors:
+    return validate(obj)
+
+
+def cells(obj: Lease, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.spec.holderIdentity or "", age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="coordination.k8s.io",
     version="v1",
@@ -42,4 +72,7 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="gqkMMb/YqFM=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
 )

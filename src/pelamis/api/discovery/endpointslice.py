@@ -1,13 +1,24 @@
-"""TODO-DOC"""
+"""EndpointSlice: part of the endpoints of a Service, at most a thousand of one address family.
+
+The label ``kubernetes.io/service-name`` names the Service; the index ``service`` is over it.
+``deprecatedTopology`` can no longer be written: it is dropped unless the endpoints stay as they were.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import ipaddress
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.cell import format_list
+from pelamis.api.check import Errors, check_choice, check_immutable, check_required_choice, check_text
 from pelamis.api.core.reference import ObjectReference
-from pelamis.api.field import F, Int32, Struct, always
+from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class EndpointConditions(Struct, frozen=True):
@@ -78,6 +89,145 @@ class EndpointSlice(Struct, frozen=True):
     ports: Annotated[tuple[EndpointPort, ...], F(3, list="atomic")] = always(tuple)
 
 
+SERVICE_NAME = "kubernetes.io/service-name"
+_MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS, _MOST_TOPOLOGY, _MOST_HINTS = 1000, 100, 20000, 16, 8
+
+
+def _drop_topology(tree: Tree) -> None:
+    for endpoint in tree.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
+def prepare_create(tree: Tree) -> None:
+    _drop_topology(tree)
+
+
+def prepare_update(tree: Tree, old: Tree) -> None:
+    if tree.get("endpoints") != old.get("endpoints"):
+        _drop_topology(tree)
+
+
+def _validate_special(text: str, path: str) -> Errors:
+    """Addresses that no endpoint may have."""
+    ip = ipaddress.ip_address(text)
+    if ip.is_unspecified:
+        return [invalid(path, text, f"may not be unspecified ({text})")]
+    if ip.is_loopback:
+        return [invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")]
+    if ip.is_link_local:
+        return [invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")]
+    local = ipaddress.ip_network("224.0.0.0/24" if ip.version == 4 else "ff02::/16")
+    if ip in local:
+        return [invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")]
+    return []
+
+
+def _validate_address(text: str, address_type: str, path: str) -> Errors:
+    if address_type == "FQDN":
+        return check_text(names.is_fully_qualified_domain_name, text, path)
+    if address_type in ("IPv4", "IPv6"):
+        if names.ip_family(text) != int(address_type[-1]):
+            return [invalid(path, text, f"must be a valid {address_type} address")]
+        return _validate_special(text, path)
+    return []
+
+
+def _validate_hints(hints: EndpointHints, path: str) -> Errors:
+    errors: Errors = []
+    hinted: tuple[tuple[str, Sequence[ForZone | ForNode]], ...] = (
+        ("forZones", hints.forZones),
+        ("forNodes", hints.forNodes),
+    )
+    for field, what in hinted:
+        where = f"{path}.{field}"
+        if len(what) > _MOST_HINTS:
+            return [*errors, too_many(where, len(what), _MOST_HINTS)]
+        seen: set[str] = set()
+        for i, entry in enumerate(what):
+            if entry.name in seen:
+                errors.append(duplicate(f"{where}[{i}]", entry.name))
+            seen.add(entry.name)
+            check = names.is_valid_label_value if field == "forZones" else names.is_dns1123_subdomain
+            errors += check_text(check, entry.name, f"{where}[{i}].name")
+    return errors
+
+
+def _validate_endpoint(endpoint: Endpoint, address_type: str, path: str) -> Errors:
+    errors: Errors = []
+    where = f"{path}.addresses"
+    if not endpoint.addresses:
+        errors.append(required(where, "must contain at least 1 address"))
+    elif len(endpoint.addresses) > _MOST_ADDRESSES:
+        errors.append(too_many(where, len(endpoint.addresses), _MOST_ADDRESSES))
+    for i, address in enumerate(endpoint.addresses):
+        errors += _validate_address(address, address_type, f"{where}[{i}]")
+    if endpoint.nodeName is not None:
+        errors += check_text(names.is_dns1123_subdomain, endpoint.nodeName, f"{path}.nodeName")
+    if len(endpoint.deprecatedTopology) > _MOST_TOPOLOGY:
+        errors.append(too_many(f"{path}.deprecatedTopology", len(endpoint.deprecatedTopology), _MOST_TOPOLOGY))
+    for key, value in sorted(endpoint.deprecatedTopology.items()):
+        errors += check_text(names.is_qualified_name, key, f"{path}.deprecatedTopology")
+        errors += check_text(names.is_valid_label_value, value, f"{path}.deprecatedTopology")
+    if endpoint.hostname is not None:
+        errors += check_text(names.is_dns1123_label, endpoint.hostname, f"{path}.hostname")
+    if endpoint.hints is not None:
+        errors += _validate_hints(endpoint.hints, f"{path}.hints")
+    return errors
+
+
+def _validate_ports(ports: tuple[EndpointPort, ...]) -> Errors:
+    if len(ports) > _MOST_PORTS:
+        return [too_many("ports", len(ports), _MOST_PORTS)]
+    errors: Errors = []
+    seen: set[str | None] = set()
+    for i, port in enumerate(ports):
+        path = f"ports[{i}]"
+        if port.name:
+            errors += check_text(names.is_dns1123_label, port.name, f"{path}.name")
+        if port.name in seen:
+            errors.append(duplicate(f"{path}.name", port.name))
+        seen.add(port.name)
+        errors += check_required_choice(port.protocol or "", f"{path}.protocol", ("SCTP", "TCP", "UDP"))
+        if port.appProtocol is not None:
+            errors += check_text(names.is_qualified_name, port.appProtocol, f"{path}.appProtocol")
+    return errors
+
+
+def validate(obj: EndpointSlice) -> Errors:
+    errors: Errors = []
+    if not obj.addressType:
+        errors.append(required("addressType"))
+    else:
+        errors += check_choice(obj.addressType, "addressType", ("FQDN", "IPv4", "IPv6"))
+    if len(obj.endpoints) > _MOST_ENDPOINTS:
+        errors.append(too_many("endpoints", len(obj.endpoints), _MOST_ENDPOINTS))
+    else:
+        for i, endpoint in enumerate(obj.endpoints):
+            errors += _validate_endpoint(endpoint, obj.addressType, f"endpoints[{i}]")
+    return errors + _validate_ports(obj.ports)
+
+
+def validate_update(obj: EndpointSlice, old: EndpointSlice) -> Errors:
+    return validate(obj) + check_immutable(obj.addressType, old.addressType, "addressType")
+
+
+def cells(obj: EndpointSlice, now: float) -> Sequence[Any]:
+    ports = [str(p.port) if p.port is not None else "*" if p.name is None else p.name for p in obj.ports]
+    addresses = [address for endpoint in obj.endpoints for address in endpoint.addresses]
+    return (
+        obj.metadata.name,
+        obj.addressType,
+        format_list(ports),
+        format_list(addresses),
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
+def _service(obj: EndpointSlice) -> Sequence[str]:
+    name = obj.metadata.labels.get(SERVICE_NAME)
+    return (f"{obj.metadata.namespace}/{name}",) if name else ()
+
+
 KIND = Kind(
     group="discovery.k8s.io",
     version="v1",
@@ -95,4 +245,10 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="qgS0xkrxYAI=",
+    cells=cells,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    indexes={"service": _service},
 )

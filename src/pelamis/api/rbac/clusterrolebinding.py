@@ -1,13 +1,15 @@
-"""TODO-DOC"""
+"""ClusterRoleBinding: gives a ClusterRole to subjects, everywhere."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.api.rbac.binding import RoleRef, Subject
+from pelamis.api.rbac.binding import RoleRef, Subject, cells, default, validate_binding, validate_binding_update
+from pelamis.base import names
 
 
 class ClusterRoleBinding(Struct, frozen=True):
@@ -16,6 +18,14 @@ class ClusterRoleBinding(Struct, frozen=True):
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     subjects: Annotated[tuple[Subject, ...], F(2, list="atomic")] = ()
     roleRef: Annotated[RoleRef, F(3, required=True)] = always(RoleRef)
+
+
+def validate(obj: ClusterRoleBinding) -> Errors:
+    return validate_binding(obj, namespaced=False)
+
+
+def validate_update(obj: ClusterRoleBinding, old: ClusterRoleBinding) -> Errors:
+    return validate_binding_update(obj, old, namespaced=False)
 
 
 KIND = Kind(
@@ -36,4 +46,9 @@ KIND = Kind(
         Column("ServiceAccounts", "string", priority=1),
     ),
     storage_hash="48tpQ8gZHFc=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_name=names.is_path_segment,
 )

@@ -1,13 +1,16 @@
-"""TODO-DOC"""
+"""Role: rules within one namespace."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.api.rbac.rule import PolicyRule
+from pelamis.api.rbac.rule import PolicyRule, validate_rules
+from pelamis.base import names
 
 
 class Role(Struct, frozen=True):
@@ -15,6 +18,19 @@ class Role(Struct, frozen=True):
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     rules: Annotated[tuple[PolicyRule, ...], F(2, list="atomic")] = always(tuple)
+
+
+def validate(obj: Role) -> Errors:
+    errors = validate_rules(obj.rules, "rules", namespaced=True)
+    return errors
+
+
+def validate_update(obj: Role, old: Role) -> Errors:
+    return validate(obj)
+
+
+def cells(obj: Role, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.metadata.creationTimestamp
 
 
 KIND = Kind(
@@ -31,4 +47,8 @@ KIND = Kind(
         Column("Created At", "date"),
     ),
     storage_hash="7FuwZcIIItM=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_name=names.is_path_segment,
 )
