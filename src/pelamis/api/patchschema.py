@@ -6,16 +6,17 @@ Compiled once for each struct class and shared; recursive types work because a c
 from __future__ import annotations
 
 import sys
-import types
-import typing
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from pelamis.api.field import Struct, Tree
+from pelamis.api.custom import Custom
+from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.base.shape import ANY, ASSOC, LEAF, MAP, MISSING, SET, STRUCT, UNTYPED, Field, Node
+from pelamis.api.shape import Value, is_root, shape_of
+from pelamis.base.shape import ASSOC, LEAF, MAP, MISSING, SET, STRUCT, UNTYPED, Field, Node
 
 ATOMIC = frozenset(
     {
@@ -76,7 +77,7 @@ def schema(kind: Kind) -> Node:
     """The shape of a kind's objects."""
     node = _kinds.get(kind)
     if node is None:
-        node = _kinds[kind] = of_type(kind.type)
+        node = _kinds[kind] = of_custom(None) if kind.type is Custom else of_type(kind.type)
     return node
 
 
@@ -90,95 +91,67 @@ def of_type(cls: type[Any]) -> Node:
 
 
 def _fill(node: Node, cls: type[Any]) -> None:
-    hints = typing.get_type_hints(cls, include_extras=True)
+    if is_root(cls):
+        for name in ("kind", "apiVersion"):
+            node.fields[name] = Field(name, Node(LEAF, "string"), zero="", written=True)
+    defaults = {info.name: info for info in msgspec.structs.fields(cls)}
     written = []
-    for info in msgspec.structs.fields(cls):
-        facts, optional, base = unwrap(hints[info.name])
-        child = _node(base, facts)
-        strategies = facts.get("merge", "").split(",")
+    for shape in shape_of(cls):
+        child = _node(shape.value, shape.facts)
+        strategies = shape.facts.get("merge", "").split(",")
         strategy = next((s for s in strategies if s in ("merge", "replace")), "")
-        zero, always_written = _zero(info, optional, child)
-        name = info.encode_name
-        field = Field(name, child, strategy, facts.get("key", ""), zero, always_written)
-        node.fields[name] = field
-        if always_written and name not in ("kind", "apiVersion"):
-            written.append((name, field))
+        zero = MISSING if shape.pointer else _zero(defaults[shape.attr], shape.value)
+        field = Field(shape.name, child, strategy, shape.facts.get("key", ""), zero, shape.always)
+        node.fields[shape.name] = field
+        if shape.always:
+            written.append((shape.name, field))
     node.zeros = tuple(written)
 
 
-def _zero(info: Any, optional: bool, node: Node) -> tuple[Any, bool]:
-    """(JSON value that means unset, whether it is written all the same)."""
-    if info.default_factory is dict or info.default_factory is list:
-        return {}, False  # msgspec's reading of a plain ``= {}``
-    if info.default_factory is not msgspec.NODEFAULT:
-        made = info.default_factory()
-        if isinstance(made, tuple) or made == {} or isinstance(made, dict):
-            # Go writes null for a nil list or map here; an empty one is the closest tree
-            return ([] if isinstance(made, tuple) else {}), True
-        if isinstance(made, msgspec.Struct):
-            return {}, True
-        if isinstance(made, bytes):
-            return "", True
-        return made, True
-    default = info.default
-    if optional or default is None or default is msgspec.UNSET or default is msgspec.NODEFAULT:
-        return MISSING, False
-    if isinstance(default, tuple):
-        return [], False
-    if isinstance(default, msgspec.Struct):
-        return {}, False
-    if isinstance(default, bytes):
-        return "", False
-    return default, False
+def _zero(info: Any, value: Value) -> Any:
+    """The JSON value that means unset."""
+    if value.what == "list":
+        return []
+    if value.what in ("map", "struct"):
+        return {}
+    if value.what == "bytes":
+        return ""
+    default = info.default if info.default is not msgspec.NODEFAULT else info.default_factory()
+    return MISSING if default is None or default is msgspec.UNSET else default
 
 
-def unwrap(hint: Any) -> tuple[dict[str, Any], bool, Any]:
-    """(facts of F and of the scalar aliases, whether None is allowed, the type inside)."""
-    facts: dict[str, Any] = {}
-    optional = False
-    while True:
-        origin = typing.get_origin(hint)
-        if origin is typing.Annotated:
-            for meta in hint.__metadata__:
-                if isinstance(meta, msgspec.Meta) and meta.extra:
-                    for k, v in meta.extra.items():
-                        facts.setdefault(k, v)
-            hint = hint.__origin__
-        elif origin in (typing.Union, types.UnionType) and type(None) in hint.__args__:
-            optional = True
-            rest = [a for a in hint.__args__ if a is not type(None)]
-            if len(rest) > 1:
-                return facts, optional, typing.Union[tuple(rest)]  # noqa: UP007
-            hint = rest[0]
-        else:
-            return facts, optional, hint
+_TYPES = {
+    "string": "string",
+    "int": "integer",
+    "int32": "integer",
+    "int64": "integer",
+    "bool": "boolean",
+    "double": "number",
+    "bytes": "string",
+    "time": "string",
+    "microTime": "string",
+    "duration": "string",
+}
 
 
-_SCALARS: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean", bytes: "string"}
-
-
-def _node(hint: Any, facts: dict[str, Any]) -> Node:
-    special = facts.get("special", "")
-    if special in ("raw", "fieldsV1") or hint is Any:
-        return UNTYPED
-    if special == "quantity" or special == "intOrString":
+def _node(value: Value, facts: Mapping[str, Any]) -> Node:
+    what = value.what
+    if what in _TYPES:
+        return Node(LEAF, _TYPES[what])
+    if what in ("quantity", "intOrString"):
         return Node(LEAF)
-    if hint in _SCALARS:
-        return Node(LEAF, _SCALARS[hint])
-    origin = typing.get_origin(hint)
-    if origin is tuple:
-        return _list(typing.get_args(hint)[0], facts)
-    if origin is dict:
-        inner, _, base = unwrap(typing.get_args(hint)[1])
+    if what == "list" and value.of is not None:
+        return _list(value.of, facts)
+    if what == "map" and value.of is not None:
         node = Node(LEAF if facts.get("map") == "atomic" else MAP, "object")
-        node.element = _node(base, inner)
+        node.element = _node(value.of, {})
         return node
-    if isinstance(hint, type) and issubclass(hint, Struct):
-        if facts.get("struct") == "atomic" and definition(hint) not in ATOMIC:
-            return _as(of_type(hint), LEAF)
-        if facts.get("struct") == "granular" and definition(hint) in ATOMIC:
-            return _as(of_type(hint), STRUCT)
-        return of_type(hint)
+    if value.struct is not None:
+        node = of_type(value.struct)
+        atomic = definition(value.struct) in ATOMIC
+        if facts.get("struct") == "atomic" and not atomic:
+            return _as(node, LEAF)
+        return _as(node, STRUCT) if facts.get("struct") == "granular" and atomic else node
     return UNTYPED
 
 
@@ -188,29 +161,26 @@ def _as(node: Node, kind: int) -> Node:
     return copy
 
 
-def _list(item: Any, facts: dict[str, Any]) -> Node:
-    inner, _, base = unwrap(item)
+def _list(item: Value, facts: Mapping[str, Any]) -> Node:
     how = facts.get("list", "")
     node = Node({"map": ASSOC, "set": SET}.get(how, LEAF), "array")
-    node.element = _node(base, inner)
-    if how == "map":
+    node.element = _node(item, {})
+    if how == "map" and item.struct is not None:
         node.keys = tuple(sorted(facts["keys"]))
-        node.key_defaults = _key_defaults(base, node.keys)
+        node.key_defaults = {
+            f.name: f.facts["default"] for f in shape_of(item.struct) if f.name in node.keys and "default" in f.facts
+        }
     return node
 
 
-def _key_defaults(cls: Any, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Constant defaults of key fields: a port without protocol is a TCP port. A required key has none."""
-    out: dict[str, Any] = {}
-    if not (isinstance(cls, type) and issubclass(cls, Struct)):
-        return out
-    hints = typing.get_type_hints(cls, include_extras=True)
-    for info in msgspec.structs.fields(cls):
-        if info.encode_name in keys:
-            facts, _, _ = unwrap(hints[info.name])
-            if "default" in facts:
-                out[info.encode_name] = facts["default"]
-    return out
+def declare(kind: Kind, openapi: Tree | None) -> Node:
+    """Gives a custom resource's kind its shape; call ``forget`` when the kind is no longer served."""
+    node = _kinds[kind] = of_custom(openapi)
+    return node
+
+
+def forget(kind: Kind) -> None:
+    _kinds.pop(kind, None)
 
 
 def of_custom(openapi: Tree | None) -> Node:
@@ -267,4 +237,4 @@ def _structural(s: Any) -> Node:
     return Node(LEAF, kind)
 
 
-__all__ = ["ANY", "ATOMIC", "definition", "of_custom", "of_type", "schema", "unwrap"]
+__all__ = ["ATOMIC", "declare", "definition", "forget", "of_custom", "of_type", "schema"]
