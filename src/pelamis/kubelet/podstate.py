@@ -29,7 +29,8 @@ class Slot:
 
     current: the newest run; last: the newest finished one before it. pending: it has still to be run in this sandbox.
     waiting: (reason, message) shown while nothing runs. restart_now: the next start takes no regard of the restart
-    policy and the back-off (the container was killed to be replaced). pull_failed: (reason, message, since, next attempt).
+    policy and the back-off (the container was killed to be replaced). pull_failed: (reason, message, since, next
+    attempt).
     applied: the resources that the run has.
     """
 

@@ -1,0 +1,82 @@
+"""persistentVolumeClaim and ephemeral: the bound PersistentVolume of kind hostPath, local or nfs.
+
+Block-mode claims and volumes of other kinds are refused with a message that names the kind.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pelamis.kubelet.volumes import hostpath, mount
+from pelamis.kubelet.volumes.context import Context
+from pelamis.kubelet.volumes.ownership import apply_group
+from pelamis.kubelet.volumes.payload import VolumeError
+
+_MS_RDONLY = 1
+
+
+async def setup(context: Context, volume: Any) -> str:
+    pod = context.pod
+    namespace = pod.metadata.namespace
+    if volume.ephemeral is not None:
+        name, read_only = f"{pod.metadata.name}-{volume.name}", False
+    else:
+        name, read_only = volume.persistentVolumeClaim.claimName, volume.persistentVolumeClaim.readOnly
+    claim = context.claim(namespace, name)
+    if claim is None:
+        raise VolumeError(f'persistentvolumeclaim "{name}" not found')
+    if volume.ephemeral is not None and not any(
+        owner.uid == pod.metadata.uid and owner.controller for owner in claim.metadata.ownerReferences
+    ):
+        where = f"{namespace}/{pod.metadata.name}"
+        raise VolumeError(f"PVC {namespace}/{name} was not created for pod {where} (pod is not owner)")
+    if claim.metadata.deletionTimestamp:
+        raise VolumeError("can't start pod because PVC is being deleted")
+    if claim.status.phase != "Bound" or not claim.spec.volumeName:
+        raise VolumeError(f"PVC {namespace}/{name} is not bound")
+    found = context.volume("", claim.spec.volumeName)
+    if found is None:
+        raise VolumeError(f'persistentvolume "{claim.spec.volumeName}" not found')
+    ref = found.spec.claimRef
+    if ref is None or ref.uid != claim.metadata.uid:
+        raise VolumeError(f"PersistentVolume {found.metadata.name} is not bound to claim {namespace}/{name}")
+    return await _persistent(context, volume, found, read_only)
+
+
+async def _persistent(context: Context, volume: Any, found: Any, read_only: bool) -> str:
+    spec = found.spec
+    if spec.hostPath is not None:
+        hostpath.check(spec.hostPath.path, spec.hostPath.type or "")
+        return str(spec.hostPath.path)
+    if spec.local is not None:
+        path = spec.local.path
+        if not os.path.isdir(path):
+            raise VolumeError(f'local volume path "{path}" does not exist')
+        if context.fs_group is not None and not read_only:
+            security = context.pod.spec.securityContext
+            policy = security.fsGroupChangePolicy == "OnRootMismatch"
+            await apply_group(Path(path), context.fs_group, read_only=False, on_root_mismatch=policy)
+        return str(path)
+    if spec.nfs is not None:
+        return nfs(context, volume.name, spec.nfs.server, spec.nfs.path, read_only or spec.nfs.readOnly)
+    kind = next((name for name in spec.__struct_fields__ if name != "claimRef" and _is_source(spec, name)), "unknown")
+    raise VolumeError(f"volumes of kind {kind} are not supported by this node")
+
+
+def _is_source(spec: Any, name: str) -> bool:
+    plain = ("capacity", "accessModes", "mountOptions", "nodeAffinity", "volumeMode", "storageClassName")
+    return name not in plain and name != "persistentVolumeReclaimPolicy" and bool(getattr(spec, name))
+
+
+def nfs(context: Context, name: str, server: str, path: str, read_only: bool) -> str:
+    target = context.path("nfs", name)
+    target.mkdir(parents=True, exist_ok=True)
+    if not mount.is_mounted(target):
+        options = f"addr={server},vers=4.2,clientaddr=0.0.0.0"
+        try:
+            mount.filesystem(f"{server}:{path}", target, "nfs4", options, _MS_RDONLY if read_only else 0)
+        except OSError as error:
+            raise VolumeError(f"MountVolume.SetUp failed for volume {name!r}: {error}") from error
+    return str(target)

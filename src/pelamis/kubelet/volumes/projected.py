@@ -1,0 +1,83 @@
+"""projected: several sources in one directory: secrets, ConfigMaps, downward API, service account tokens, trust bundles.
+
+The files live in memory. Tokens are taken from the agent's token cache, which renews them at 80 % of their life, so
+setting the volume up again is all that rotation needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pelamis.kubelet.volumes import atomic, mount, payload
+from pelamis.kubelet.volumes.atomic import File
+from pelamis.kubelet.volumes.context import Context
+
+TOKEN_TTL_S = 3600
+
+
+def _single_user(pod: Any) -> int | None:
+    """The one user that all containers run as, if it is declared."""
+    outer = pod.spec.securityContext
+    users = set()
+    for container in (*pod.spec.initContainers, *pod.spec.containers):
+        inner = container.securityContext
+        user = inner.runAsUser if inner is not None and inner.runAsUser is not None else None
+        if user is None and outer is not None:
+            user = outer.runAsUser
+        users.add(user)
+    return users.pop() if len(users) == 1 else None
+
+
+async def _files(context: Context, volume: Any) -> dict[str, File]:
+    source, pod = volume.projected, context.pod
+    namespace = pod.metadata.namespace
+    mode = payload.mode_of(source.defaultMode)
+    default_user = source.defaultUser
+    out: dict[str, File] = {}
+    for part in source.sources:
+        if part.secret is not None:
+            found = context.secret(namespace, part.secret.name)
+            if found is not None:
+                out |= payload.secret(found, part.secret.items, mode, bool(part.secret.optional), default_user)
+            elif not part.secret.optional:
+                raise payload.VolumeError(f'secret "{part.secret.name}" not found')
+        elif part.configMap is not None:
+            found = context.configmap(namespace, part.configMap.name)
+            if found is not None:
+                items, optional = part.configMap.items, bool(part.configMap.optional)
+                out |= payload.configmap(found, items, mode, optional, default_user)
+            elif not part.configMap.optional:
+                raise payload.VolumeError(f'configmap "{part.configMap.name}" not found')
+        elif part.downwardAPI is not None:
+            out |= payload.downward(
+                pod, part.downwardAPI.items, mode, context.ips, context.host_ips, context.allocatable, default_user
+            )
+        elif part.serviceAccountToken is not None:
+            ref = part.serviceAccountToken
+            text = await context.token(pod, ref.audience, ref.expirationSeconds or TOKEN_TTL_S)
+            user = ref.user if ref.user is not None else default_user
+            own = mode
+            if context.fs_group is not None or (user is None and (user := _single_user(pod)) is not None):
+                own = 0o600
+            out[ref.path] = File(text.encode(), own, user)
+        elif part.clusterTrustBundle is not None:
+            ref = part.clusterTrustBundle
+            found = context.trust_bundle("", ref.name) if ref.name else None
+            if found is not None:
+                user = ref.user if ref.user is not None else default_user
+                out[ref.path] = File(found.spec.trustBundle.encode(), mode, user)
+            elif not ref.optional:
+                raise payload.VolumeError(f'clustertrustbundle "{ref.name or ref.signerName}" not found')
+        elif part.podCertificate is not None:
+            raise payload.VolumeError("podCertificate volumes are not supported by this node")
+    return out
+
+
+async def setup(context: Context, volume: Any) -> str:
+    files = await _files(context, volume)
+    path = context.path("projected", volume.name)
+    path.mkdir(parents=True, exist_ok=True)
+    if not mount.is_mounted(path):
+        mount.tmpfs(path, mode=0o1777)
+    atomic.write(path, files, context.stamp(), atomic.Owner(context.fs_group))
+    return str(path)
