@@ -79,8 +79,8 @@ def _special(name: str) -> msgspec.Meta:
     return msgspec.Meta(extra={"special": name})
 
 
-Int32 = Annotated[int, _special("int32")]
-Int64 = Annotated[int, _special("int64")]
+Int32 = Annotated[int, _special("int32"), msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+Int64 = Annotated[int, _special("int64"), msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Double = Annotated[float, _special("double")]
 Quantity = Annotated[str, _special("quantity")]
 """A resource amount in canonical form (see base.quantity)."""

@@ -78,6 +78,8 @@ class Kind:
     now): one value per column, ``now`` in seconds since the epoch. selectable: field label to getter returning a
     string, besides metadata.name and metadata.namespace. indexes: index name to a function giving the index values of
     an object, for views. status_default: what a created object's status becomes where it is not empty.
+    prune: for custom resources, drops the fields that the schema does not know, in place, and returns upstream's strict
+    problems (``unknown field "spec.x"``); built-in kinds leave it to the codec.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
     """
 
@@ -112,6 +114,7 @@ class Kind:
     storage: str = ""
     storage_hash: str = ""
     grace_period: Callable[[Any], int] | None = None
+    prune: Callable[[Tree], Sequence[str]] | None = None
     hub: Kind | None = None
     to_hub: Callable[[Tree], None] = _nothing
     from_hub: Callable[[Tree], None] = _nothing

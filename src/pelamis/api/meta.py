@@ -249,7 +249,7 @@ class APIResource(Struct, frozen=True):
     group: Annotated[str, F(8)] = ""
     version: Annotated[str, F(9)] = ""
     kind: Annotated[str, F(3, required=True)] = always(str)
-    verbs: Annotated[tuple[str, ...], F(4, required=True)] = always(tuple)
+    verbs: Annotated[tuple[str, ...], F(1, within=(4,), within_optional=True, required=True)] = always(tuple)
     shortNames: Annotated[tuple[str, ...], F(5, list="atomic")] = ()
     categories: Annotated[tuple[str, ...], F(7, list="atomic")] = ()
     storageVersionHash: Annotated[str, F(10)] = ""

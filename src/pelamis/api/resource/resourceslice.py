@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
+
 from pelamis.api.core.nodeselector import NodeSelector
 from pelamis.api.field import F, Int64, Quantity, Struct, always
 from pelamis.api.kind import Column, Kind
@@ -18,8 +20,8 @@ class ResourcePool(Struct, frozen=True):
 
 
 class DeviceAttribute(Struct, frozen=True):
-    int: Annotated[Int64 | None, F(2)] = None
-    bool: Annotated[bool | None, F(3)] = None
+    int_: Annotated[Int64 | None, F(2)] = msgspec.field(default=None, name="int")
+    bool_: Annotated[bool | None, F(3)] = msgspec.field(default=None, name="bool")
     string: Annotated[str | None, F(4)] = None
     version: Annotated[str | None, F(5)] = None
     ints: Annotated[tuple[Int64, ...], F(6, list="atomic")] = ()

@@ -1,0 +1,442 @@
+"""Bytes, trees and structs of API objects, and the way between them.
+
+Three forms of an object: *bytes* (canonical JSON, what is stored and served), *tree* (plain dict, what the write path
+changes) and *struct* (frozen, what validation, controllers and everybody else read). All conversions go through
+msgspec, so each costs a few microseconds.
+
+``clean`` brings an incoming tree to normal form: the tree that the struct itself would write. When every name and type
+is right, that is one decode and one encode in C. Only when msgspec refuses does ``api.loosen`` walk the tree in Python, to
+drop nulls, to name unknown fields, or to say what is wrong in upstream's words. Then the *adjuster* of the type runs: a
+function compiled once from the field declarations that visits only what can need work (quantities, times, constant
+defaults) and nothing else.
+
+The stored form begins ``{"kind":"X","apiVersion":"g/v","metadata":{`` and has no resourceVersion, which ``served``
+splices in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from pelamis.api import loosen
+from pelamis.api.custom import Custom
+from pelamis.api.field import Struct, Tree
+from pelamis.api.kind import Kind
+from pelamis.api.meta import CreateOptions, DeleteOptions, ObjectMeta, PatchOptions, UpdateOptions
+from pelamis.api.shape import Field, Value, shape_of
+from pelamis.base import clock, duration, quantity
+from pelamis.base.errors import BadRequest
+from pelamis.base.tree import copy
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_decode_tree = msgspec.json.Decoder().decode
+_encode = _ENCODER.encode
+_DECODERS: dict[type[Any], Callable[[bytes], Any]] = {}
+_OFFSETS: dict[tuple[str, str], int] = {}
+
+
+def _decoder(cls: type[Any]) -> Callable[[bytes], Any]:
+    found = _DECODERS.get(cls)
+    if found is None:
+        read: Callable[[bytes], Any] = Custom if cls is Custom else msgspec.json.Decoder(cls).decode
+        found = _DECODERS[cls] = read
+    return found
+
+
+# -- conversions ------------------------------------------------------------------------------------------------------
+
+
+def encode(obj: Any) -> bytes:
+    """Canonical JSON of a struct, a Custom or a tree; maps are written in order of key."""
+    return obj.data if type(obj) is Custom else _encode(obj)
+
+
+def decode(kind: Kind, data: bytes) -> Any:
+    """The struct (or Custom) of bytes that the server itself wrote. Raises msgspec.ValidationError on anything else."""
+    return _decoder(kind.type)(data)
+
+
+def to_tree(obj: Any) -> Tree:
+    """A new tree that the caller owns, of a struct, a Custom or a tree."""
+    if type(obj) is dict:
+        return copy(obj)
+    tree: Tree = _decode_tree(encode(obj))
+    return tree
+
+
+def from_tree(kind: Kind, tree: Tree) -> Any:
+    """The struct of a clean tree; raises BadRequest when it does not fit the type."""
+    data = _ordered(kind, tree) if kind.type is Custom else _encode(tree)
+    try:
+        return _decoder(kind.type)(data)
+    except msgspec.ValidationError as e:
+        raise _unfit(kind, str(e)) from None
+
+
+def parse(data: bytes) -> Tree:
+    """Any JSON object as a tree."""
+    tree: Tree = _decode_tree(data)
+    return tree
+
+
+# -- stored and served bytes ------------------------------------------------------------------------------------------
+
+
+def stored(kind: Kind, obj: Any) -> bytes:
+    """The bytes to store, of a struct, a Custom or a clean tree (which is left as it was)."""
+    if type(obj) is dict:
+        tree = {**obj, "metadata": {k: v for k, v in obj.get("metadata", {}).items() if k != "resourceVersion"}}
+        tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+        if kind.type is Custom:
+            return _ordered(kind, tree)
+        return _encode(_decoder(kind.type)(_encode(tree)))
+    if type(obj) is Custom:
+        return stored(kind, obj.tree) if obj.metadata.resourceVersion else obj.data
+    if obj.metadata.resourceVersion or obj.kind != kind.kind or obj.apiVersion != kind.api_version:
+        metadata = msgspec.structs.replace(obj.metadata, resourceVersion="")
+        obj = msgspec.structs.replace(obj, metadata=metadata, kind=kind.kind, apiVersion=kind.api_version)
+    return _encode(obj)
+
+
+def _ordered(kind: Kind, tree: Tree) -> bytes:
+    """A custom resource in canonical order: kind, apiVersion, metadata as a struct writes it, the rest by name."""
+    metadata = _decoder(ObjectMeta)(_encode(tree.get("metadata") or {}))
+    rest = {k: v for k, v in tree.items() if k not in ("kind", "apiVersion", "metadata")}
+    head = _encode({"kind": tree.get("kind") or kind.kind})[:-1]
+    version = _encode(tree.get("apiVersion") or kind.api_version)
+    out = head + b',"apiVersion":' + version + b',"metadata":' + _encode(metadata)
+    return out + b"," + _encode(rest)[1:] if rest else out + b"}"
+
+
+def metadata_offset(kind: Kind) -> int:
+    """Where the members of ``metadata`` begin in stored bytes of the kind."""
+    key = (kind.kind, kind.api_version)
+    offset = _OFFSETS.get(key)
+    if offset is None:
+        offset = _OFFSETS[key] = len(f'{{"kind":"{key[0]}","apiVersion":"{key[1]}","metadata":{{')
+    return offset
+
+
+def served(kind: Kind, data: bytes, rev: int) -> bytes:
+    """Stored bytes with ``metadata.resourceVersion`` as the first member of metadata."""
+    at = metadata_offset(kind)
+    if data[at] == 125:  # }
+        return b'%b"resourceVersion":"%d"%b' % (data[:at], rev, data[at:])
+    return b'%b"resourceVersion":"%d",%b' % (data[:at], rev, data[at:])
+
+
+def to_version(kind: Kind, data: bytes) -> bytes:
+    """Bytes of the hub kind, stored or served, as bytes of ``kind``; the same bytes when the kind is its own hub."""
+    if kind.hub is None:
+        return data
+    tree = parse(data)
+    kind.from_hub(tree)
+    return encode(from_tree(kind, _labelled(kind, tree)))
+
+
+def to_hub(kind: Kind, tree: Tree) -> Tree:
+    """A tree of ``kind`` as a tree of its hub, in place."""
+    if kind.hub is None:
+        return tree
+    kind.to_hub(tree)
+    return _labelled(kind.hub, tree)
+
+
+def _labelled(kind: Kind, tree: Tree) -> Tree:
+    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
+    return tree
+
+
+# -- input ------------------------------------------------------------------------------------------------------------
+
+JSON = "application/json"
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+_EVERY_VERSION = (DeleteOptions, CreateOptions, UpdateOptions, PatchOptions)
+
+
+def read_body(kind: Kind, body: bytes, content_type: str = JSON) -> tuple[Tree, list[str]]:
+    """The tree of a request's body, not clean yet, and the strict problems that only the text shows (duplicates).
+
+    kind and apiVersion are filled in where absent, refused where they are not the kind's. Raises BadRequest.
+    """
+    problems: list[str] = []
+    media = content_type.partition(";")[0].strip().lower()
+    try:
+        if media == PROTOBUF:
+            from pelamis.api import protobuf
+
+            tree: Any = protobuf.decode_body(kind, body)
+        elif media == YAML:
+            tree = loosen.read_yaml(body, problems)
+        else:
+            tree = _decode_tree(body)
+            if body.count(b'":') != _encode(tree).count(b'":'):
+                problems = loosen.duplicates(body)
+    except (ValueError, RecursionError) as e:  # msgspec, YAML and UTF-8 errors are ValueErrors
+        shown = body[:30].hex() + (" ..." if len(body) > 30 else "")
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"couldn't get version/kind; json parse error: {e} ({shown})"
+        ) from None
+    if not isinstance(tree, dict):
+        raise BadRequest(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            f"json parse error: json: cannot unmarshal {loosen.json_name(tree)} into Go value of type "
+            "struct { APIVersion string; Kind string }"
+        )
+    check_type(kind, tree)
+    return tree, problems
+
+
+def check_type(kind: Kind, tree: Tree) -> None:
+    """Fills in kind and apiVersion, or raises BadRequest where they name something else."""
+    version = tree.get("apiVersion") or kind.api_version
+    name = tree.get("kind") or kind.kind
+    if kind.type in _EVERY_VERSION:
+        version = kind.api_version  # part of each group and version upstream: clients send the one they talk to
+    if version != kind.api_version:
+        raise BadRequest(
+            f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
+        )
+    if name != kind.kind:
+        raise BadRequest(
+            f'{name} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f'no kind "{name}" is registered for this resource in version "{kind.api_version}"'
+        )
+    tree["kind"], tree["apiVersion"] = name, version
+
+
+def clean(kind: Kind, tree: Tree, *, defaults: bool = True) -> list[str]:
+    """Brings the tree to normal form, in place; returns the strict problems (unknown fields, which were dropped).
+
+    Nulls and zero values that are not written are gone, quantities and times are canonical, constant defaults are set
+    (unless ``defaults`` is False, as for an apply configuration). Raises BadRequest where a type does not fit.
+    """
+    if kind.type is Custom:
+        return _clean_custom(kind, tree)
+    return _clean_struct(kind, kind.type, tree, "", defaults)
+
+
+def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: bool) -> list[str]:
+    problems: list[str] = []
+    read = _decoder(cls)
+    try:
+        obj = read(_encode(tree))
+    except msgspec.ValidationError:
+        try:
+            loosen.struct(cls, tree, path, problems, kind.version)
+            obj = read(_encode(tree))
+        except ValueError as e:  # includes a second ValidationError
+            raise _unfit(kind, str(e)) from None
+    normal: Tree = _decode_tree(_encode(obj))
+    adjust = _adjuster(cls, defaults)
+    if adjust is not None:
+        try:
+            adjust(normal)
+        except ValueError as e:
+            raise _unfit(kind, str(e)) from None
+    tree.clear()
+    tree.update(normal)
+    return problems
+
+
+def _clean_custom(kind: Kind, tree: Tree) -> list[str]:
+    metadata = tree.get("metadata")
+    if metadata is None:
+        metadata = {}
+    elif not isinstance(metadata, dict):
+        raise _unfit(kind, f"json: cannot unmarshal {loosen.json_name(metadata)} into Go value of type v1.ObjectMeta")
+    problems = _clean_struct(kind, ObjectMeta, metadata, "metadata", True)
+    rest = [(k, v) for k, v in tree.items() if k not in ("kind", "apiVersion", "metadata")]
+    name, version = tree.get("kind") or kind.kind, tree.get("apiVersion") or kind.api_version
+    tree.clear()
+    tree["kind"], tree["apiVersion"], tree["metadata"] = name, version, metadata
+    tree.update(rest)
+    if kind.prune is not None:
+        problems.extend(kind.prune(tree))
+    return problems
+
+
+def strict_error(kind: Kind, problems: Sequence[str]) -> Exception:
+    """What ``fieldValidation=Strict`` answers."""
+    return _unfit(kind, "strict decoding error: " + ", ".join(problems))
+
+
+def _unfit(kind: Kind, why: str) -> Exception:
+    return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {why}')
+
+
+# -- adjusters --------------------------------------------------------------------------------------------------------
+
+Adjust = Callable[[Any], None]
+_ADJUSTERS: dict[tuple[type[Any], bool], Adjust | None] = {}
+
+
+def _time(text: str) -> str:
+    return clock.rfc3339(clock.parse_rfc3339(text))
+
+
+def _micro_time(text: str) -> str:
+    return clock.rfc3339_micro(clock.parse_rfc3339(text))
+
+
+def _duration(text: str) -> str:
+    return duration.format_nanos(duration.parse_nanos(text))
+
+
+_CANONICAL: dict[str, Callable[[str], str]] = {
+    "quantity": quantity.canonical,
+    "time": _time,
+    "microTime": _micro_time,
+    "duration": _duration,
+}
+
+
+def _needs(value: Value, defaults: bool, seen: frozenset[type[Any]] = frozenset()) -> bool:
+    """Whether anything below can need an adjustment; a type seen on the way up adds nothing."""
+    if value.what in _CANONICAL:
+        return True
+    if value.of is not None:
+        return _needs(value.of, defaults, seen)
+    if value.struct is None or value.struct in seen:
+        return False
+    below = seen | {value.struct}
+    return any((defaults and "default" in f.facts) or _needs(f.value, defaults, below) for f in shape_of(value.struct))
+
+
+def _holds_default(cls: type[Any], seen: frozenset[type[Any]] = frozenset()) -> bool:
+    """Whether an absent non-pointer struct of this type must be made, because defaults apply inside."""
+    if cls in seen:
+        return False
+    return any(
+        "default" in f.facts
+        or (f.value.struct is not None and not f.pointer and _holds_default(f.value.struct, seen | {cls}))
+        for f in shape_of(cls)
+    )
+
+
+def _adjuster(cls: type[Any], defaults: bool) -> Adjust | None:
+    key = (cls, defaults)
+    if key not in _ADJUSTERS:
+        if not _needs(Value("struct", struct=cls), defaults):
+            _ADJUSTERS[key] = None
+        else:
+            _ADJUSTERS[key] = lambda tree: _compiled(cls, defaults)(tree)  # while a recursive type is being compiled
+            _ADJUSTERS[key] = _compile(cls, defaults)
+    return _ADJUSTERS[key]
+
+
+def _compiled(cls: type[Any], defaults: bool) -> Adjust:
+    found = _ADJUSTERS[cls, defaults]
+    assert found is not None
+    return found
+
+
+def _compile(cls: type[Struct], defaults: bool) -> Adjust:
+    constants: list[tuple[str, Any, bool, bool]] = []
+    made: list[str] = []
+    texts: list[tuple[str, Callable[[str], str]]] = []
+    below: list[tuple[str, Adjust]] = []
+    for f in shape_of(cls):
+        if defaults and "default" in f.facts:
+            constant = f.facts["default"]
+            constants.append((f.name, constant, isinstance(constant, dict | list), f.pointer))
+        elif (
+            defaults
+            and f.value.struct is not None
+            and not f.pointer
+            and not f.always
+            and _holds_default(f.value.struct)
+        ):
+            made.append(f.name)
+        if f.value.what in _CANONICAL:
+            texts.append((f.name, _CANONICAL[f.value.what]))
+        else:
+            fn = _value_adjuster(f.value, defaults)
+            if fn is not None:
+                below.append((f.name, fn))
+
+    def adjust(tree: Tree) -> None:
+        get = tree.get
+        for name, constant, mutable, pointer in constants:
+            if name not in tree if pointer else not get(name):
+                tree[name] = copy(constant) if mutable else constant
+        for name in made:
+            if name not in tree:
+                tree[name] = {}
+        for name, canonical in texts:
+            text = get(name)
+            if text:
+                tree[name] = canonical(text)
+        for name, fn in below:
+            value = get(name)
+            if value is not None:
+                fn(value)
+
+    return adjust
+
+
+def _value_adjuster(value: Value, defaults: bool) -> Adjust | None:
+    if not _needs(value, defaults):
+        return None
+    if value.struct is not None:
+        return _adjuster(value.struct, defaults)
+    assert value.of is not None
+    if value.of.what in _CANONICAL:
+        return _each_text(_CANONICAL[value.of.what])
+    inner = _value_adjuster(value.of, defaults)
+    assert inner is not None
+    return _each_member(inner) if value.what == "map" else _each(inner)
+
+
+def _each(fn: Adjust) -> Adjust:
+    def adjust(items: list[Any]) -> None:
+        for item in items:
+            fn(item)
+
+    return adjust
+
+
+def _each_member(fn: Adjust) -> Adjust:
+    def adjust(members: dict[str, Any]) -> None:
+        for member in members.values():
+            fn(member)
+
+    return adjust
+
+
+def _each_text(canonical: Callable[[str], str]) -> Adjust:
+    def adjust(container: Any) -> None:
+        for key, text in container.items() if type(container) is dict else enumerate(container):
+            proper = canonical(text)
+            if proper != text:
+                container[key] = proper
+
+    return adjust
+
+
+__all__ = [
+    "JSON",
+    "PROTOBUF",
+    "YAML",
+    "Custom",
+    "Field",
+    "check_type",
+    "clean",
+    "decode",
+    "encode",
+    "from_tree",
+    "metadata_offset",
+    "parse",
+    "read_body",
+    "served",
+    "stored",
+    "strict_error",
+    "to_hub",
+    "to_tree",
+    "to_version",
+]

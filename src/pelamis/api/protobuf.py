@@ -1,0 +1,576 @@
+"""Structs as upstream's protobuf messages, and messages as trees, derived from the field numbers that ``F`` declares.
+
+Two compilers, both run once per type: ``_writer`` makes a function from struct to message, ``_reader`` one from
+message to tree (which then goes through ``codec.clean`` like any other input). Writers follow upstream's encoder:
+ascending field numbers, map keys sorted, non-pointer scalars, structs and times written even when zero, pointers only
+when set. Fields declared ``within`` an embedded message are grouped under its number.
+
+An object travels in an envelope: four magic bytes, then a ``runtime.Unknown`` that names its type.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from pelamis.api.field import Struct, Tree
+from pelamis.api.kind import Kind
+from pelamis.api.meta import ListMeta
+from pelamis.api.shape import Field, Value, shape_of
+from pelamis.base import clock, duration
+from pelamis.base.protobuf import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    WireError,
+    double,
+    fields,
+    length_delimited,
+    read_double,
+    read_varint,
+    signed,
+    tag,
+    varint,
+)
+
+MAGIC = b"k8s\x00"
+CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
+_EMPTY = b"\x00"
+Encode = Callable[[Any], bytes]
+"""A value without its tag; length included where the wire type has one."""
+Write = Callable[[Any, Callable[[bytes], None]], None]
+"""Appends a field of an object, tag included, when it is to be written."""
+_NUMBERS = ("int", "int32", "int64")
+_WIRE = {**dict.fromkeys((*_NUMBERS, "bool"), VARINT), "double": FIXED64}
+
+# -- envelopes --------------------------------------------------------------------------------------------------------
+
+
+def envelope(api_version: str, kind: str, message: bytes) -> bytes:
+    type_meta = length_delimited(1, api_version.encode()) + length_delimited(2, kind.encode())
+    unknown = length_delimited(1, type_meta) + length_delimited(2, message)
+    return MAGIC + unknown + b"\x1a\x00\x22\x00"
+
+
+def encode(kind: Kind, obj: Any) -> bytes:
+    """A struct in its envelope."""
+    return envelope(kind.api_version, kind.kind, message(obj))
+
+
+def message(obj: Any) -> bytes:
+    """The bare message of any struct."""
+    return _writer(type(obj))(obj)
+
+
+def encode_list(kind: Kind, objs: Iterable[Any], metadata: ListMeta) -> bytes:
+    """A list of a kind in its envelope."""
+    write = _writer(kind.type)
+    out = [length_delimited(1, message(metadata))]
+    out.extend(length_delimited(2, write(obj)) for obj in objs)
+    return envelope(kind.api_version, f"{kind.kind}List", b"".join(out))
+
+
+def watch_frame(event: str, enveloped: bytes) -> bytes:
+    """One event of a watch: length prefix, then a WatchEvent holding an object in its envelope."""
+    body = length_delimited(1, event.encode()) + length_delimited(2, length_delimited(1, enveloped))
+    return len(body).to_bytes(4, "big") + body
+
+
+def open_envelope(data: bytes) -> tuple[str, str, bytes]:
+    """(apiVersion, kind, message). Raises WireError."""
+    if not data.startswith(MAGIC):
+        raise WireError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+    api_version = kind = ""
+    raw = b""
+    for number, value in fields(data[4:]):
+        if number == 1:
+            for inner, text in fields(_bytes(value)):
+                if inner == 1:
+                    api_version = _text(text)
+                elif inner == 2:
+                    kind = _text(text)
+        elif number == 2:
+            raw = _bytes(value)
+    return api_version, kind, raw
+
+
+def decode_body(kind: Kind, data: bytes) -> Tree:
+    """The tree of an enveloped object that should be of the kind; kind and apiVersion as the envelope has them."""
+    api_version, name, raw = open_envelope(data)
+    out: Tree = {}
+    if name:
+        out["kind"] = name
+    if api_version:
+        out["apiVersion"] = api_version
+    if name and name != kind.kind:
+        return out  # the caller refuses it by its name; the message would be misread
+    out.update(decode(kind.type, raw))
+    return out
+
+
+def decode(cls: type[Any], data: bytes) -> Tree:
+    """The tree of a bare message; fields with unknown numbers are skipped, zero values left out. Raises WireError."""
+    return _reader(cls)(data)
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+_WRITERS: dict[type[Any], Encode] = {}
+
+
+def _writer(cls: type[Any]) -> Encode:
+    found = _WRITERS.get(cls)
+    if found is None:
+        _WRITERS[cls] = lambda obj: _WRITERS[cls](obj)  # a recursive type finds this until it is compiled
+        found = _WRITERS[cls] = _struct_writer(cls)
+    return found
+
+
+def _struct_writer(cls: type[Any]) -> Encode:
+    on_wire = [(f, (*f.facts.get("within", ()), f.tag)) for f in shape_of(cls) if f.tag is not None]
+    writes = _group(on_wire)
+
+    def write(obj: Any) -> bytes:
+        out: list[bytes] = []
+        append = out.append
+        for one in writes:
+            one(obj, append)
+        return b"".join(out)
+
+    return write
+
+
+def _group(members: list[tuple[Field, tuple[Any, ...]]]) -> list[Write]:
+    """Writes in ascending number; members whose path goes on share an embedded message."""
+    by_number: dict[int, list[tuple[Field, tuple[Any, ...]]]] = {}
+    for f, path in members:
+        by_number.setdefault(path[0], []).append((f, path[1:]))
+    out: list[Write] = []
+    for number, group in sorted(by_number.items()):
+        if len(group) == 1 and not group[0][1]:
+            out.append(_field_write(group[0][0], number))
+        else:
+            optional = any(f.facts.get("within_optional") for f, _ in group)
+            out.append(_embedded_write(_group(group), number, optional))
+    return out
+
+
+def _embedded_write(writes: list[Write], number: int, optional: bool) -> Write:
+    head = tag(number, BYTES)
+
+    def write(obj: Any, append: Callable[[bytes], None]) -> None:
+        out: list[bytes] = []
+        for one in writes:
+            one(obj, out.append)
+        data = b"".join(out)
+        if data or not optional:
+            append(head + varint(len(data)) + data)
+
+    return write
+
+
+def _field_write(f: Field, number: int) -> Write:
+    get = attrgetter(f.attr)
+    value = f.value
+    if value.what == "list":
+        assert value.of is not None
+        return _list_write(get, number, value.of)
+    if value.what == "map":
+        assert value.of is not None
+        return _map_write(get, number, value.of)
+    head = tag(number, _WIRE.get(value.what, BYTES))
+    enc = _encode_value(value)
+    if value.what in ("raw", "fieldsV1"):
+        absent: Any = msgspec.UNSET
+    elif value.what == "bytes" and not f.pointer:
+        absent = b""
+    else:
+        absent = None
+
+    def write(obj: Any, append: Callable[[bytes], None]) -> None:
+        v = get(obj)
+        if v is not absent and v != absent:
+            append(head + enc(v))
+
+    return write
+
+
+def _list_write(get: Callable[[Any], Any], number: int, of: Value) -> Write:
+    head = tag(number, _WIRE.get(of.what, BYTES))
+    enc = _encode_value(of)
+
+    def write(obj: Any, append: Callable[[bytes], None]) -> None:
+        for item in get(obj):
+            append(head + enc(item))
+
+    return write
+
+
+def _map_write(get: Callable[[Any], Any], number: int, of: Value) -> Write:
+    head = tag(number, BYTES)
+    value_head = tag(2, _WIRE.get(of.what, BYTES))
+    enc = _encode_value(of)
+
+    def write(obj: Any, append: Callable[[bytes], None]) -> None:
+        members = get(obj)
+        for key in sorted(members):
+            entry = b"\x0a" + _string(key) + value_head + enc(members[key])
+            append(head + varint(len(entry)) + entry)
+
+    return write
+
+
+def _string(text: str) -> bytes:
+    data = text.encode()
+    return varint(len(data)) + data
+
+
+def _sized(data: bytes) -> bytes:
+    return varint(len(data)) + data
+
+
+def _time(text: str) -> bytes:
+    if not text:
+        return _EMPTY
+    seconds = clock.parse_rfc3339(text)
+    whole = math.floor(seconds)
+    micros = round((seconds - whole) * 1e6)
+    return _sized(b"\x08" + varint(whole) + b"\x10" + varint(micros * 1000))
+
+
+def _quantity(text: str) -> bytes:
+    return _sized(b"\x0a" + _string(text or "0"))
+
+
+def _int_or_string(value: int | str) -> bytes:
+    if isinstance(value, str):
+        return _sized(b"\x08\x01\x10\x00\x1a" + _string(value))
+    return _sized(b"\x08\x00\x10" + varint(value) + b"\x1a\x00")
+
+
+def _duration(text: str) -> bytes:
+    return _sized(b"\x08" + varint(duration.parse_nanos(text) if text else 0))
+
+
+def _raw(value: msgspec.Raw) -> bytes:
+    data = bytes(value)
+    return _sized(b"\x0a" + _sized(data))
+
+
+_PLAIN: dict[str, Encode] = {
+    "string": _string,
+    "bool": lambda v: b"\x01" if v else b"\x00",
+    "bytes": _sized,
+    "double": double,
+    "time": _time,
+    "microTime": _time,
+    "quantity": _quantity,
+    "intOrString": _int_or_string,
+    "duration": _duration,
+    "raw": _raw,
+    "fieldsV1": _raw,
+    **dict.fromkeys(_NUMBERS, varint),
+}
+
+
+def _encode_value(value: Value) -> Encode:
+    plain = _PLAIN.get(value.what)
+    if plain is not None:
+        return plain
+    if value.struct is not None:
+        inner = _writer(value.struct)
+
+        def struct(obj: Struct) -> bytes:
+            data = inner(obj)
+            return varint(len(data)) + data
+
+        return struct
+    if value.what == "list":  # a list inside a list or map is a message with repeated items
+        assert value.of is not None
+        head, enc = tag(1, _WIRE.get(value.of.what, BYTES)), _encode_value(value.of)
+        return lambda items: _sized(b"".join(head + enc(item) for item in items))
+    if value.what == "union":
+        return _union(value)
+    raise TypeError(f"no wire form for {value}")
+
+
+def _union(value: Value) -> Encode:
+    """JSON schema's unions: a schema or several (1, 2), a bool or a schema (1, 2), a schema or texts (1, 2)."""
+    schema, other = value.options
+    assert schema.struct is not None
+    cls, inner = schema.struct, _writer(schema.struct)
+    if other.what == "bool":
+
+        def either(v: Any) -> bytes:
+            if isinstance(v, cls):
+                return _sized(b"\x08\x01\x12" + _sized(inner(v)))
+            return _sized(b"\x08\x01" if v else b"\x08\x00")
+
+        return either
+    assert other.of is not None
+    enc = _encode_value(other.of)
+
+    def several(v: Any) -> bytes:
+        if isinstance(v, cls):
+            return _sized(b"\x0a" + _sized(inner(v)))
+        return _sized(b"".join(b"\x12" + enc(item) for item in v))
+
+    return several
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+Read = Callable[[Tree, Any], None]
+Table = dict[int, Read]
+_READERS: dict[type[Any], Callable[[bytes], Tree]] = {}
+_parse = msgspec.json.Decoder().decode
+
+
+def _reader(cls: type[Any]) -> Callable[[bytes], Tree]:
+    found = _READERS.get(cls)
+    if found is None:
+        _READERS[cls] = lambda data: _READERS[cls](data)
+        found = _READERS[cls] = _struct_reader(cls)
+    return found
+
+
+def _struct_reader(cls: type[Any]) -> Callable[[bytes], Tree]:
+    table = _table([(f, (*f.facts.get("within", ()), f.tag)) for f in shape_of(cls) if f.tag is not None])
+
+    def read(data: bytes) -> Tree:
+        out: Tree = {}
+        _read_into(out, table, data)
+        return out
+
+    return read
+
+
+def _read_into(out: Tree, table: Table, data: Any) -> None:
+    if not isinstance(data, bytes):
+        raise WireError("proto: wrong wireType for an embedded message")
+    for number, value in fields(data):
+        read = table.get(number)
+        if read is not None:
+            read(out, value)
+
+
+def _table(members: list[tuple[Field, tuple[Any, ...]]]) -> Table:
+    by_number: dict[int, list[tuple[Field, tuple[Any, ...]]]] = {}
+    for f, path in members:
+        by_number.setdefault(path[0], []).append((f, path[1:]))
+    out: Table = {}
+    for number, group in by_number.items():
+        if len(group) == 1 and not group[0][1]:
+            out[number] = _field_read(group[0][0])
+        else:
+            out[number] = _embedded_read(_table(group))
+    return out
+
+
+def _embedded_read(table: Table) -> Read:
+    return lambda tree, data: _read_into(tree, table, data)
+
+
+def _field_read(f: Field) -> Read:
+    name, value = f.name, f.value
+    if value.what == "list":
+        assert value.of is not None
+        return _list_read(name, value.of)
+    if value.what == "map":
+        assert value.of is not None
+        return _map_read(name, value.of)
+    conv = _decode_value(value)
+    keep_zero = f.pointer or value.what in ("struct", "raw", "fieldsV1", "intOrString", "quantity", "union")
+
+    def read(tree: Tree, raw: Any) -> None:
+        v = conv(raw)
+        if v is not None and (keep_zero or v):
+            tree[name] = v
+
+    return read
+
+
+def _list_read(name: str, of: Value) -> Read:
+    conv = _decode_value(of)
+    packed = of.what in _NUMBERS or of.what == "bool"
+
+    def read(tree: Tree, raw: Any) -> None:
+        items = tree.setdefault(name, [])
+        if packed and isinstance(raw, bytes):
+            at = 0
+            while at < len(raw):
+                number, at = read_varint(raw, at)
+                items.append(conv(number))
+        else:
+            items.append(conv(raw))
+
+    return read
+
+
+def _map_read(name: str, of: Value) -> Read:
+    conv = _decode_value(of)
+    zero = _zero(of)
+
+    def read(tree: Tree, raw: Any) -> None:
+        key, value = "", zero() if callable(zero) else zero
+        for number, part in fields(_bytes(raw)):
+            if number == 1:
+                key = _text(part)
+            elif number == 2:
+                value = conv(part)
+        tree.setdefault(name, {})[key] = value
+
+    return read
+
+
+def _zero(value: Value) -> Any:
+    if value.what in ("struct", "map", "union"):
+        return dict
+    if value.what == "list":
+        return list
+    return {"quantity": "0", "bool": False, **dict.fromkeys((*_NUMBERS, "double"), 0)}.get(value.what, "")
+
+
+def _bytes(raw: Any) -> bytes:
+    if not isinstance(raw, bytes):
+        raise WireError("proto: wrong wireType")
+    return raw
+
+
+def _text(raw: Any) -> str:
+    try:
+        return _bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise WireError("proto: invalid UTF-8 in a string field") from None
+
+
+def _number(raw: Any) -> int:
+    if not isinstance(raw, int):
+        raise WireError("proto: wrong wireType")
+    return signed(raw)
+
+
+def _number32(raw: Any) -> int:
+    number = _number(raw) & 0xFFFFFFFF
+    return number - (1 << 32) if number >> 31 else number
+
+
+def _read_time(raw: Any) -> str:
+    seconds, nanos, some = 0, 0, False
+    for number, value in fields(_bytes(raw)):
+        some = True
+        if number == 1:
+            seconds = _number(value)
+        elif number == 2:
+            nanos = _number32(value)
+    return clock.rfc3339(seconds + nanos / 1e9) if some else ""
+
+
+def _read_micro_time(raw: Any) -> str:
+    seconds, nanos, some = 0, 0, False
+    for number, value in fields(_bytes(raw)):
+        some = True
+        if number == 1:
+            seconds = _number(value)
+        elif number == 2:
+            nanos = _number32(value)
+    return clock.rfc3339(seconds)[:-1] + f".{nanos // 1000:06d}Z" if some else ""
+
+
+def _read_quantity(raw: Any) -> str:
+    return next((_text(value) for number, value in fields(_bytes(raw)) if number == 1), "0") or "0"
+
+
+def _read_int_or_string(raw: Any) -> int | str:
+    kind, number_value, text = 0, 0, ""
+    for number, value in fields(_bytes(raw)):
+        if number == 1:
+            kind = _number(value)
+        elif number == 2:
+            number_value = _number32(value)
+        elif number == 3:
+            text = _text(value)
+    return text if kind == 1 else number_value
+
+
+def _read_duration(raw: Any) -> str:
+    return duration.format_nanos(next((_number(v) for number, v in fields(_bytes(raw)) if number == 1), 0))
+
+
+def _read_raw(raw: Any) -> Any:
+    data = next((_bytes(v) for number, v in fields(_bytes(raw)) if number == 1), b"")
+    return _parse(data) if data else None
+
+
+def _read_base64(raw: Any) -> str:
+    return binascii.b2a_base64(_bytes(raw), newline=False).decode()
+
+
+_READ_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "string": _text,
+    "bool": lambda raw: bool(_number(raw)),
+    "bytes": _read_base64,
+    "double": lambda raw: read_double(raw),
+    "int32": _number32,
+    "int64": _number,
+    "int": _number,
+    "time": _read_time,
+    "microTime": _read_micro_time,
+    "quantity": _read_quantity,
+    "intOrString": _read_int_or_string,
+    "duration": _read_duration,
+    "raw": _read_raw,
+    "fieldsV1": _read_raw,
+}
+
+
+def _decode_value(value: Value) -> Callable[[Any], Any]:
+    plain = _READ_PLAIN.get(value.what)
+    if plain is not None:
+        return plain
+    if value.struct is not None:
+        inner = _reader(value.struct)
+        return lambda raw: inner(_bytes(raw))
+    if value.what == "list":
+        assert value.of is not None
+        conv = _decode_value(value.of)
+        return lambda raw: [conv(v) for number, v in fields(_bytes(raw)) if number == 1]
+    if value.what == "union":
+        return _read_union(value)
+    raise TypeError(f"no wire form for {value}")
+
+
+def _read_union(value: Value) -> Callable[[Any], Any]:
+    schema, other = value.options
+    assert schema.struct is not None
+    inner = _reader(schema.struct)
+    if other.what == "bool":
+
+        def either(raw: Any) -> Any:
+            allows: Any = False
+            for number, v in fields(_bytes(raw)):
+                if number == 1 and not isinstance(allows, dict):
+                    allows = bool(_number(v))
+                elif number == 2:
+                    allows = inner(_bytes(v))
+            return allows
+
+        return either
+    assert other.of is not None
+    conv = _decode_value(other.of)
+
+    def several(raw: Any) -> Any:
+        items: list[Any] = []
+        for number, v in fields(_bytes(raw)):
+            if number == 1:
+                return inner(_bytes(v))
+            if number == 2:
+                items.append(conv(v))
+        return items
+
+    return several
