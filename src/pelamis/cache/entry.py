@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from pelamis.api import codec
+from pelamis.api.custom import Custom
 from pelamis.api.kind import Kind
 
 Key = tuple[str, str]
@@ -101,9 +103,26 @@ class Shape:
     def __init__(self, kind: Kind, decoder: Decoder, decode: Callable[[bytes], Any] | None = None) -> None:
         self.kind = kind
         self.decoder = decoder
-        self.decode: Callable[[bytes], Any] = decode or msgspec.json.Decoder(kind.type).decode
+        self.decode = decode or decode_of(kind)
         self.selectable: Mapping[str, Callable[[Any], str]] = kind.selectable or {}
         self.fields: dict[str, int] = {name: i for i, name in enumerate(self.selectable)}
+
+
+def decode_of(kind: Kind) -> Callable[[bytes], Any]:
+    """Straight into the kind's type; bytes that another version or another server wrote are cleaned first."""
+    if kind.type is Custom:
+        return Custom
+    fast = msgspec.json.Decoder(kind.type).decode
+
+    def decode(data: bytes) -> Any:
+        try:
+            return fast(data)
+        except msgspec.ValidationError:
+            tree = codec.parse(data)
+            codec.clean(kind, tree, defaults=False)
+            return codec.from_tree(kind, tree)
+
+    return decode
 
 
 class Entry:
