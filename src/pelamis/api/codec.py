@@ -5,7 +5,7 @@ changes) and *struct* (frozen, what validation, controllers and everybody else r
 msgspec, so each costs a few microseconds.
 
 ``clean`` brings an incoming tree to normal form: the tree that the struct itself would write. When every name and type
-is right, that is one decode and one encode in C. Only when msgspec refuses does ``api.loosen`` walk the tree in Python, to
+is right, that is one decode and one encode in C. Only when msgspec refuses does ``api.loosen`` walk the tree, to
 drop nulls, to name unknown fields, or to say what is wrong in upstream's words. Then the *adjuster* of the type runs: a
 function compiled once from the field declarations that visits only what can need work (quantities, times, constant
 defaults) and nothing else.
