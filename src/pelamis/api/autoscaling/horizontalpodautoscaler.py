@@ -1,12 +1,19 @@
-"""TODO-DOC"""
+"""HorizontalPodAutoscaler: changes the replicas of a workload so that its metrics meet their targets.
+
+This version (v2) is the stored one; v1 is served by conversion. Validation is in ``hpavalidation``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Int32, Int64, Quantity, Struct, Time, always
+from pelamis.api.autoscaling.hpavalidation import validate, validate_status_update, validate_update
+from pelamis.api.cell import NONE, UNSET
+from pelamis.api.field import F, Int32, Int64, Quantity, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.table import age
 
 
 class CrossVersionObjectReference(Struct, frozen=True):
@@ -159,6 +166,89 @@ class HorizontalPodAutoscaler(Struct, frozen=True):
     status: Annotated[HorizontalPodAutoscalerStatus, F(3)] = always(HorizontalPodAutoscalerStatus)
 
 
+_SCALE_UP = ({"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15})
+_SCALE_DOWN = ({"type": "Percent", "value": 100, "periodSeconds": 15},)
+_MOST_SHOWN = 2
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if spec.get("minReplicas") is None:
+        spec["minReplicas"] = 1
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": 80}
+        spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    behavior = spec.get("behavior")
+    if behavior is None:
+        return
+    for name, policies in (("scaleUp", _SCALE_UP), ("scaleDown", _SCALE_DOWN)):
+        rules = behavior[name] = behavior.get(name) or {}
+        if name == "scaleUp" and rules.get("stabilizationWindowSeconds") is None:
+            rules["stabilizationWindowSeconds"] = 0
+        if rules.get("selectPolicy") is None:
+            rules["selectPolicy"] = "Max"
+        if not rules.get("policies"):
+            rules["policies"] = [dict(policy) for policy in policies]
+
+
+def _share(percent: int | None, absent: str) -> str:
+    return absent if percent is None else f"{percent}%"
+
+
+def _of_whole(source: Any, current: Any) -> str:
+    """An object's or an external metric against its target."""
+    if source.target.averageValue is not None:
+        now = current.averageValue if current is not None else None
+        return f"{now or '<unknown>'}/{source.target.averageValue} (avg)"
+    now = (current.value or "0") if current is not None else "<unknown>"
+    return f"{now}/{source.target.value or '0'}"
+
+
+def _of_resource(source: Any, current: Any) -> str:
+    target = source.target
+    if target.averageValue is not None:
+        now = (current.averageValue or "0") if current is not None else "<unknown>"
+        return f"{source.name}: {now}/{target.averageValue}"
+    now = _share(current.averageUtilization if current is not None else None, "<unknown>")
+    return f"{source.name}: {now}/{_share(target.averageUtilization, '<auto>')}"
+
+
+def _metric_text(spec: MetricSpec, status: MetricStatus | None) -> str:
+    field = spec.type[:1].lower() + spec.type[1:]
+    source = getattr(spec, field, None)
+    if source is None or field == "type":
+        return "<unknown type>"
+    found = getattr(status, field) if status is not None else None
+    current = found.current if found is not None else None
+    if field in ("external", "object"):
+        return _of_whole(source, current)
+    if field == "pods":
+        now = (current.averageValue or "0") if current is not None else "<unknown>"
+        return f"{now}/{source.target.averageValue or '0'}"
+    return _of_resource(source, current)
+
+
+def _metrics_text(specs: Sequence[MetricSpec], statuses: Sequence[MetricStatus]) -> str:
+    if not specs:
+        return NONE
+    texts = [_metric_text(s, statuses[i] if i < len(statuses) else None) for i, s in enumerate(specs)]
+    text = ", ".join(texts[:_MOST_SHOWN])
+    return f"{text} + {len(texts) - _MOST_SHOWN} more..." if len(texts) > _MOST_SHOWN else text
+
+
+def cells(obj: HorizontalPodAutoscaler, now: float) -> Sequence[Any]:
+    spec = obj.spec
+    return (
+        obj.metadata.name,
+        f"{spec.scaleTargetRef.kind}/{spec.scaleTargetRef.name}",
+        _metrics_text(spec.metrics, obj.status.currentMetrics),
+        UNSET if spec.minReplicas is None else str(spec.minReplicas),
+        spec.maxReplicas,
+        obj.status.currentReplicas,
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="autoscaling",
     version="v2",
@@ -185,4 +275,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="qwQve8ut294=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

@@ -1,9 +1,16 @@
-"""TODO-DOC"""
+"""HorizontalPodAutoscaler v1: CPU utilization only; stored as v2 (see ``hpaconversion``)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+import msgspec
+
+from pelamis.api.autoscaling import horizontalpodautoscaler as v2
+from pelamis.api.autoscaling import hpavalidation
+from pelamis.api.autoscaling.hpaconversion import from_hub, to_hub
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Int32, Int64, Struct, Time, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
@@ -38,6 +45,26 @@ class HorizontalPodAutoscaler(Struct, frozen=True):
     status: Annotated[HorizontalPodAutoscalerStatus, F(3)] = always(HorizontalPodAutoscalerStatus)
 
 
+def _as_v2(obj: HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:
+    tree = msgspec.json.decode(msgspec.json.encode(obj))
+    to_hub(tree)
+    tree.update(apiVersion=v2.KIND.api_version)
+    tree["status"]["currentMetrics"] = tree["status"]["currentMetrics"] or []
+    return msgspec.convert(tree, v2.HorizontalPodAutoscaler)
+
+
+def validate(obj: HorizontalPodAutoscaler) -> Errors:
+    return hpavalidation.validate(_as_v2(obj))
+
+
+def validate_update(obj: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler) -> Errors:
+    return validate(obj)
+
+
+def cells(obj: HorizontalPodAutoscaler, now: float) -> Sequence[Any]:
+    return v2.cells(_as_v2(obj), now)
+
+
 KIND = Kind(
     group="autoscaling",
     version="v1",
@@ -64,4 +91,10 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="qwQve8ut294=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    hub=v2.KIND,
+    to_hub=to_hub,
+    from_hub=from_hub,
 )

@@ -1,14 +1,24 @@
-"""TODO-DOC"""
+"""Event of events.k8s.io: the newer view of the core Event, of which it is a conversion; both share one storage.
+
+The renamed fields: regarding = involvedObject, note = message, reportingController = reportingComponent, and the
+``deprecated*`` ones hold what the core Event calls source, firstTimestamp, lastTimestamp and count.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_choice, check_text
+from pelamis.api.core.event import KIND as CORE_EVENT
 from pelamis.api.core.event import EventSource
 from pelamis.api.core.reference import ObjectReference
-from pelamis.api.field import F, Int32, MicroTime, Struct, Time, always
+from pelamis.api.field import F, Int32, MicroTime, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import invalid, required
 
 
 class EventSeries(Struct, frozen=True):
@@ -36,6 +46,121 @@ class Event(Struct, frozen=True):
     deprecatedCount: Annotated[Int32, F(15)] = 0
 
 
+_RENAMED = (
+    ("regarding", "involvedObject"),
+    ("note", "message"),
+    ("reportingController", "reportingComponent"),
+    ("deprecatedSource", "source"),
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+)
+
+
+def to_hub(tree: Tree) -> None:
+    """Into a core Event."""
+    for mine, theirs in _RENAMED:
+        if mine in tree:
+            tree[theirs] = tree.pop(mine)
+    tree.setdefault("involvedObject", {})
+    tree.setdefault("reportingComponent", "")
+    tree.setdefault("reportingInstance", "")
+
+
+def from_hub(tree: Tree) -> None:
+    """From a core Event."""
+    for mine, theirs in _RENAMED:
+        if theirs in tree:
+            tree[mine] = tree.pop(theirs)
+    for name in ("reportingController", "reportingInstance"):
+        if tree.get(name) == "":
+            del tree[name]
+
+
+def _limited(value: str, name: str, most: int) -> Errors:
+    if not value:
+        return [required(name)]
+    return [] if len(value) <= most else [invalid(name, "", f"can have at most {most} characters")]
+
+
+def validate(obj: Event) -> Errors:
+    """What this version asks for beyond the core Event, on create."""
+    errors: Errors = []
+    space, regarding = obj.metadata.namespace, obj.regarding.namespace
+    if regarding != space and (regarding or space not in ("", "default")):
+        errors.append(invalid("involvedObject.namespace", regarding, "does not match event.namespace"))
+    if not obj.eventTime:
+        errors.append(required("eventTime"))
+    if obj.series is not None:
+        if obj.series.count < 2:
+            errors.append(invalid("series.count", "", "should be at least 2"))
+        if not obj.series.lastObservedTime:
+            errors.append(required("series.lastObservedTime"))
+    if not obj.reportingController:
+        errors.append(required("reportingController"))
+    errors += check_text(names.is_qualified_name, obj.reportingController, "reportingController")
+    errors += _limited(obj.reportingInstance, "reportingInstance", 128)
+    errors += _limited(obj.action, "action", 128)
+    errors += _limited(obj.reason, "reason", 128)
+    if len(obj.note) > 1024:
+        errors.append(invalid("message", "", "can have at most 1024 characters"))
+    if obj.type not in ("Normal", "Warning"):
+        errors.append(invalid("type", "", f"has invalid value: {obj.type}"))
+    return errors
+
+
+def validate_update(obj: Event, old: Event) -> Errors:
+    """Everything but the series may not change."""
+    errors = check_choice(obj.type, "type", ("Normal", "Warning")) if obj.type != old.type else []
+    for name in (
+        "regarding",
+        "reason",
+        "note",
+        "deprecatedSource",
+        "deprecatedFirstTimestamp",
+        "deprecatedLastTimestamp",
+        "deprecatedCount",
+        "type",
+        "eventTime",
+        "action",
+        "related",
+        "reportingController",
+        "reportingInstance",
+    ):
+        if getattr(obj, name) != getattr(old, name):
+            shown = dict(_RENAMED).get(name, name)
+            errors.append(invalid(shown, getattr(obj, name), "field is immutable"))
+    return errors
+
+
+def cells(obj: Event, now: float) -> Sequence[Any]:
+    first = age(obj.deprecatedFirstTimestamp or obj.eventTime, now)
+    last, count = first, obj.deprecatedCount
+    if obj.deprecatedLastTimestamp:
+        last = age(obj.deprecatedLastTimestamp, now)
+    if obj.series is not None:
+        last, count = age(obj.series.lastObservedTime, now), obj.series.count
+    target = obj.regarding.kind.lower()
+    source = obj.deprecatedSource.component or obj.reportingController
+    host = obj.deprecatedSource.host or obj.reportingInstance
+    return (
+        last,
+        obj.type,
+        obj.reason,
+        f"{target}/{obj.regarding.name}" if obj.regarding.name else target,
+        obj.regarding.fieldPath,
+        f"{source}, {host}" if host else source,
+        obj.note.strip(),
+        first,
+        count or 1,
+        obj.metadata.name,
+    )
+
+
+def _of_regarding(name: str) -> Any:
+    return lambda obj: getattr(obj.regarding, name)
+
+
 KIND = Kind(
     group="events.k8s.io",
     version="v1",
@@ -58,6 +183,21 @@ KIND = Kind(
         Column("Count", "string", priority=1),
         Column("Name", "string", format="name", priority=1),
     ),
-    # selectable: regarding.kind, regarding.namespace, regarding.name, regarding.uid, regarding.apiVersion, regarding.resourceVersion, regarding.fieldPath, reason, reportingController, type
     storage_hash="r2yiGXH7wu8=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_name=names.is_path_segment,
+    selectable={
+        **{
+            f"regarding.{name}": _of_regarding(name)
+            for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+        },
+        "reason": lambda obj: obj.reason,
+        "reportingController": lambda obj: obj.deprecatedSource.component or obj.reportingController,
+        "type": lambda obj: obj.type,
+    },
+    hub=CORE_EVENT,
+    to_hub=to_hub,
+    from_hub=from_hub,
 )

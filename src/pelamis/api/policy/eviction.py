@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Eviction: the body of a pod's ``eviction`` subresource, a delete that PodDisruptionBudgets may refuse."""
 
 from __future__ import annotations
 

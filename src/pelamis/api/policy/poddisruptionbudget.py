@@ -1,12 +1,17 @@
-"""TODO-DOC"""
+"""PodDisruptionBudget: how many pods of a selection voluntary disruptions must leave running."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_at_most_100_percent, check_choice, check_int_or_percent, check_nonnegative
 from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, LabelSelector, ObjectMeta
+from pelamis.api.metavalidate import validate_conditions, validate_label_selector
+from pelamis.api.table import age
+from pelamis.base.errors import invalid
 
 
 class PodDisruptionBudgetSpec(Struct, frozen=True):
@@ -43,6 +48,43 @@ class PodDisruptionBudget(Struct, frozen=True):
     status: Annotated[PodDisruptionBudgetStatus, F(3)] = always(PodDisruptionBudgetStatus)
 
 
+def validate(obj: PodDisruptionBudget) -> Errors:
+    spec = obj.spec
+    errors: Errors = []
+    if spec.minAvailable is not None and spec.maxUnavailable is not None:
+        errors.append(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+    for name in ("minAvailable", "maxUnavailable"):
+        errors += check_int_or_percent(getattr(spec, name), f"spec.{name}")
+        errors += check_at_most_100_percent(getattr(spec, name), f"spec.{name}")
+    errors += validate_label_selector(spec.selector, "spec.selector")
+    if spec.unhealthyPodEvictionPolicy is not None:
+        choices = ("AlwaysAllow", "IfHealthyBudget")
+        errors += check_choice(spec.unhealthyPodEvictionPolicy, "spec.unhealthyPodEvictionPolicy", choices)
+    return errors
+
+
+def validate_update(obj: PodDisruptionBudget, old: PodDisruptionBudget) -> Errors:
+    return validate(obj)
+
+
+def validate_status_update(obj: PodDisruptionBudget, old: PodDisruptionBudget) -> Errors:
+    errors = list(validate_conditions(obj.status.conditions, "status.conditions"))
+    for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
+        errors += check_nonnegative(getattr(obj.status, name), f"status.{name}")
+    return errors
+
+
+def cells(obj: PodDisruptionBudget, now: float) -> Sequence[Any]:
+    least, most = obj.spec.minAvailable, obj.spec.maxUnavailable
+    return (
+        obj.metadata.name,
+        "N/A" if least is None else str(least),
+        "N/A" if most is None else str(most),
+        obj.status.disruptionsAllowed,
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="policy",
     version="v1",
@@ -66,4 +108,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="EVWiDmWqyJw=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )
