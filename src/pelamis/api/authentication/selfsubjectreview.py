@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""SelfSubjectReview: asks who the caller is; never stored."""
 
 from __future__ import annotations
 

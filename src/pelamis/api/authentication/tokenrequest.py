@@ -1,11 +1,13 @@
-"""TODO-DOC"""
+"""TokenRequest: the body of a service account's ``token`` subresource, asks for a bound token; never stored."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Int64, Struct, Time, always
 from pelamis.api.meta import ObjectMeta
+from pelamis.base.errors import invalid, required
 
 
 class BoundObjectReference(Struct, frozen=True):
@@ -33,3 +35,19 @@ class TokenRequest(Struct, frozen=True):
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     spec: Annotated[TokenRequestSpec, F(2)] = always(TokenRequestSpec)
     status: Annotated[TokenRequestStatus, F(3)] = always(TokenRequestStatus)
+
+
+SHORTEST_S, LONGEST_S = 600, 1 << 32
+
+
+def validate(obj: TokenRequest) -> Errors:
+    path, lifetime = "spec.expirationSeconds", obj.spec.expirationSeconds
+    errors: Errors = []
+    if lifetime is not None and lifetime < SHORTEST_S:
+        errors.append(invalid(path, lifetime, "may not specify a duration less than 10 minutes"))
+    if lifetime is not None and lifetime > LONGEST_S:
+        errors.append(invalid(path, lifetime, "may not specify a duration larger than 2^32 seconds"))
+    ref = obj.spec.boundObjectRef
+    if ref is not None and not ref.name:
+        errors.append(required("spec.boundObjectRef.name"))
+    return errors

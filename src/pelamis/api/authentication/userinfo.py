@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Who a request comes from: the answer of authentication."""
 
 from __future__ import annotations
 

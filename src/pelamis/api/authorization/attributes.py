@@ -1,11 +1,15 @@
-"""TODO-DOC"""
+"""What an access review asks about and answers; the reviews are never stored."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_required_choice
 from pelamis.api.field import F, Struct, always
-from pelamis.api.meta import FieldSelectorRequirement, LabelSelectorRequirement
+from pelamis.api.meta import FieldSelectorRequirement, LabelSelectorRequirement, ObjectMeta
+from pelamis.api.metavalidate import validate_requirement
+from pelamis.base.errors import forbidden, invalid, required
 
 
 class FieldSelectorAttributes(Struct, frozen=True):
@@ -49,3 +53,70 @@ class SubjectAccessReviewStatus(Struct, frozen=True):
     denied: Annotated[bool, F(4)] = False
     reason: Annotated[str, F(2)] = ""
     evaluationError: Annotated[str, F(3)] = ""
+
+
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+
+
+def _validate_selector(selector: FieldSelectorAttributes | LabelSelectorAttributes, path: str) -> Errors:
+    if selector.rawSelector and selector.requirements:
+        return [
+            invalid(f"{path}.rawSelector", selector.rawSelector, "may not specified at the same time as requirements")
+        ]
+    if not selector.rawSelector and not selector.requirements:
+        return [required(f"{path}.requirements", f"when {path} is specified, requirements or rawSelector is required")]
+    errors: Errors = []
+    for i, requirement in enumerate(selector.requirements):
+        where = f"{path}.requirements[{i}]"
+        if isinstance(selector, LabelSelectorAttributes):
+            errors += validate_requirement(requirement, where)
+        else:
+            errors += _validate_field_requirement(requirement, where)
+    return errors
+
+
+def _validate_field_requirement(requirement: Any, path: str) -> Errors:
+    errors: Errors = [] if requirement.key else [required(f"{path}.key", "must be specified")]
+    if requirement.operator in ("In", "NotIn"):
+        if not requirement.values:
+            errors.append(required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif requirement.operator in ("Exists", "DoesNotExist"):
+        if requirement.values:
+            errors.append(
+                forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+            )
+    else:
+        errors += check_required_choice(requirement.operator, f"{path}.operator", _OPERATORS)
+    return errors
+
+
+def validate_target(spec: Any, path: str) -> Errors:
+    """A resource or a path, not both; ``spec`` is that of an access review."""
+    resource, other = spec.resourceAttributes, spec.nonResourceAttributes
+    errors: Errors = []
+    if resource is not None and other is not None:
+        detail = "cannot be specified in combination with resourceAttributes"
+        errors.append(invalid(f"{path}.nonResourceAttributes", other, detail))
+    if resource is None and other is None:
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        errors.append(invalid(f"{path}.resourceAttributes", other, detail))
+    if resource is not None:
+        where = f"{path}.resourceAttributes"
+        if resource.fieldSelector is not None:
+            errors += _validate_selector(resource.fieldSelector, f"{where}.fieldSelector")
+        if resource.labelSelector is not None:
+            errors += _validate_selector(resource.labelSelector, f"{where}.labelSelector")
+    return errors
+
+
+def validate_subject(spec: SubjectAccessReviewSpec, path: str) -> Errors:
+    errors = validate_target(spec, path)
+    if not spec.user and not spec.groups:
+        errors.append(required(f"{path}.user", "at least one of user or group must be specified"))
+    return errors
+
+
+def validate_bare_metadata(metadata: ObjectMeta, *, keep: Sequence[str] = ()) -> Errors:
+    """A review is no object: it has no metadata, but for the fields in ``keep``."""
+    plain = ObjectMeta(managedFields=metadata.managedFields, **{k: getattr(metadata, k) for k in keep})
+    return [] if metadata == plain else [invalid("metadata", metadata, "must be empty")]

@@ -1,10 +1,17 @@
-"""TODO-DOC"""
+"""SelfSubjectAccessReview: asks whether the caller may do something; never stored."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pelamis.api.authorization.attributes import NonResourceAttributes, ResourceAttributes, SubjectAccessReviewStatus
+from pelamis.api.authorization.attributes import (
+    NonResourceAttributes,
+    ResourceAttributes,
+    SubjectAccessReviewStatus,
+    validate_bare_metadata,
+    validate_target,
+)
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta
@@ -23,6 +30,11 @@ class SelfSubjectAccessReview(Struct, frozen=True):
     status: Annotated[SubjectAccessReviewStatus, F(3)] = always(SubjectAccessReviewStatus)
 
 
+def validate(obj: SelfSubjectAccessReview) -> Errors:
+    errors = validate_target(obj.spec, "spec")
+    return errors + validate_bare_metadata(obj.metadata)
+
+
 KIND = Kind(
     group="authorization.k8s.io",
     version="v1",
@@ -31,4 +43,5 @@ KIND = Kind(
     singular="selfsubjectaccessreview",
     namespaced=False,
     verbs=("create",),
+    validate=validate,
 )

@@ -1,4 +1,7 @@
-"""TODO-DOC"""
+"""SelfSubjectRulesReview: lists what the caller may do in a namespace; never stored.
+
+A missing namespace is refused with 400 by the server, not by validation.
+"""
 
 from __future__ import annotations
 

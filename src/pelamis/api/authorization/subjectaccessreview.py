@@ -1,10 +1,16 @@
-"""TODO-DOC"""
+"""SubjectAccessReview: asks whether somebody may do something; never stored."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pelamis.api.authorization.attributes import SubjectAccessReviewSpec, SubjectAccessReviewStatus
+from pelamis.api.authorization.attributes import (
+    SubjectAccessReviewSpec,
+    SubjectAccessReviewStatus,
+    validate_bare_metadata,
+    validate_subject,
+)
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta
@@ -18,6 +24,11 @@ class SubjectAccessReview(Struct, frozen=True):
     status: Annotated[SubjectAccessReviewStatus, F(3)] = always(SubjectAccessReviewStatus)
 
 
+def validate(obj: SubjectAccessReview) -> Errors:
+    errors = validate_subject(obj.spec, "spec")
+    return errors + validate_bare_metadata(obj.metadata)
+
+
 KIND = Kind(
     group="authorization.k8s.io",
     version="v1",
@@ -26,4 +37,5 @@ KIND = Kind(
     singular="subjectaccessreview",
     namespaced=False,
     verbs=("create",),
+    validate=validate,
 )

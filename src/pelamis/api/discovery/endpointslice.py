@@ -6,12 +6,12 @@ The label ``kubernetes.io/service-name`` names the Service; the index ``service`
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import format_list
 from pelamis.api.check import Errors, check_choice, check_immutable, check_required_choice, check_text
+from pelamis.api.core.iptext import check_not_special
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
@@ -107,28 +107,15 @@ def prepare_update(tree: Tree, old: Tree) -> None:
         _drop_topology(tree)
 
 
-def _validate_special(text: str, path: str) -> Errors:
-    """Addresses that no endpoint may have."""
-    ip = ipaddress.ip_address(text)
-    if ip.is_unspecified:
-        return [invalid(path, text, f"may not be unspecified ({text})")]
-    if ip.is_loopback:
-        return [invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")]
-    if ip.is_link_local:
-        return [invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")]
-    local = ipaddress.ip_network("224.0.0.0/24" if ip.version == 4 else "ff02::/16")
-    if ip in local:
-        return [invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")]
-    return []
-
-
 def _validate_address(text: str, address_type: str, path: str) -> Errors:
     if address_type == "FQDN":
         return check_text(names.is_fully_qualified_domain_name, text, path)
     if address_type in ("IPv4", "IPv6"):
         if names.ip_family(text) != int(address_type[-1]):
             return [invalid(path, text, f"must be a valid {address_type} address")]
-        return _validate_special(text, path)
+        errors: Errors = []
+        check_not_special(text, path, errors)
+        return errors
     return []
 
 

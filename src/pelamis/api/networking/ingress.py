@@ -1,13 +1,19 @@
-"""TODO-DOC"""
+"""Ingress: which Service answers for a host and a path, for HTTP from outside; stored under ``/registry/ingress/``."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.cell import NONE
+from pelamis.api.check import Errors, check_required_text, check_text
 from pelamis.api.core.reference import TypedLocalObjectReference
 from pelamis.api.field import F, Int32, Struct, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import invalid, not_supported, required
 
 
 class ServiceBackendPort(Struct, frozen=True):
@@ -102,6 +108,158 @@ class Ingress(Struct, frozen=True):
     status: Annotated[IngressStatus, F(3)] = always(IngressStatus)
 
 
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_BAD_SEQUENCES, _BAD_ENDINGS = ("//", "/./", "/../", "%2f", "%2F"), ("/..", "/.")
+_MOST_HOSTS = 3
+
+
+def _is_host(value: str) -> list[str]:
+    if "*" in value:
+        return names.is_wildcard_dns1123_subdomain(value)
+    return names.is_dns1123_subdomain(value)
+
+
+def _validate_resource(ref: TypedLocalObjectReference, path: str) -> Errors:
+    errors: Errors = []
+    if ref.apiGroup is not None:
+        errors += check_text(names.is_dns1123_subdomain, ref.apiGroup, f"{path}.apiGroup")
+    errors += check_required_text(names.is_path_segment, ref.kind, f"{path}.kind")
+    errors += check_required_text(names.is_path_segment, ref.name, f"{path}.name")
+    return errors
+
+
+def _validate_service(service: IngressServiceBackend, path: str) -> Errors:
+    where, port = f"{path}.service", service.port
+    errors = check_required_text(names.is_dns1123_label, service.name, f"{where}.name")
+    if port.name and port.number:
+        errors.append(invalid(path, "", "cannot set both port name & port number"))
+    elif port.name:
+        errors += check_text(names.is_port_name, port.name, f"{where}.port.name")
+    elif port.number:
+        errors += [invalid(f"{where}.port.number", port.number, m) for m in names.is_port_num(port.number)]
+    else:
+        errors.append(required(path, "port name or number is required"))
+    return errors
+
+
+def _validate_backend(backend: IngressBackend, path: str) -> Errors:
+    if backend.resource is not None and backend.service is not None:
+        return [invalid(path, "", "cannot set both resource and service backends")]
+    if backend.resource is not None:
+        return _validate_resource(backend.resource, f"{path}.resource")
+    if backend.service is not None:
+        return _validate_service(backend.service, path)
+    return [invalid(path, "", "resource or service backend is required")]
+
+
+def _validate_path(item: HTTPIngressPath, path: str) -> Errors:
+    errors: Errors = []
+    where, value = f"{path}.path", item.path
+    if item.pathType is None:
+        return [required(f"{path}.pathType", "pathType must be specified")]
+    if item.pathType in ("Exact", "Prefix"):
+        if not value.startswith("/"):
+            errors.append(invalid(where, value, "must be an absolute path"))
+        errors += [invalid(where, value, f"must not contain '{s}'") for s in _BAD_SEQUENCES if s in value]
+        errors += [invalid(where, value, f"cannot end with '{s}'") for s in _BAD_ENDINGS if value.endswith(s)]
+    elif item.pathType == "ImplementationSpecific":
+        if value and not value.startswith("/"):
+            errors.append(invalid(where, value, "must be an absolute path"))
+    else:
+        choices = ("Exact", "ImplementationSpecific", "Prefix")
+        errors.append(not_supported(f"{path}.pathType", item.pathType, choices))
+    return errors + _validate_backend(item.backend, f"{path}.backend")
+
+
+def _validate_rule_value(rule: IngressRule, path: str) -> Errors:
+    if rule.http is None:
+        return []
+    if not rule.http.paths:
+        return [required(f"{path}.http.paths")]
+    return [e for i, p in enumerate(rule.http.paths) for e in _validate_path(p, f"{path}.http.paths[{i}]")]
+
+
+def _validate_rules(rules: tuple[IngressRule, ...], path: str, allow_wildcard_paths: bool) -> Errors:
+    errors: Errors = []
+    for i, rule in enumerate(rules):
+        where = f"{path}[{i}]"
+        if rule.host:
+            if names.ip_family(rule.host):
+                errors.append(invalid(f"{where}.host", rule.host, "must be a DNS name, not an IP address"))
+            errors += check_text(_is_host, rule.host, f"{where}.host")
+        if "*" not in rule.host or not allow_wildcard_paths:
+            errors += _validate_rule_value(rule, where)
+    return errors
+
+
+def _validate_spec(spec: IngressSpec, old: IngressSpec | None) -> Errors:
+    errors: Errors = []
+    if not spec.rules and spec.defaultBackend is None:
+        errors.append(invalid("spec", spec.rules, "either `defaultBackend` or `rules` must be specified"))
+    if spec.defaultBackend is not None:
+        errors += _validate_backend(spec.defaultBackend, "spec.defaultBackend")
+    # what an older server let pass stays writable
+    was = old or IngressSpec()
+    wildcard = any("*" in r.host and _validate_rule_value(r, "") for r in was.rules)
+    secret = any(t.secretName and names.is_dns1123_subdomain(t.secretName) for t in was.tls)
+    errors += _validate_rules(spec.rules, "spec.rules", wildcard)
+    for i, tls in enumerate(spec.tls):
+        for k, host in enumerate(tls.hosts):
+            errors += check_text(_is_host, host, f"spec.tls[{i}].hosts[{k}]")
+        if tls.secretName and not secret:
+            errors += check_text(names.is_dns1123_subdomain, tls.secretName, f"spec.tls[{i}].secretName")
+    if spec.ingressClassName is not None:
+        errors += check_text(names.is_dns1123_subdomain, spec.ingressClassName, "spec.ingressClassName")
+    return errors
+
+
+def validate(obj: Ingress) -> Errors:
+    errors = _validate_spec(obj.spec, None)
+    named, annotated = obj.spec.ingressClassName, obj.metadata.annotations.get(CLASS_ANNOTATION)
+    if named is not None and annotated is not None and annotated != named:
+        detail = "must match `ingressClassName` when both are specified"
+        errors.append(invalid(f"annotations.{CLASS_ANNOTATION}", annotated, detail))
+    return errors
+
+
+def validate_update(obj: Ingress, old: Ingress) -> Errors:
+    return _validate_spec(obj.spec, old.spec)
+
+
+def validate_status_update(obj: Ingress, old: Ingress) -> Errors:
+    errors: Errors = []
+    before = {entry.ip for entry in old.status.loadBalancer.ingress}
+    for i, entry in enumerate(obj.status.loadBalancer.ingress):
+        path = f"status.loadBalancer.ingress[{i}]"
+        if entry.ip and entry.ip not in before:
+            errors += check_text(names.is_ip, entry.ip, f"{path}.ip")
+        if entry.hostname:
+            errors += check_text(names.is_dns1123_subdomain, entry.hostname, f"{path}.hostname")
+            if names.ip_family(entry.hostname):
+                detail = "must be a DNS name, not an IP address"
+                errors.append(invalid(f"{path}.hostname", entry.hostname, detail))
+    return errors
+
+
+def _hosts(rules: tuple[IngressRule, ...]) -> str:
+    text = ",".join(rule.host for rule in rules if rule.host and len(rule.host) > 0) or "*"
+    shown = [rule.host for rule in rules if rule.host][:_MOST_HOSTS]
+    more = len(rules) - _MOST_HOSTS
+    return f"{','.join(shown)} + {more} more..." if more > 0 and len(shown) == _MOST_HOSTS else text
+
+
+def cells(obj: Ingress, now: float) -> Sequence[Any]:
+    addresses = dict.fromkeys(e.ip or e.hostname for e in obj.status.loadBalancer.ingress if e.ip or e.hostname)
+    return (
+        obj.metadata.name,
+        obj.spec.ingressClassName or NONE,
+        _hosts(obj.spec.rules),
+        ",".join(addresses),
+        "80, 443" if obj.spec.tls else "80",
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="networking.k8s.io",
     version="v1",
@@ -125,4 +283,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="39NQlfNR+bo=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    storage="ingress",
 )

@@ -1,14 +1,22 @@
-"""TODO-DOC"""
+"""NetworkPolicy: which traffic the selected pods may receive and send; pods without one may do everything."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
-from pelamis.api.field import F, Int32, IntOrString, Struct, always
+from pelamis.api.cell import format_selector
+from pelamis.api.check import Errors, check_choice, check_text
+from pelamis.api.field import F, Int32, IntOrString, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.metavalidate import validate_label_selector
+from pelamis.api.networking.address import is_strict_subset
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import forbidden, invalid, required
 
 
 class NetworkPolicyPort(Struct, frozen=True):
@@ -73,6 +81,103 @@ class NetworkPolicy(Struct, frozen=True):
     spec: Annotated[NetworkPolicySpec, F(2)] = always(NetworkPolicySpec)
 
 
+_TYPES = ("Ingress", "Egress")
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+        for port in rule.get("ports") or ():
+            if port.get("protocol") is None:
+                port["protocol"] = "TCP"
+
+
+def _validate_port(port: NetworkPolicyPort, path: str) -> Errors:
+    errors: Errors = []
+    if port.protocol is not None:
+        errors += check_choice(port.protocol, f"{path}.protocol", ("TCP", "UDP", "SCTP"))
+    end, first = port.endPort, port.port
+    if first is None:
+        if end is not None:
+            errors.append(invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified"))
+    elif isinstance(first, int):
+        errors += [invalid(f"{path}.port", first, m) for m in names.is_port_num(first)]
+        if end is not None:
+            if end < first:
+                errors.append(invalid(f"{path}.endPort", end, "must be greater than or equal to `port`"))
+            errors += [invalid(f"{path}.endPort", end, m) for m in names.is_port_num(end)]
+    else:
+        if end is not None:
+            errors.append(invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric"))
+        errors += check_text(names.is_port_name, first, f"{path}.port")
+    return errors
+
+
+def _validate_block(block: IPBlock, path: str, old: frozenset[str]) -> Errors:
+    if not block.cidr:
+        return [required(f"{path}.cidr")]
+    wrong = names.is_cidr(block.cidr)
+    errors = [] if block.cidr in old else [invalid(f"{path}.cidr", block.cidr, m) for m in wrong]
+    if wrong:
+        return errors
+    for i, cidr in enumerate(block.except_):
+        where, wrong = f"{path}.except[{i}]", names.is_cidr(cidr)
+        if wrong:
+            errors += [] if cidr in old else [invalid(where, cidr, m) for m in wrong]
+        elif not is_strict_subset(cidr, block.cidr):
+            errors.append(invalid(where, cidr, "must be a strict subset of `cidr`"))
+    return errors
+
+
+def _validate_peer(peer: NetworkPolicyPeer, path: str, old: frozenset[str]) -> Errors:
+    errors = list(validate_label_selector(peer.podSelector, f"{path}.podSelector"))
+    errors += validate_label_selector(peer.namespaceSelector, f"{path}.namespaceSelector")
+    if peer.ipBlock is not None:
+        errors += _validate_block(peer.ipBlock, f"{path}.ipBlock", old)
+    selects = peer.podSelector is not None or peer.namespaceSelector is not None
+    if peer.ipBlock is None and not selects:
+        errors.append(required(path, "must specify a peer"))
+    elif peer.ipBlock is not None and selects:
+        errors.append(forbidden(path, "may not specify both ipBlock and another peer"))
+    return errors
+
+
+def _validate_spec(spec: NetworkPolicySpec, old: frozenset[str]) -> Errors:
+    """``old``: networks that are let pass because the object had them before."""
+    errors = list(validate_label_selector(spec.podSelector, "spec.podSelector"))
+    rules: list[tuple[str, str, tuple[NetworkPolicyPort, ...], tuple[NetworkPolicyPeer, ...]]] = [
+        *((f"spec.ingress[{i}]", "from", r.ports, r.from_) for i, r in enumerate(spec.ingress)),
+        *((f"spec.egress[{i}]", "to", r.ports, r.to) for i, r in enumerate(spec.egress)),
+    ]
+    for path, side, ports, peers in rules:
+        for i, port in enumerate(ports):
+            errors += _validate_port(port, f"{path}.ports[{i}]")
+        for i, peer in enumerate(peers):
+            errors += _validate_peer(peer, f"{path}.{side}[{i}]", old)
+    if len(spec.policyTypes) > len(_TYPES):
+        detail = "may not specify more than two policyTypes"
+        return [*errors, invalid("spec.policyTypes", spec.policyTypes, detail)]
+    for i, name in enumerate(spec.policyTypes):
+        errors += check_choice(name, f"spec.policyTypes[{i}]", _TYPES)
+    return errors
+
+
+def validate(obj: NetworkPolicy) -> Errors:
+    return _validate_spec(obj.spec, frozenset())
+
+
+def validate_update(obj: NetworkPolicy, old: NetworkPolicy) -> Errors:
+    peers = [p for r in old.spec.ingress for p in r.from_] + [p for r in old.spec.egress for p in r.to]
+    blocks = [p.ipBlock for p in peers if p.ipBlock is not None]
+    return _validate_spec(obj.spec, frozenset(cidr for b in blocks for cidr in (b.cidr, *b.except_)))
+
+
+def cells(obj: NetworkPolicy, now: float) -> Sequence[Any]:
+    return obj.metadata.name, format_selector(obj.spec.podSelector), age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="networking.k8s.io",
     version="v1",
@@ -89,4 +194,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="YpfwF18m1G8=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

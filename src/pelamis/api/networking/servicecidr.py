@@ -1,12 +1,18 @@
-"""TODO-DOC"""
+"""ServiceCIDR: networks that cluster IPs are allocated from, one for each address family."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_immutable, check_text
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
+from pelamis.api.metavalidate import validate_conditions
+from pelamis.api.networking.address import families, is_canonical_cidr
+from pelamis.api.table import age
+from pelamis.base.errors import invalid, required
 
 
 class ServiceCIDRSpec(Struct, frozen=True):
@@ -25,6 +31,35 @@ class ServiceCIDR(Struct, frozen=True):
     status: Annotated[ServiceCIDRStatus, F(3)] = always(ServiceCIDRStatus)
 
 
+def validate(obj: ServiceCIDR) -> Errors:
+    cidrs, path = obj.spec.cidrs, "spec.cidrs"
+    if not cidrs:
+        return [required(path, "at least one CIDR required")]
+    if len(cidrs) > 2:
+        return [invalid(path, cidrs, "may only hold up to 2 values")]
+    errors = [e for i, cidr in enumerate(cidrs) for e in check_text(is_canonical_cidr, cidr, f"{path}[{i}]")]
+    if not errors and len(families(cidrs)) != len(cidrs):
+        detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
+        errors.append(invalid(path, cidrs, detail))
+    return errors
+
+
+def validate_update(obj: ServiceCIDR, old: ServiceCIDR) -> Errors:
+    """Only a second family may be added."""
+    new, was = obj.spec.cidrs, old.spec.cidrs
+    if len(was) == 1 and len(new) == 2:
+        return check_immutable(new[0], was[0], "spec.cidrs[0]") + validate(obj)
+    return check_immutable(new, was, "spec.cidrs")
+
+
+def validate_status_update(obj: ServiceCIDR, old: ServiceCIDR) -> Errors:
+    return list(validate_conditions(obj.status.conditions, "status.conditions"))
+
+
+def cells(obj: ServiceCIDR, now: float) -> Sequence[Any]:
+    return obj.metadata.name, ",".join(obj.spec.cidrs), age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="networking.k8s.io",
     version="v1",
@@ -33,11 +68,18 @@ KIND = Kind(
     singular="servicecidr",
     namespaced=False,
     verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
-    subresources=(Subresource("status", "networking.k8s.io", "v1", "ServiceCIDR", ("get", "patch", "update")),),
+    subresources=(
+        Subresource("status", "networking.k8s.io", "v1", "ServiceCIDR", ("get", "patch", "update"), reset=("spec",)),
+    ),
     columns=(
         Column("Name", "string", format="name"),
         Column("CIDRs", "string"),
         Column("Age", "string"),
     ),
     storage_hash="gNLvruQhW2g=",
+    reset=("status",),
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

@@ -1,13 +1,20 @@
-"""TODO-DOC"""
+"""RuntimeClass: a name for a way to run containers: the handler of the runtime, its overhead and its nodes."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_immutable, check_text
 from pelamis.api.core.pod.affinity import Toleration
+from pelamis.api.core.pod.validate_affinity import check_tolerations
 from pelamis.api.field import F, Quantity, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.metavalidate import validate_labels
+from pelamis.api.table import age
+from pelamis.base import names, quantity
+from pelamis.base.errors import duplicate, invalid
 
 
 class Overhead(Struct, frozen=True):
@@ -28,6 +35,41 @@ class RuntimeClass(Struct, frozen=True):
     scheduling: Annotated[Scheduling | None, F(4)] = None
 
 
+def _validate_scheduling(scheduling: Scheduling, path: str) -> Errors:
+    errors = list(validate_labels(scheduling.nodeSelector, f"{path}.nodeSelector"))
+    check_tolerations(scheduling.tolerations, f"{path}.tolerations", errors)
+    for i, toleration in enumerate(scheduling.tolerations):
+        if toleration in scheduling.tolerations[:i]:
+            errors.append(duplicate(f"{path}.tolerations[{i}]", toleration))
+    return errors
+
+
+def _validate_overhead(amounts: dict[str, str], path: str) -> Errors:
+    errors: Errors = []
+    for name, amount in sorted(amounts.items()):
+        errors += check_text(names.is_qualified_name, name, f"{path}[{name}]")
+        if quantity.sign(amount) < 0:
+            errors.append(invalid(f"{path}[{name}]", amount, "must be greater than or equal to 0"))
+    return errors
+
+
+def validate(obj: RuntimeClass) -> Errors:
+    errors = check_text(names.is_dns1123_label, obj.handler, "handler")
+    if obj.overhead is not None:
+        errors += _validate_overhead(obj.overhead.podFixed, "overhead.podFixed")
+    if obj.scheduling is not None:
+        errors += _validate_scheduling(obj.scheduling, "scheduling")
+    return errors
+
+
+def validate_update(obj: RuntimeClass, old: RuntimeClass) -> Errors:
+    return check_immutable(obj.handler, old.handler, "handler")
+
+
+def cells(obj: RuntimeClass, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.handler, age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="node.k8s.io",
     version="v1",
@@ -44,4 +86,7 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="WQTu1GL3T2Q=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
 )

@@ -1,12 +1,17 @@
-"""TODO-DOC"""
+"""CSIDriver: what a CSI driver can do and what it needs from the cluster; named after the driver."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Int64, Struct, always
+from pelamis.api.cell import NONE, UNSET
+from pelamis.api.check import Errors, check_choice, check_immutable
+from pelamis.api.field import F, Int64, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import duplicate, forbidden, invalid, required
 
 
 class TokenRequest(Struct, frozen=True):
@@ -35,6 +40,80 @@ class CSIDriver(Struct, frozen=True):
     spec: Annotated[CSIDriverSpec, F(2, required=True)] = always(CSIDriverSpec)
 
 
+_SHORTEST_TOKEN_S, _LONGEST_TOKEN_S, _SHORTEST_PERIOD_S = 600, 1 << 32, 10
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if spec.get("seLinuxMount") is None:
+        spec["seLinuxMount"] = False
+
+
+def _validate_token_requests(requests: tuple[TokenRequest, ...], path: str) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for i, request in enumerate(requests):
+        where, lifetime = f"{path}[{i}].expirationSeconds", request.expirationSeconds
+        if request.audience in seen:
+            errors.append(duplicate(f"{path}[{i}].audience", request.audience))
+            continue
+        seen.add(request.audience)
+        if lifetime is not None and lifetime < _SHORTEST_TOKEN_S:
+            errors.append(invalid(where, lifetime, "may not specify a duration less than 10 minutes"))
+        if lifetime is not None and lifetime > _LONGEST_TOKEN_S:
+            errors.append(invalid(where, lifetime, "may not specify a duration larger than 2^32 seconds"))
+    return errors
+
+
+def validate(obj: CSIDriver) -> Errors:
+    spec = obj.spec
+    errors: Errors = []
+    for name, shown in (
+        ("attachRequired", "attachedRequired"),
+        ("podInfoOnMount", "podInfoOnMount"),
+        ("storageCapacity", "storageCapacity"),
+    ):
+        if getattr(spec, name) is None:
+            errors.append(required(f"spec.{shown}"))
+    if spec.fsGroupPolicy is not None:
+        choices = ("File", "None", "ReadWriteOnceWithFSType")
+        errors += check_choice(spec.fsGroupPolicy, "spec.fsGroupPolicy", choices)
+    errors += _validate_token_requests(spec.tokenRequests, "spec.tokenRequests")
+    for mode in spec.volumeLifecycleModes:
+        errors += check_choice(mode, "spec.volumeLifecycleModes", ("Persistent", "Ephemeral"))
+    if spec.seLinuxMount is None:
+        errors.append(required("spec.seLinuxMount"))
+    period = spec.nodeAllocatableUpdatePeriodSeconds
+    if period is not None and period < _SHORTEST_PERIOD_S:
+        detail = "must be greater than or equal to 10 seconds"
+        errors.append(invalid("spec.nodeAllocatableUpdatePeriodSeconds", period, detail))
+    if spec.serviceAccountTokenInSecrets is not None and not spec.tokenRequests:
+        detail = "may not be set when tokenRequests is empty"
+        errors.append(forbidden("spec.serviceAccountTokenInSecrets", detail))
+    return errors
+
+
+def validate_update(obj: CSIDriver, old: CSIDriver) -> Errors:
+    errors = validate(obj)
+    errors += check_immutable(obj.spec.attachRequired, old.spec.attachRequired, "spec.attachedRequired")
+    errors += check_immutable(obj.spec.volumeLifecycleModes, old.spec.volumeLifecycleModes, "spec.volumeLifecycleModes")
+    return errors
+
+
+def cells(obj: CSIDriver, now: float) -> Sequence[Any]:
+    spec = obj.spec
+    return (
+        obj.metadata.name,
+        spec.attachRequired is not False,
+        bool(spec.podInfoOnMount),
+        bool(spec.storageCapacity),
+        ",".join(r.audience for r in spec.tokenRequests) if spec.tokenRequests else UNSET,
+        bool(spec.requiresRepublish),
+        ",".join(spec.volumeLifecycleModes) or NONE,
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="storage.k8s.io",
     version="v1",
@@ -55,4 +134,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="hL6j/rwBV5w=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

@@ -1,12 +1,21 @@
-"""TODO-DOC"""
+"""StorageClass: how volumes of a class are made; almost everything in it is fixed once written.
+
+The annotation ``storageclass.kubernetes.io/is-default-class: "true"`` makes it the class of claims that name none.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.check import Errors, check_choice, check_immutable, check_text
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.storage.driver import check_parameters, check_provisioner
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import duplicate, forbidden, required
 
 
 class TopologySelectorLabelRequirement(Struct, frozen=True):
@@ -52,6 +61,71 @@ class StorageClass(Struct, frozen=True):
     allowedTopologies: Annotated[tuple[TopologySelectorTerm, ...], F(8, list="atomic")] = ()
 
 
+DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
+BETA_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
+
+
+def is_default(obj: StorageClass) -> bool:
+    annotations = obj.metadata.annotations
+    return "true" in (annotations.get(DEFAULT_ANNOTATION), annotations.get(BETA_DEFAULT_ANNOTATION))
+
+
+def _validate_topology(term: TopologySelectorTerm, path: str) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for i, expression in enumerate(term.matchLabelExpressions):
+        where = f"{path}.matchLabelExpressions[{i}]"
+        if not expression.values:
+            errors.append(required(f"{where}.values"))
+        for k, value in enumerate(expression.values):
+            if value in expression.values[:k]:
+                errors.append(duplicate(f"{where}.values[{k}]", value))
+        errors += check_text(names.is_qualified_name, expression.key, f"{where}.key")
+        if expression.key in seen:
+            errors.append(duplicate(f"{where}.key", expression.key))
+        seen.add(expression.key)
+    return errors
+
+
+def validate(obj: StorageClass) -> Errors:
+    errors = check_provisioner(obj.provisioner, "provisioner")
+    errors += check_parameters(obj.parameters, "parameters", may_be_empty=True)
+    if obj.reclaimPolicy:
+        errors += check_choice(obj.reclaimPolicy, "reclaimPolicy", ("Delete", "Retain"))
+    if obj.volumeBindingMode is None:
+        errors.append(required("volumeBindingMode"))
+    else:
+        errors += check_choice(obj.volumeBindingMode, "volumeBindingMode", ("Immediate", "WaitForFirstConsumer"))
+    seen: list[dict[str, frozenset[str]]] = []
+    for i, term in enumerate(obj.allowedTopologies):
+        path = f"allowedTopologies[{i}]"
+        errors += _validate_topology(term, path)
+        meaning = {e.key: frozenset(e.values) for e in term.matchLabelExpressions}
+        if meaning in seen:
+            errors.append(duplicate(f"{path}.matchLabelExpressions", ""))
+        seen.append(meaning)
+    return errors
+
+
+def validate_update(obj: StorageClass, old: StorageClass) -> Errors:
+    errors: Errors = []
+    for name in ("parameters", "provisioner", "reclaimPolicy"):
+        if getattr(obj, name) != getattr(old, name):
+            errors.append(forbidden(name, f"updates to {name} are forbidden."))
+    return errors + check_immutable(obj.volumeBindingMode, old.volumeBindingMode, "volumeBindingMode")
+
+
+def cells(obj: StorageClass, now: float) -> Sequence[Any]:
+    return (
+        f"{obj.metadata.name} (default)" if is_default(obj) else obj.metadata.name,
+        obj.provisioner,
+        obj.reclaimPolicy or "Delete",
+        obj.volumeBindingMode or "Immediate",
+        bool(obj.allowVolumeExpansion),
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="storage.k8s.io",
     version="v1",
@@ -70,4 +144,7 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="K+m6uJwbjGY=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
 )
