@@ -196,10 +196,10 @@ class HttpClient:
         except Refused as refused:
             raise error_of(refused.status, refused.body, refused.headers) from None
 
-    def headers(self) -> list[Header]:
+    def headers(self) -> Sequence[Header]:
         """What says who is asking."""
         if self._identity is not None:
-            return list(self._identity())
+            return tuple(self._identity())
         token = self._token() if callable(self._token) else self._token
         return [("Authorization", f"Bearer {token}")] if token else []
 

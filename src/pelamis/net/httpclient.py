@@ -436,9 +436,9 @@ class _Connection(asyncio.Protocol):
             return
         keep = self._parser.should_keep_alive() and self._framed
         self._response = None
-        response._end()
+        # Before the reader wakes up, so that its next request finds this connection.
         if keep and self.usable:
-            # In the next turn: the parser is still inside feed_data.
-            asyncio.get_running_loop().call_soon(self._pool._give_back, self)
-        else:
+            self._pool._give_back(self)
+        response._end()
+        if not keep:
             self.abort()
