@@ -52,7 +52,7 @@ async def _persistent(context: Context, volume: Any, found: Any, read_only: bool
         return str(spec.hostPath.path)
     if spec.local is not None:
         path = spec.local.path
-        if not os.path.isdir(path):
+        if not _is_folder(path):
             raise VolumeError(f'local volume path "{path}" does not exist')
         if context.fs_group is not None and not read_only:
             security = context.pod.spec.securityContext
@@ -63,6 +63,10 @@ async def _persistent(context: Context, volume: Any, found: Any, read_only: bool
         return nfs(context, volume.name, spec.nfs.server, spec.nfs.path, read_only or spec.nfs.readOnly)
     kind = next((name for name in spec.__struct_fields__ if name != "claimRef" and _is_source(spec, name)), "unknown")
     raise VolumeError(f"volumes of kind {kind} are not supported by this node")
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)
 
 
 def _is_source(spec: Any, name: str) -> bool:

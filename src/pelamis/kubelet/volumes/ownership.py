@@ -33,9 +33,9 @@ async def apply_group(path: Path, group: int, *, read_only: bool, on_root_mismat
         return
     done = 0
     for base, folders, files in os.walk(path, topdown=False):
-        for name in (*files, *(f for f in folders if os.path.islink(os.path.join(base, f)))):
+        for name in (*files, *folders):
             _one(os.path.join(base, name), group, read_only)
             done += 1
             if done % 256 == 0:
                 await asyncio.sleep(0)
-        _one(base, group, read_only)
+    _one(str(path), group, read_only)

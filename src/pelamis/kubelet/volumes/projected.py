@@ -1,4 +1,4 @@
-"""projected: several sources in one directory: secrets, ConfigMaps, downward API, service account tokens, trust bundles.
+"""projected: several sources in one directory: secrets, ConfigMaps, downward API, tokens, trust bundles.
 
 The files live in memory. Tokens are taken from the agent's token cache, which renews them at 80 % of their life, so
 setting the volume up again is all that rotation needs.
