@@ -58,8 +58,16 @@ _PREFIX = {
     "apiregistration": "io.k8s.kube-aggregator.pkg.apis.apiregistration.",
 }
 
+_ELSEWHERE = (
+    ("storage", "TopologySelector", "io.k8s.api.core.v1."),
+    ("batch", "Workload", "io.k8s.api.scheduling.v1alpha3."),
+    ("batch", "TopologyConstraint", "io.k8s.api.scheduling.v1alpha3."),
+)
+"""(package, start of the class name, prefix): types that live beside their only user, and are at home elsewhere."""
+
 _nodes: dict[type[Any], Node] = {}
 _kinds: dict[Kind, Node] = {}
+_custom: dict[Kind, Tree | None] = {}
 
 
 def definition(cls: type[Any]) -> str:
@@ -68,6 +76,9 @@ def definition(cls: type[Any]) -> str:
     if parts[2] == "meta":
         return _META + cls.__name__
     group = parts[2]
+    for package, start, prefix in _ELSEWHERE:
+        if group == package and cls.__name__.startswith(start):
+            return prefix + cls.__name__
     kind = getattr(sys.modules[cls.__module__], "KIND", None)
     version = kind.version if isinstance(kind, Kind) else "v1"
     return f"{_PREFIX.get(group, f'io.k8s.api.{group}.')}{version}.{cls.__name__}"
@@ -176,11 +187,18 @@ def _list(item: Value, facts: Mapping[str, Any]) -> Node:
 def declare(kind: Kind, openapi: Tree | None) -> Node:
     """Gives a custom resource's kind its shape; call ``forget`` when the kind is no longer served."""
     node = _kinds[kind] = of_custom(openapi)
+    _custom[kind] = openapi
     return node
 
 
 def forget(kind: Kind) -> None:
     _kinds.pop(kind, None)
+    _custom.pop(kind, None)
+
+
+def custom_schema(kind: Kind) -> Tree | None:
+    """The ``openAPIV3Schema`` that was declared for a custom resource's kind."""
+    return _custom.get(kind)
 
 
 def of_custom(openapi: Tree | None) -> Node:
@@ -237,4 +255,4 @@ def _structural(s: Any) -> Node:
     return Node(LEAF, kind)
 
 
-__all__ = ["ATOMIC", "declare", "definition", "forget", "of_custom", "of_type", "schema"]
+__all__ = ["ATOMIC", "custom_schema", "declare", "definition", "forget", "of_custom", "of_type", "schema"]
