@@ -388,9 +388,11 @@ def _downgraded(s: Schema) -> Schema:
     return out
 
 
-def definitions(kinds: list[Kind], roots: list[type[Any] | str], dialect: Dialect) -> Iterator[tuple[str, Schema]]:
-    """Every definition that kinds, their lists and ``roots`` need, one by one."""
-    by_name: dict[str, Kind] = {kind_name(k): k for k in kinds}
+def definitions(
+    kinds: list[Kind], roots: list[type[Any] | str], known: tuple[Kind, ...], dialect: Dialect
+) -> Iterator[tuple[str, Schema]]:
+    """Every definition that kinds, their lists and ``roots`` need, one by one. known: all kinds that are served."""
+    by_name: dict[str, Kind] = {kind_name(k): k for k in known}
     types = list(roots)
     for kind in kinds:
         if kind.type is Custom:

@@ -135,7 +135,7 @@ def parts(registry: Registry) -> Iterator[Part]:
     """Everything in the document, in the order: definitions, parameters, paths."""
     kinds = list(registry.all())
     shared = shared_gvks(registry)
-    for name, schema in s.definitions(kinds, roots(registry), 2):
+    for name, schema in s.definitions(kinds, roots(registry), registry.all(), 2):
         if name in shared:
             schema["x-kubernetes-group-version-kind"] = shared[name]
         yield "definitions", name, schema

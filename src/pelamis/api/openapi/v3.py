@@ -57,7 +57,7 @@ def parts(registry: Registry, group: str, version: str) -> Iterator[Part]:
     kinds = list(registry.of(group, version))
     everything = dict(s.reachable(roots(registry)))
     shared = shared_gvks(registry)
-    for name, schema in s.definitions(kinds, _needed(kinds, everything), 3):
+    for name, schema in s.definitions(kinds, _needed(kinds, everything), registry.all(), 3):
         if name in shared:
             schema["x-kubernetes-group-version-kind"] = shared[name]
         yield "schemas", name, schema
