@@ -1,8 +1,8 @@
 """Deployment: rolls a pod template out over ReplicaSets, one for each template it ever had.
 
 Each reconcile works on copies of the ReplicaSets and of the status, takes at most one step of the rollout (scale the
-new one up, or old ones down), and writes what differs: one update for each ReplicaSet that changed and one for the status,
-in one commit. The revision of the Deployment is an annotation and goes with the status.
+new one up, or old ones down), and writes what differs: one update for each ReplicaSet that changed and one for the
+status, in one commit. The revision of the Deployment is an annotation and goes with the status.
 
 Source of the rules: upstream's deployment controller; the arithmetic is in reconcile.rollout, the status in
 reconcile.deploymentstatus.
@@ -21,7 +21,7 @@ from pelamis.api.apps.deployment import Deployment, DeploymentStatus
 from pelamis.api.apps.replicaset import KIND as REPLICASET
 from pelamis.api.apps.replicaset import ReplicaSet, ReplicaSetSpec
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.core.pod.kind import Pod
+from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.meta import LabelSelector, ObjectMeta
 from pelamis.base.clock import parse_rfc3339

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.core.pod.kind import Pod
+from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta

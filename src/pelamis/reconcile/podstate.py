@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import log2
 
-from pelamis.api.core.pod.kind import Pod
+from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.status import PodCondition
 from pelamis.base.clock import parse_rfc3339
 

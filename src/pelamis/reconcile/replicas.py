@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.core.pod.kind import Pod
+from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.kind import Kind
 from pelamis.base.clock import rfc3339

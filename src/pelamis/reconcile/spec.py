@@ -28,7 +28,9 @@ class Views(Protocol):
 class Kinds(Protocol):
     """The kinds that a server stores; changes as CustomResourceDefinitions come and go."""
 
-    def current(self) -> Sequence[Kind]: ...
+    def current(self) -> Sequence[Kind]:
+        """The same sequence object for as long as the set stays the same."""
+        ...
 
     def subscribe(self, fn: Callable[[Kind, bool], None]) -> Callable[[], None]:
         """fn(kind, served) for each kind now (served True), then on each change. Returns the cancel."""

@@ -1,0 +1,105 @@
+"""Which pods serve a Service, and at which ports: what Endpoints and EndpointSlices are made of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.reference import ObjectReference
+from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.core.service import Service, ServicePort
+from pelamis.client.types import Key
+from pelamis.reconcile.ownership import subset
+from pelamis.reconcile.podstate import is_finished, is_ready
+from pelamis.reconcile.spec import Views
+
+HEADLESS = "service.kubernetes.io/headless"
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+LEADER = "control-plane.alpha.kubernetes.io/leader"
+
+
+def is_headless(service: Service) -> bool:
+    return service.spec.clusterIP == "None"
+
+
+def families(service: Service) -> tuple[str, ...]:
+    return service.spec.ipFamilies or ("IPv4",)
+
+
+def addresses(pod: Pod, family: str) -> tuple[str, ...]:
+    """The pod's addresses of an IP family, in order."""
+    ips = [p.ip for p in pod.status.podIPs] or ([pod.status.podIP] if pod.status.podIP else [])
+    return tuple(ip for ip in ips if (":" in ip) == (family == "IPv6"))
+
+
+def belongs(pod: Pod, *, terminating: bool) -> bool:
+    """Whether a selected pod can be an endpoint: it has an address and has not ended; terminating: also on its way."""
+    if is_finished(pod) or not (pod.status.podIP or pod.status.podIPs):
+        return False
+    return terminating or pod.metadata.deletionTimestamp is None
+
+
+def target_port(port: ServicePort, pod: Pod) -> int | None:
+    """The number that ``targetPort`` means in this pod; None if the pod has no port of that name."""
+    target = port.targetPort
+    if isinstance(target, int):
+        return target or port.port
+    sidecars = [c for c in pod.spec.initContainers if c.restartPolicy == "Always"]
+    for container in (*pod.spec.containers, *sidecars):
+        for p in container.ports:
+            if p.name == target and (p.protocol or "TCP") == (port.protocol or "TCP"):
+                return p.containerPort
+    return None
+
+
+def hostname(pod: Pod, service: Service) -> str:
+    if pod.spec.hostname and pod.spec.subdomain == service.metadata.name:
+        return pod.spec.hostname
+    return ""
+
+
+def reference(pod: Pod) -> ObjectReference:
+    meta = pod.metadata
+    return ObjectReference(kind="Pod", namespace=meta.namespace, name=meta.name, uid=meta.uid)
+
+
+def selected(views: Views, service: Service) -> Sequence[Pod]:
+    """The pods that the Service's selector picks; an absent selector picks none."""
+    selector = service.spec.selector
+    if not selector:
+        return ()
+    return [p for p in views(POD).list(service.metadata.namespace) if subset(selector, p.metadata.labels)]
+
+
+def _facts(pod: Pod) -> tuple[Any, ...]:
+    """What of a pod shows in endpoints."""
+    return (
+        pod.status.podIP,
+        pod.status.podIPs,
+        is_ready(pod),
+        is_finished(pod),
+        pod.metadata.deletionTimestamp is None,
+        pod.spec.nodeName,
+        pod.spec.hostname,
+        pod.spec.subdomain,
+        pod.metadata.labels,
+        pod.metadata.uid,
+    )
+
+
+def pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
+    """For Watch: the Services that select the pod or did so."""
+    if old is not None and new is not None and _facts(old) == _facts(new):
+        return ()
+    namespace = (new if new is not None else old).metadata.namespace
+    labels = [pod.metadata.labels for pod in (old, new) if pod is not None]
+    out: list[Key] = []
+    for service in views(SERVICE).list(namespace):
+        selector = service.spec.selector
+        if selector and any(subset(selector, have) for have in labels):
+            out.append((namespace, service.metadata.name))
+    return out

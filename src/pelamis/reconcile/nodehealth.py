@@ -1,0 +1,99 @@
+"""Nodes as the controllers judge them: readiness, taints, zones. Pure; shared by node lifecycle and taint eviction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pelamis.api.core.node import KIND as NODE
+from pelamis.api.core.node import Node, NodeCondition, Taint
+from pelamis.api.core.pod.affinity import Toleration
+from pelamis.base.clock import rfc3339
+from pelamis.client.types import Patch
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+_BY_CONDITION = {
+    ("Ready", "False"): NOT_READY,
+    ("Ready", "Unknown"): UNREACHABLE,
+    ("MemoryPressure", "True"): "node.kubernetes.io/memory-pressure",
+    ("DiskPressure", "True"): "node.kubernetes.io/disk-pressure",
+    ("PIDPressure", "True"): "node.kubernetes.io/pid-pressure",
+    ("NetworkUnavailable", "True"): "node.kubernetes.io/network-unavailable",
+}
+_MANAGED = frozenset((*_BY_CONDITION.values(), UNSCHEDULABLE))
+
+
+def condition(node: Node, type: str) -> NodeCondition | None:
+    return next((c for c in node.status.conditions if c.type == type), None)
+
+
+def ready_status(node: Node) -> str:
+    """``True``, ``False``, ``Unknown``; "" when the node says nothing."""
+    c = condition(node, "Ready")
+    return c.status if c is not None else ""
+
+
+def no_schedule_taints(node: Node) -> tuple[Taint, ...] | None:
+    """All taints of the node with the NoSchedule ones as its conditions want them; None if they are so already."""
+    wanted = {
+        _BY_CONDITION[c.type, c.status]: None for c in node.status.conditions if (c.type, c.status) in _BY_CONDITION
+    }
+    if node.spec.unschedulable:
+        wanted[UNSCHEDULABLE] = None
+    have = {t.key for t in node.spec.taints if t.effect == "NoSchedule" and t.key in _MANAGED}
+    if have == set(wanted):
+        return None
+    kept = [t for t in node.spec.taints if t.effect != "NoSchedule" or t.key not in _MANAGED or t.key in wanted]
+    return (*kept, *(Taint(key=key, effect="NoSchedule") for key in wanted if key not in have))
+
+
+def with_no_execute(node: Node, key: str, now: float) -> tuple[Taint, ...] | None:
+    """All taints with ``key`` ("" = none) as the only health taint with NoExecute; None if they are so already."""
+    have = {t.key for t in node.spec.taints if t.effect == "NoExecute" and t.key in (NOT_READY, UNREACHABLE)}
+    if have == ({key} if key else set()):
+        return None
+    kept = [
+        t for t in node.spec.taints if t.effect != "NoExecute" or t.key not in (NOT_READY, UNREACHABLE) or t.key == key
+    ]
+    if key and key not in have:
+        kept.append(Taint(key=key, effect="NoExecute", timeAdded=rfc3339(now)))
+    return tuple(kept)
+
+
+def taint_patch(node: Node, taints: Sequence[Taint]) -> Patch:
+    """Replaces the list, unless the node has changed meanwhile."""
+    trees: list[dict[str, str]] = []
+    for t in taints:
+        tree = {"key": t.key, "effect": t.effect}
+        if t.value:
+            tree["value"] = t.value
+        if t.timeAdded:
+            tree["timeAdded"] = t.timeAdded
+        trees.append(tree)
+    body = {"spec": {"taints": trees}}
+    return Patch(NODE, "", node.metadata.name, body, rev=node.metadata.resourceVersion)
+
+
+def zone(node: Node) -> str:
+    labels = node.metadata.labels
+    region = labels.get("topology.kubernetes.io/region", labels.get("failure-domain.beta.kubernetes.io/region", ""))
+    name = labels.get("topology.kubernetes.io/zone", labels.get("failure-domain.beta.kubernetes.io/zone", ""))
+    return f"{region}:\x00:{name}" if region or name else ""
+
+
+def tolerates(toleration: Toleration, taint: Taint) -> bool:
+    if toleration.effect and toleration.effect != taint.effect:
+        return False
+    if toleration.key and toleration.key != taint.key:
+        return False
+    if toleration.operator in ("", "Equal"):
+        return bool(toleration.key) and toleration.value == taint.value
+    if toleration.operator in ("Lt", "Gt"):
+        try:
+            ours, theirs = int(toleration.value), int(taint.value)
+        except ValueError:
+            return False
+        return theirs < ours if toleration.operator == "Lt" else theirs > ours
+    return toleration.operator == "Exists"
