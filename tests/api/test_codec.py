@@ -45,7 +45,7 @@ def test_clean_is_idempotent_and_keeps_a_populated_object(k: Kind) -> None:
     tree = populated.tree(k.type)
     full = json.loads(json.dumps(tree))
     assert codec.clean(k, tree) == []
-    assert {name for name in full} <= set(tree)
+    assert set(full) <= set(tree)
     once = json.loads(json.dumps(tree))
     assert codec.clean(k, tree) == []
     assert tree == once

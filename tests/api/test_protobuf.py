@@ -1,4 +1,4 @@
-"""The wire form of every kind survives the way there and back, and known messages have the bytes that upstream writes."""
+"""The wire form of every kind survives the way there and back; known messages have the bytes that upstream writes."""
 
 from __future__ import annotations
 
