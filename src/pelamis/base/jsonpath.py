@@ -349,8 +349,6 @@ class _Parser:
                 steps.append(self.bracket())
             else:
                 break
-        if self.at == start:
-            raise JSONPathError(f"unrecognized character in action: U+{ord(self.text[start]):04X}")
         return _Path(tuple(steps), root)
 
     def name(self) -> _Step:
@@ -359,7 +357,8 @@ class _Parser:
             return _Wildcard()
         match = _NAME.match(self.text, self.at)
         if match is None:
-            raise JSONPathError(f"invalid path at {self.text[self.at :]!r}")
+            found = f"U+{ord(self.text[self.at]):04X}" if self.at < len(self.text) else "the end"
+            raise JSONPathError(f"unrecognized character in action: {found}")
         self.at = match.end()
         return _Field(re.sub(r"\\(.)", r"\1", match[0]))
 
