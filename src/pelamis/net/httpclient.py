@@ -438,6 +438,7 @@ class _Connection(asyncio.Protocol):
         self._response = None
         # Before the reader wakes up, so that its next request finds this connection.
         if keep and self.usable:
+            self.resume()
             self._pool._give_back(self)
         response._end()
         if not keep:
