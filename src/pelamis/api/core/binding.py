@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Binding: a request that assigns a pod to a node. It is never stored; see ``pods/binding``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.base.errors import FieldError, not_supported, required
 
 
 class Binding(Struct, frozen=True):
@@ -15,6 +16,15 @@ class Binding(Struct, frozen=True):
     apiVersion: str = always(lambda: "v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     target: Annotated[ObjectReference, F(2, required=True)] = always(ObjectReference)
+
+
+def validate(obj: Binding) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if obj.target.kind not in ("", "Node"):
+        errors.append(not_supported("target.kind", obj.target.kind, ("Node", "<empty>")))
+    if not obj.target.name:
+        errors.append(required("target.name"))
+    return errors
 
 
 KIND = Kind(
@@ -25,4 +35,5 @@ KIND = Kind(
     singular="binding",
     namespaced=True,
     verbs=("create",),
+    validate=validate,
 )

@@ -1,8 +1,8 @@
-"""TODO-DOC"""
+"""ComponentStatus: the health of control plane components, computed on read. Deprecated since v1.19."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
@@ -25,6 +25,20 @@ class ComponentStatus(Struct, frozen=True):
     ] = ()
 
 
+DEPRECATION = "v1 ComponentStatus is deprecated in v1.19+"
+
+
+def cells(obj: ComponentStatus, now: float) -> tuple[Any, ...]:
+    """The Healthy condition says it all."""
+    status, message, error = "Unknown", "", ""
+    for condition in obj.conditions:
+        if condition.type == "Healthy":
+            status = "Healthy" if condition.status == "True" else "Unhealthy"
+            message, error = condition.message, condition.error
+            break
+    return obj.metadata.name, status, message, error
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -40,4 +54,5 @@ KIND = Kind(
         Column("Message", "string"),
         Column("Error", "string"),
     ),
+    cells=cells,
 )

@@ -1,12 +1,16 @@
-"""TODO-DOC"""
+"""ConfigMap: settings that pods read as files or environment variables."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from pelamis.api.core.mapdata import check_size
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, forbidden, invalid
 
 
 class ConfigMap(Struct, frozen=True):
@@ -16,6 +20,36 @@ class ConfigMap(Struct, frozen=True):
     immutable: Annotated[bool | None, F(4)] = None
     data: Annotated[dict[str, str], F(2)] = {}
     binaryData: Annotated[dict[str, bytes], F(3)] = {}
+
+
+def validate(obj: ConfigMap) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key in obj.data:
+        errors.extend(invalid(f"data[{key}]", key, m) for m in names.is_config_map_key(key))
+        if key in obj.binaryData:
+            errors.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
+    for key in obj.binaryData:
+        errors.extend(invalid(f"binaryData[{key}]", key, m) for m in names.is_config_map_key(key))
+    check_size((*obj.data.values(), *obj.binaryData.values()), "", errors)
+    return errors
+
+
+def validate_update(obj: ConfigMap, old: ConfigMap) -> list[FieldError]:
+    """An immutable ConfigMap stays as it is, and stays immutable."""
+    errors: list[FieldError] = []
+    if old.immutable:
+        detail = "field is immutable when `immutable` is set"
+        if not obj.immutable:
+            errors.append(forbidden("immutable", detail))
+        if obj.data != old.data:
+            errors.append(forbidden("data", detail))
+        if obj.binaryData != old.binaryData:
+            errors.append(forbidden("binaryData", detail))
+    return errors + validate(obj)
+
+
+def cells(obj: ConfigMap, now: float) -> tuple[Any, ...]:
+    return obj.metadata.name, len(obj.data) + len(obj.binaryData), age(obj.metadata.creationTimestamp, now)
 
 
 KIND = Kind(
@@ -33,4 +67,7 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="qFsyl6wFWjQ=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
 )

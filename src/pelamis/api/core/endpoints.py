@@ -1,13 +1,17 @@
-"""TODO-DOC"""
+"""Endpoints: the addresses behind a Service in one object. EndpointSlices have taken its place since v1.33."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from pelamis.api.core.iptext import check_ip, check_not_special
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, invalid, not_supported, required
 
 
 class EndpointAddress(Struct, frozen=True):
@@ -48,6 +52,77 @@ class Endpoints(Struct, frozen=True):
     subsets: Annotated[tuple[EndpointSubset, ...], F(2, list="atomic")] = ()
 
 
+DEPRECATION = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def validate(obj: Endpoints) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, subset in enumerate(obj.subsets):
+        at = f"subsets[{i}]"
+        if not subset.addresses and not subset.notReadyAddresses:
+            errors.append(required(at, "must specify `addresses` or `notReadyAddresses`"))
+        for field in ("addresses", "notReadyAddresses"):
+            for j, address in enumerate(getattr(subset, field)):
+                _check_address(address, f"{at}.{field}[{j}]", errors)
+        for j, port in enumerate(subset.ports):
+            _check_port(port, len(subset.ports) > 1, f"{at}.ports[{j}]", errors)
+    return errors
+
+
+def _check_address(address: EndpointAddress, path: str, errors: list[FieldError]) -> None:
+    check_ip(address.ip, f"{path}.ip", errors)
+    if address.hostname:
+        errors.extend(
+            invalid(f"{path}.hostname", address.hostname, m) for m in names.is_dns1123_label(address.hostname)
+        )
+    node = address.nodeName
+    if node is not None:
+        errors.extend(invalid(f"{path}.nodeName", node, m) for m in names.is_dns1123_subdomain(node))
+    check_not_special(address.ip, f"{path}.ip", errors)
+
+
+def _check_port(port: EndpointPort, named: bool, path: str, errors: list[FieldError]) -> None:
+    if named and not port.name:
+        errors.append(required(f"{path}.name"))
+    elif port.name:
+        errors.extend(invalid(f"{path}.name", port.name, m) for m in names.is_dns1123_label(port.name))
+    errors.extend(invalid(f"{path}.port", port.port, m) for m in names.is_port_num(port.port))
+    if not port.protocol:
+        errors.append(required(f"{path}.protocol"))
+    elif port.protocol not in _PROTOCOLS:
+        errors.append(not_supported(f"{path}.protocol", port.protocol, _PROTOCOLS))
+    protocol = port.appProtocol
+    if protocol is not None:
+        errors.extend(invalid(f"{path}.appProtocol", protocol, m) for m in names.is_qualified_name(protocol))
+
+
+def validate_update(obj: Endpoints, old: Endpoints) -> list[FieldError]:
+    return validate(obj)
+
+
+def warnings(obj: Endpoints) -> list[str]:
+    return [DEPRECATION]
+
+
+def format_endpoints(obj: Endpoints, most: int = 3) -> str:
+    """``10.0.0.1:80,10.0.0.2:80 + 3 more...``; addresses alone where there are no ports."""
+    shown: list[str] = []
+    for subset in obj.subsets:
+        for port in subset.ports or (None,):
+            for address in subset.addresses:
+                ip = f"[{address.ip}]" if port is not None and ":" in address.ip else address.ip
+                shown.append(ip if port is None else f"{ip}:{port.port}")
+    if not obj.subsets:
+        return "<none>"
+    text = ",".join(shown[:most])
+    return f"{text} + {len(shown) - most} more..." if len(shown) > most else text
+
+
+def cells(obj: Endpoints, now: float) -> tuple[Any, ...]:
+    return obj.metadata.name, format_endpoints(obj), age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -64,4 +139,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="fWeeMqaN/OA=",
+    storage="services/endpoints",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    warnings=warnings,
 )

@@ -1,13 +1,16 @@
-"""TODO-DOC"""
+"""Event: something happened to an object. Kept for an hour; ``events.k8s.io/v1`` serves the same objects."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, MicroTime, Struct, Time, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, invalid, required
 
 
 class EventSource(Struct, frozen=True):
@@ -40,6 +43,66 @@ class Event(Struct, frozen=True):
     reportingInstance: Annotated[str, F(15)] = always(str)
 
 
+_MISMATCH = "does not match event.namespace"
+
+
+def validate(obj: Event) -> list[FieldError]:
+    """Only events of the newer form, which have an eventTime, must be complete."""
+    errors: list[FieldError] = []
+    namespace, about = obj.metadata.namespace, obj.involvedObject.namespace
+    if not obj.eventTime:
+        allowed = (about,) if about else ("", "default")
+        if namespace not in allowed:
+            errors.append(invalid("involvedObject.namespace", about, _MISMATCH))
+    else:
+        if not about and namespace not in ("default", "kube-system"):
+            errors.append(invalid("involvedObject.namespace", about, _MISMATCH))
+        if not obj.reportingComponent:
+            errors.append(required("reportingComponent"))
+        messages = names.is_qualified_name(obj.reportingComponent)
+        errors.extend(invalid("reportingComponent", obj.reportingComponent, m) for m in messages)
+        for name in ("reportingInstance", "action", "reason"):
+            value = getattr(obj, name)
+            if not value:
+                errors.append(required(name))
+            if len(value) > 128:
+                errors.append(invalid(name, "", "can have at most 128 characters"))
+        if len(obj.message) > 1024:
+            errors.append(invalid("message", "", "can have at most 1024 characters"))
+    errors.extend(invalid("namespace", namespace, m) for m in names.is_dns1123_subdomain(namespace))
+    return errors
+
+
+def validate_update(obj: Event, old: Event) -> list[FieldError]:
+    return validate(obj)
+
+
+def format_source(component: str, host: str) -> str:
+    return f"{component}, {host}" if host else component
+
+
+def cells(obj: Event, now: float) -> tuple[Any, ...]:
+    first = age(obj.firstTimestamp or obj.eventTime, now)
+    last = age(obj.lastTimestamp, now) if obj.lastTimestamp else first
+    count = obj.count or 1
+    if obj.series is not None:
+        last, count = age(obj.series.lastObservedTime, now), obj.series.count
+    about = obj.involvedObject
+    kind = about.kind.lower()
+    return (
+        last,
+        obj.type,
+        obj.reason,
+        f"{kind}/{about.name}" if about.name else kind,
+        about.fieldPath,
+        format_source(obj.source.component or obj.reportingComponent, obj.source.host or obj.reportingInstance),
+        obj.message.strip(),
+        first,
+        count,
+        obj.metadata.name,
+    )
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -62,6 +125,21 @@ KIND = Kind(
         Column("Count", "string", priority=1),
         Column("Name", "string", format="name", priority=1),
     ),
-    # selectable: involvedObject.kind, involvedObject.namespace, involvedObject.name, involvedObject.uid, involvedObject.apiVersion, involvedObject.resourceVersion, involvedObject.fieldPath, reason, reportingComponent, source, type
     storage_hash="r2yiGXH7wu8=",
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    selectable={
+        "involvedObject.kind": lambda event: event.involvedObject.kind,
+        "involvedObject.namespace": lambda event: event.involvedObject.namespace,
+        "involvedObject.name": lambda event: event.involvedObject.name,
+        "involvedObject.uid": lambda event: event.involvedObject.uid,
+        "involvedObject.apiVersion": lambda event: event.involvedObject.apiVersion,
+        "involvedObject.resourceVersion": lambda event: event.involvedObject.resourceVersion,
+        "involvedObject.fieldPath": lambda event: event.involvedObject.fieldPath,
+        "reason": lambda event: event.reason,
+        "reportingComponent": lambda event: event.reportingComponent,
+        "source": lambda event: event.source.component or event.reportingComponent,
+        "type": lambda event: event.type,
+    },
 )

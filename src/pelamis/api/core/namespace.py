@@ -1,12 +1,21 @@
-"""TODO-DOC"""
+"""Namespace: a scope for names.
+
+A namespace ends in two steps: deletion sets the phase Terminating, a controller empties it and then removes the
+finalizer ``kubernetes`` through the ``finalize`` subresource.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Struct, Time, always
+from pelamis.api.field import F, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.metavalidate import validate_finalizer_name
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, invalid
+from pelamis.base.tree import copy
 
 
 class NamespaceSpec(Struct, frozen=True):
@@ -46,6 +55,70 @@ class Namespace(Struct, frozen=True):
     status: Annotated[NamespaceStatus, F(3)] = always(NamespaceStatus)
 
 
+NAME_LABEL = "kubernetes.io/metadata.name"
+FINALIZER = "kubernetes"
+_STANDARD_FINALIZERS = (FINALIZER, "orphan", "foregroundDeletion")
+
+
+def default(tree: Tree) -> None:
+    """The label with the namespace's name, by which selectors find it."""
+    metadata = tree.setdefault("metadata", {})
+    if metadata.get("name"):
+        labels = metadata.get("labels")
+        if labels is None:
+            labels = metadata["labels"] = {}
+        labels[NAME_LABEL] = metadata["name"]
+
+
+def prepare_create(tree: Tree) -> None:
+    tree["status"] = {"phase": "Active"}
+    spec = tree.setdefault("spec", {})
+    finalizers = spec.get("finalizers") or []
+    if FINALIZER not in finalizers:
+        spec["finalizers"] = [*finalizers, FINALIZER]
+    default(tree)
+
+
+def prepare_update(tree: Tree, old: Tree) -> None:
+    """Finalizers change through the ``finalize`` subresource only."""
+    spec = tree.setdefault("spec", {})
+    was = (old.get("spec") or {}).get("finalizers")
+    if was:
+        spec["finalizers"] = copy(was)
+    else:
+        spec.pop("finalizers", None)
+
+
+def check_finalizer(name: str, path: str) -> list[FieldError]:
+    errors = validate_finalizer_name(name, path)
+    if "/" not in name and name not in _STANDARD_FINALIZERS:
+        detail = "name is neither a standard finalizer name nor is it fully qualified"
+        errors.append(invalid(path, name, detail))
+    return errors
+
+
+def validate(obj: Namespace) -> list[FieldError]:
+    return [e for name in obj.spec.finalizers for e in check_finalizer(name, "spec.finalizers")]
+
+
+def validate_status_update(obj: Namespace, old: Namespace) -> list[FieldError]:
+    phase, deleted = obj.status.phase, bool(obj.metadata.deletionTimestamp)
+    if not deleted and phase != "Active":
+        return [invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
+    if deleted and phase != "Terminating":
+        return [invalid("status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty")]
+    return []
+
+
+def validate_finalize(obj: Namespace, old: Namespace) -> list[FieldError]:
+    """Errors of a write of ``namespaces/finalize``."""
+    return [e for i, name in enumerate(obj.spec.finalizers) for e in check_finalizer(name, f"spec.finalizers[{i}]")]
+
+
+def cells(obj: Namespace, now: float) -> tuple[Any, ...]:
+    return obj.metadata.name, obj.status.phase, age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -65,6 +138,16 @@ KIND = Kind(
         Column("Status", "string"),
         Column("Age", "string"),
     ),
-    # selectable: status.phase
     storage_hash="Q3oi5N2YM8M=",
+    cells=cells,
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_status_update=validate_status_update,
+    validate_name=names.is_dns1123_label,
+    selectable={
+        "status.phase": lambda namespace: namespace.status.phase,
+        "name": lambda namespace: namespace.metadata.name,
+    },
 )

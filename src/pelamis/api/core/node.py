@@ -1,12 +1,21 @@
-"""TODO-DOC"""
+"""Node: a machine that runs pods. The kubelet writes its status, others its taints and address range."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Int32, Int64, Quantity, Struct, Time, always
+import msgspec
+
+from pelamis.api.core.amount import check_amount
+from pelamis.api.core.iptext import warn_cidr
+from pelamis.api.field import F, Int32, Int64, Quantity, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, not_supported, required
+from pelamis.base.tree import copy
 
 
 class Taint(Struct, frozen=True):
@@ -161,6 +170,177 @@ class Node(Struct, frozen=True):
     status: Annotated[NodeStatus, F(3)] = always(NodeStatus)
 
 
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+_ROLE = "kubernetes.io/role"
+_TAINTS = "scheduler.alpha.kubernetes.io/taints"
+
+
+def default(tree: Tree) -> None:
+    """What can be given to pods is all there is, unless stated; podCIDR is the first of podCIDRs."""
+    status = tree.get("status") or {}
+    if status.get("allocatable") is None and status.get("capacity"):
+        status["allocatable"] = copy(status["capacity"])
+    spec = tree.get("spec") or {}
+    one, several = spec.get("podCIDR"), spec.get("podCIDRs")
+    if one and (not several or several[0] != one):
+        spec["podCIDRs"] = [one]
+    elif several and not one:
+        spec["podCIDR"] = several[0]
+
+
+def _check_taints(taints: tuple[Taint, ...], path: str, errors: list[FieldError]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for i, taint in enumerate(taints):
+        at = f"{path}[{i}]"
+        errors.extend(invalid(f"{at}.key", taint.key, m) for m in names.is_qualified_name(taint.key))
+        messages = names.is_valid_label_value(taint.value)
+        if messages:
+            errors.append(invalid(f"{at}.value", taint.value, ";".join(messages)))
+        if not taint.effect:
+            errors.append(required(f"{at}.effect"))
+        elif taint.effect not in _EFFECTS:
+            errors.append(not_supported(f"{at}.effect", taint.effect, _EFFECTS))
+        if (taint.key, taint.effect) in seen:
+            detail = "taints must be unique by key and effect pair"
+            errors.append(FieldError("FieldValueDuplicate", at, detail, taint))
+        seen.add((taint.key, taint.effect))
+
+
+def _check_annotations(obj: Node, errors: list[FieldError]) -> None:
+    text = obj.metadata.annotations.get(_TAINTS)
+    if not text:
+        return
+    path = "metadata.annotations"
+    try:
+        taints = msgspec.convert(json.loads(text), tuple[Taint, ...])
+    except (ValueError, msgspec.ValidationError) as e:
+        errors.append(invalid(path, _TAINTS, str(e)))
+        return
+    _check_taints(taints, f"{path}.{_TAINTS}", errors)
+
+
+def _check_resources(obj: Node, errors: list[FieldError]) -> None:
+    for field in ("capacity", "allocatable"):
+        for name, text in getattr(obj.status, field).items():
+            check_amount(name, text, f"status.{field}.{name}", errors)
+
+
+def validate(obj: Node) -> list[FieldError]:
+    errors: list[FieldError] = []
+    _check_annotations(obj, errors)
+    _check_taints(obj.spec.taints, "metadata.taints", errors)
+    _check_resources(obj, errors)
+    ranges = obj.spec.podCIDRs
+    for i, text in enumerate(ranges):
+        errors.extend(invalid(f"spec.podCIDRs[{i}]", text, m) for m in names.is_cidr(text))
+    if len(ranges) > 1:
+        if len(ranges) > 2 or {names.cidr_family(r) for r in ranges} != {4, 6}:
+            errors.append(invalid("spec.podCIDRs", ranges, "may specify no more than one CIDR for each IP family"))
+        errors.extend(duplicate(f"spec.podCIDRs[{i}]", text) for i, text in enumerate(ranges) if text in ranges[:i])
+    return errors
+
+
+def validate_update(obj: Node, old: Node) -> list[FieldError]:
+    errors: list[FieldError] = []
+    _check_annotations(obj, errors)
+    _check_resources(obj, errors)
+    seen: set[NodeAddress] = set()
+    for i, address in enumerate(obj.status.addresses):
+        if address in seen:
+            errors.append(duplicate(f"status.addresses[{i}]", address))
+        seen.add(address)
+    spec, was = obj.spec, old.spec
+    if was.podCIDRs:
+        detail = 'node updates may not change podCIDR except from "" to valid'
+        changes = sum(a != b for a, b in zip(spec.podCIDRs, was.podCIDRs, strict=False))
+        count = 1 if len(spec.podCIDRs) != len(was.podCIDRs) else changes
+        errors.extend(forbidden("spec.podCIDRs", detail) for _ in range(count))
+    if was.providerID and was.providerID != spec.providerID:
+        detail = 'node updates may not change providerID except from "" to valid'
+        errors.append(forbidden("spec.providerID", detail))
+    if spec.configSource is not None:
+        _check_config(spec.configSource, "spec.configSource", False, errors)
+    config = obj.status.config
+    if config is not None:
+        for name in ("assigned", "active", "lastKnownGood"):
+            source = getattr(config, name)
+            if source is not None:
+                _check_config(source, f"status.config.{name}", True, errors)
+    _check_taints(spec.taints, "metadata.taints", errors)
+    if spec.externalID != was.externalID:
+        errors.append(forbidden("spec.externalID", "may not be updated"))
+    return errors
+
+
+def _check_config(source: NodeConfigSource, path: str, in_status: bool, errors: list[FieldError]) -> None:
+    """A kubelet configuration in a ConfigMap: long out of use, still checked for objects that have it."""
+    config = source.configMap
+    if config is None:
+        errors.append(invalid(path, source, "exactly one reference subfield must be non-nil"))
+        return
+    at = f"{path}.configMap"
+    for name in ("uid", "resourceVersion"):
+        value = getattr(config, name)
+        if in_status and not value:
+            errors.append(required(f"{at}.{name}", f"{name} must be set in status"))
+        elif not in_status and value:
+            errors.append(forbidden(f"{at}.{name}", f"{name} must not be set in spec"))
+    for name, check in (
+        ("namespace", names.is_dns1123_label),
+        ("name", names.is_dns1123_subdomain),
+        ("kubeletConfigKey", names.is_config_map_key),
+    ):
+        value = getattr(config, name)
+        if not value:
+            errors.append(required(f"{at}.{name}", f"{name} must be set"))
+        else:
+            errors.extend(invalid(f"{at}.{name}", value, m) for m in check(value))
+
+
+def warnings(obj: Node) -> list[str]:
+    out: list[str] = []
+    if obj.spec.configSource is not None:
+        out.append("spec.configSource: the feature is no longer supported")
+    if obj.spec.externalID:
+        out.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for i, text in enumerate(obj.spec.podCIDRs):
+        out += warn_cidr(f"spec.podCIDRs[{i}]", text)
+    return out
+
+
+def roles(obj: Node) -> list[str]:
+    """From the labels, in order."""
+    out = {key[len(_ROLE_PREFIX) :] for key in obj.metadata.labels if key.startswith(_ROLE_PREFIX)}
+    out.add(obj.metadata.labels.get(_ROLE, ""))
+    return sorted(out - {""})
+
+
+def address_of(obj: Node, kind: str) -> str:
+    """The first address of a type (InternalIP, ExternalIP, Hostname, ...); "" if there is none."""
+    return next((a.address for a in obj.status.addresses if a.type == kind), "")
+
+
+def cells(obj: Node, now: float) -> tuple[Any, ...]:
+    ready = next((c for c in obj.status.conditions if c.type == "Ready"), None)
+    status = "Unknown" if ready is None else "Ready" if ready.status == "True" else "NotReady"
+    if obj.spec.unschedulable:
+        status += ",SchedulingDisabled"
+    info = obj.status.nodeInfo
+    return (
+        obj.metadata.name,
+        status,
+        ",".join(roles(obj)) or "<none>",
+        age(obj.metadata.creationTimestamp, now),
+        info.kubeletVersion,
+        address_of(obj, "InternalIP") or "<none>",
+        address_of(obj, "ExternalIP") or "<none>",
+        info.osImage or "<unknown>",
+        info.kernelVersion or "<unknown>",
+        info.containerRuntimeVersion or "<unknown>",
+    )
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -187,6 +367,13 @@ KIND = Kind(
         Column("Kernel-Version", "string", priority=1),
         Column("Container-Runtime", "string", priority=1),
     ),
-    # selectable: spec.unschedulable
     storage_hash="XwShjMxG9Fs=",
+    storage="minions",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_update,
+    warnings=warnings,
+    selectable={"spec.unschedulable": lambda node: "true" if node.spec.unschedulable else "false"},
 )

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Node selectors: terms that are ORed, each of ANDed requirements on a node's labels and fields."""
 
 from __future__ import annotations
 

@@ -1,10 +1,18 @@
-"""TODO-DOC"""
+"""PersistentVolume: a piece of storage in the cluster. Its source is fixed once made."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import posixpath
+from typing import Annotated, Any
 
-from pelamis.api.core.nodeselector import NodeSelector
+from msgspec.structs import replace
+
+from pelamis.api.core.amount import check_not_negative_whole, check_positive
+from pelamis.api.core.difference import difference
+from pelamis.api.core.nodeselector import NodeSelector, NodeSelectorRequirement, NodeSelectorTerm
+from pelamis.api.core.persistentvolumeclaim import BETA_CLASS, check_access_modes, short_modes
+from pelamis.api.core.pod import validate_volume as v
+from pelamis.api.core.pod.validate_affinity import check_node_selector
 from pelamis.api.core.pod.volume import (
     AWSElasticBlockStoreVolumeSource,
     AzureDiskVolumeSource,
@@ -18,10 +26,14 @@ from pelamis.api.core.pod.volume import (
     QuobyteVolumeSource,
     VsphereVirtualDiskVolumeSource,
 )
+from pelamis.api.core.pod.warnings import node_term_warnings
 from pelamis.api.core.reference import ObjectReference, SecretReference
-from pelamis.api.field import F, Int32, Quantity, Struct, Time, always
+from pelamis.api.field import F, Int32, Quantity, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import FieldError, forbidden, invalid, not_supported, required
 
 
 class GlusterfsPersistentVolumeSource(Struct, frozen=True):
@@ -223,6 +235,318 @@ class PersistentVolume(Struct, frozen=True):
     status: Annotated[PersistentVolumeStatus, F(3)] = always(PersistentVolumeStatus)
 
 
+_Errors = list[FieldError]
+_ONE = "may not specify more than 1 volume type"
+_BETA_TO_GA = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if not spec.get("persistentVolumeReclaimPolicy"):
+        spec["persistentVolumeReclaimPolicy"] = "Retain"
+    if spec.get("volumeMode") is None:
+        spec["volumeMode"] = "Filesystem"
+
+
+def prepare_create(tree: Tree) -> None:
+    tree["status"] = {"phase": "Pending"}
+
+
+def _need(value: Any, path: str, errors: _Errors) -> None:
+    if not value:
+        errors.append(required(path))
+
+
+def _glusterfs(source: GlusterfsPersistentVolumeSource, path: str, errors: _Errors) -> None:
+    _need(source.endpoints, f"{path}.endpoints", errors)
+    _need(source.path, f"{path}.path", errors)
+    namespace = source.endpointsNamespace
+    if namespace is not None:
+        at = f"{path}.endpointsNamespace"
+        if not namespace:
+            detail = "if the endpointnamespace is set, it must be a valid namespace name"
+            errors.append(invalid(at, namespace, detail))
+        else:
+            errors.extend(invalid(at, namespace, m) for m in names.is_dns1123_label(namespace))
+
+
+def _iscsi(source: ISCSIPersistentVolumeSource, path: str, errors: _Errors) -> None:
+    _need(source.targetPortal, f"{path}.targetPortal", errors)
+    if not source.iqn:
+        errors.append(required(f"{path}.iqn"))
+    else:
+        v.check_initiator(source.iqn, f"{path}.iqn", errors, "must be valid format")
+    if not 0 <= source.lun <= 255:
+        errors.append(invalid(f"{path}.lun", source.lun, names.within(0, 255)))
+    if (source.chapAuthDiscovery or source.chapAuthSession) and source.secretRef is None:
+        errors.append(required(f"{path}.secretRef"))
+    if source.secretRef is not None:
+        _need(source.secretRef.name, f"{path}.secretRef.name", errors)
+    if source.initiatorName is not None:
+        v.check_initiator(source.initiatorName, f"{path}.initiatorname", errors, "must be valid format")
+
+
+def _cinder(source: CinderPersistentVolumeSource, path: str, errors: _Errors) -> None:
+    _need(source.volumeID, f"{path}.volumeID", errors)
+    if source.secretRef is not None:
+        _need(source.secretRef.name, f"{path}.secretRef.name", errors)
+        _need(source.secretRef.namespace, f"{path}.secretRef.namespace", errors)
+
+
+def _azure_file(source: AzureFilePersistentVolumeSource, path: str, errors: _Errors) -> None:
+    _need(source.secretName, f"{path}.secretName", errors)
+    _need(source.shareName, f"{path}.shareName", errors)
+    if source.secretNamespace is not None:
+        _need(source.secretNamespace, f"{path}.secretNamespace", errors)
+
+
+def _local(source: LocalVolumeSource, path: str, errors: _Errors) -> None:
+    if not source.path:
+        errors.append(required(f"{path}.path"))
+    else:
+        v.check_no_backsteps(source.path, f"{path}.path", errors)
+
+
+def _storageos(source: StorageOSPersistentVolumeSource, path: str, errors: _Errors) -> None:
+    v.check_storageos(source, path, errors)
+    if source.secretRef is not None:
+        _need(source.secretRef.namespace, f"{path}.secretRef.namespace", errors)
+
+
+def _csi(source: CSIPersistentVolumeSource, path: str, errors: _Errors) -> None:
+    v.check_csi_driver_name(source.driver, f"{path}.driver", errors)
+    _need(source.volumeHandle, f"{path}.volumeHandle", errors)
+    for name in (
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+    ):
+        ref = getattr(source, name)
+        if ref is None:
+            continue
+        at = f"{path}.{name}"
+        for field, check in (("name", names.is_dns1123_subdomain), ("namespace", names.is_dns1123_label)):
+            value = getattr(ref, field)
+            if not value:
+                errors.append(required(f"{at}.{field}"))
+            else:
+                errors.extend(invalid(f"{at}.{field}", value, m) for m in check(value))
+
+
+# attribute, name in the path of "more than 1", name in the path of the source, check; in upstream's order
+_SOURCES: tuple[tuple[str, str, str, v.Check], ...] = (
+    ("hostPath", "hostPath", "hostPath", v.check_host_path),
+    ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk", v.check_gce),
+    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore", v.check_aws),
+    ("glusterfs", "glusterfs", "glusterfs", _glusterfs),
+    ("flocker", "flocker", "flocker", v.check_flocker),
+    ("nfs", "nfs", "nfs", v.check_nfs),
+    ("rbd", "rbd", "rbd", v.check_rbd),
+    ("quobyte", "quobyte", "quobyte", v.check_quobyte),
+    ("cephfs", "cephFS", "cephfs", v.check_cephfs),
+    ("iscsi", "iscsi", "iscsi", _iscsi),
+    ("cinder", "cinder", "cinder", _cinder),
+    ("fc", "fc", "fc", v.check_fc),
+    ("flexVolume", "flexVolume", "flexVolume", v.check_flex),
+    ("azureFile", "azureFile", "azureFile", _azure_file),
+    ("vsphereVolume", "vsphereVolume", "vsphereVolume", v.check_vsphere),
+    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk", v.check_photon),
+    ("portworxVolume", "portworxVolume", "portworxVolume", v.check_portworx),
+    ("azureDisk", "azureDisk", "azureDisk", v.check_azure_disk),
+    ("scaleIO", "scaleIO", "scaleIO", v.check_scaleio),
+    ("local", "local", "local", _local),
+    ("storageos", "storageos", "storageos", _storageos),
+    ("csi", "csi", "csi", _csi),
+)
+SOURCES = tuple(entry[0] for entry in _SOURCES)
+"""Names of the fields of which exactly one is set."""
+
+
+def validate_volume_spec(
+    spec: PersistentVolumeSpec, path: str, name: str = "", *, inline: bool = False
+) -> list[FieldError]:
+    """inline: the spec is part of a VolumeAttachment and not of a volume of its own."""
+    errors: _Errors = []
+    detail = "may not be specified in the context of inline volumes"
+    if inline:
+        if spec.claimRef is not None:
+            errors.append(forbidden(f"{path}.claimRef", detail))
+        if spec.capacity:
+            errors.append(forbidden(f"{path}.capacity", detail))
+        if spec.csi is None:
+            errors.append(required(f"{path}.csi", "has to be specified in the context of inline volumes"))
+    if not spec.accessModes:
+        errors.append(required(f"{path}.accessModes"))
+    check_access_modes(spec.accessModes, f"{path}.accessModes", errors)
+    if not inline:
+        at = f"{path}.capacity"
+        if not spec.capacity:
+            errors.append(required(at))
+        if spec.capacity.keys() != {"storage"}:
+            errors.append(not_supported(at, spec.capacity, ("storage",)))  # type: ignore[arg-type]
+        for resource, text in spec.capacity.items():
+            check_not_negative_whole(text, f"{at}[{resource}]", errors)
+            check_positive(text, f"{at}[{resource}]", errors)
+    policy = spec.persistentVolumeReclaimPolicy
+    at = f"{path}.persistentVolumeReclaimPolicy"
+    if policy and inline and policy != "Retain":
+        errors.append(forbidden(at, "may only be Retain in the context of inline volumes"))
+    elif policy not in ("", "Delete", "Recycle", "Retain"):
+        errors.append(not_supported(at, policy, ("Delete", "Recycle", "Retain")))
+    affinity = spec.nodeAffinity
+    if affinity is not None:
+        if inline:
+            errors.append(forbidden(f"{path}.nodeAffinity", detail))
+        elif affinity.required is None:
+            errors.append(required(f"{path}.nodeAffinity.required", "must specify required node constraints"))
+        else:
+            check_node_selector(affinity.required, f"{path}.nodeAffinity.required", errors)
+    _check_source(spec, path, name, errors)
+    if spec.hostPath is not None and policy == "Recycle" and posixpath.normpath(spec.hostPath.path) in ("/", "//"):
+        errors.append(forbidden(at, "may not be 'recycle' for a hostPath mount of '/'"))
+    if spec.storageClassName:
+        if inline:
+            errors.append(forbidden(f"{path}.storageClassName", detail))
+        else:
+            messages = names.is_dns1123_subdomain(spec.storageClassName)
+            errors.extend(invalid(f"{path}.storageClassName", spec.storageClassName, m) for m in messages)
+    mode = spec.volumeMode
+    if mode is not None and inline and mode != "Filesystem":
+        shown = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errors.append(forbidden(f"{path}.volumeMode", shown))
+    elif mode not in (None, "Block", "Filesystem"):
+        errors.append(not_supported(f"{path}.volumeMode", mode or "", ("Block", "Filesystem")))
+    attributes = spec.volumeAttributesClassName
+    if attributes is not None:
+        at = f"{path}.volumeAttributesClassName"
+        if not attributes:
+            errors.append(required(at, "an empty string is disallowed"))
+        else:
+            errors.extend(invalid(at, attributes, m) for m in names.is_dns1123_subdomain(attributes))
+        if spec.csi is None:
+            errors.append(required(f"{path}.csi", "has to be specified when using volumeAttributesClassName"))
+    return errors
+
+
+def _check_source(spec: PersistentVolumeSpec, path: str, name: str, errors: _Errors) -> None:
+    found = False
+    for attribute, shown, at, check in _SOURCES:
+        source = getattr(spec, attribute)
+        if source is None:
+            continue
+        if found and attribute != "flexVolume":
+            errors.append(forbidden(f"{path}.{shown}", _ONE))
+            continue
+        found = True
+        check(source, f"{path}.{at}", errors)
+        if attribute == "local" and spec.nodeAffinity is None:
+            errors.append(required(f"{path}.nodeAffinity", "Local volume requires node affinity"))
+        elif attribute == "iscsi" and source.initiatorName is not None and len(f"{name}:{source.targetPortal}") > 64:
+            errors.append(invalid(f"{path}.{at}.targetportal", source.targetPortal, v.ISCSI_TOO_LONG))
+    if not found:
+        errors.append(required(path, "must specify a volume type"))
+
+
+def validate(obj: PersistentVolume) -> list[FieldError]:
+    return validate_volume_spec(obj.spec, "spec", obj.metadata.name)
+
+
+def validate_update(obj: PersistentVolume, old: PersistentVolume) -> list[FieldError]:
+    errors = validate(obj)
+    new, was = obj.spec, old.spec
+    if was.csi is not None and was.csi.controllerExpandSecretRef is None and new.csi is not None:
+        new = replace(new, csi=replace(new.csi, controllerExpandSecretRef=None))
+    sources = {name: getattr(new, name) for name in SOURCES}
+    before = {name: getattr(was, name) for name in SOURCES}
+    if sources != before:
+        detail = f"spec.persistentvolumesource is immutable after creation\n{difference(before, sources)}"
+        errors.append(forbidden("spec.persistentvolumesource", detail))
+    if new.volumeMode != was.volumeMode:
+        errors.append(invalid("volumeMode", new.volumeMode, "field is immutable"))
+    if was.nodeAffinity is not None and not _same_affinity(new.nodeAffinity, was.nodeAffinity):
+        detail = "field is immutable, except for updating from beta label to GA"
+        errors.append(invalid("nodeAffinity", new.nodeAffinity, detail))
+    if was.volumeAttributesClassName is not None and new.volumeAttributesClassName is None:
+        detail = "update from non-nil value to nil is forbidden"
+        errors.append(forbidden("spec.volumeAttributesClassName", detail))
+    return errors
+
+
+def _same_affinity(new: VolumeNodeAffinity | None, old: VolumeNodeAffinity) -> bool:
+    """Equal, or differing only in that a beta label gave way to the one that replaced it."""
+    if new == old:
+        return True
+    if new is None or new.required is None or old.required is None:
+        return False
+    return len(new.required.nodeSelectorTerms) == len(old.required.nodeSelectorTerms) and all(
+        _same_term(a, b) for a, b in zip(new.required.nodeSelectorTerms, old.required.nodeSelectorTerms, strict=True)
+    )
+
+
+def _same_term(new: NodeSelectorTerm, old: NodeSelectorTerm) -> bool:
+    def same(a: NodeSelectorRequirement, b: NodeSelectorRequirement) -> bool:
+        keys = (b.key, _BETA_TO_GA.get(b.key, b.key))
+        return a.key in keys and (a.operator, a.values) == (b.operator, b.values)
+
+    return all(
+        len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+        for a, b in ((new.matchExpressions, old.matchExpressions), (new.matchFields, old.matchFields))
+    )
+
+
+def warnings(obj: PersistentVolume) -> list[str]:
+    out: list[str] = []
+    spec = obj.spec
+    if BETA_CLASS in obj.metadata.annotations:
+        at = f"metadata.annotations[{BETA_CLASS}]"
+        out.append(f'{at}: deprecated since v1.8; use "storageClassName" attribute instead')
+    if spec.persistentVolumeReclaimPolicy == "Recycle":
+        out.append(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+            "Instead, the recommended approach is to use dynamic provisioning."
+        )
+    if spec.nodeAffinity is not None and spec.nodeAffinity.required is not None:
+        for i, term in enumerate(spec.nodeAffinity.required.nodeSelectorTerms):
+            out += node_term_warnings(term, f"spec.nodeAffinity.required.nodeSelectorTerms[{i}]")
+    for name, since in (
+        ("photonPersistentDisk", "v1.11, non-functional in v1.16+"),
+        ("scaleIO", "v1.16, non-functional in v1.22+"),
+        ("storageos", "v1.22, non-functional in v1.25+"),
+        ("glusterfs", "v1.25, non-functional in v1.26+"),
+        ("cephfs", "v1.28, non-functional in v1.31+"),
+        ("rbd", "v1.28, non-functional in v1.31+"),
+    ):
+        if getattr(spec, name) is not None:
+            out.append(f"spec.{'storageOS' if name == 'storageos' else name}: deprecated in {since}")
+    return out
+
+
+def cells(obj: PersistentVolume, now: float) -> tuple[Any, ...]:
+    spec = obj.spec
+    claim = f"{spec.claimRef.namespace}/{spec.claimRef.name}" if spec.claimRef is not None else ""
+    attributes = spec.volumeAttributesClassName
+    return (
+        obj.metadata.name,
+        spec.capacity.get("storage", "0"),
+        short_modes(spec.accessModes),
+        spec.persistentVolumeReclaimPolicy,
+        "Terminating" if obj.metadata.deletionTimestamp else obj.status.phase,
+        claim,
+        obj.metadata.annotations.get(BETA_CLASS) or spec.storageClassName,
+        "<unset>" if attributes is None else attributes,
+        obj.status.reason,
+        age(obj.metadata.creationTimestamp, now),
+        "<unset>" if spec.volumeMode is None else spec.volumeMode,
+    )
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -248,4 +572,17 @@ KIND = Kind(
         Column("VolumeMode", "string", priority=1),
     ),
     storage_hash="HN/zwEC+JgM=",
+    cells=cells,
+    default=default,
+    prepare_create=prepare_create,
+    validate=validate,
+    validate_update=validate_update,
+    warnings=warnings,
+    indexes={
+        "claim": lambda volume: (
+            (f"{volume.spec.claimRef.namespace}/{volume.spec.claimRef.name}",)
+            if volume.spec.claimRef is not None
+            else ()
+        ),
+    },
 )

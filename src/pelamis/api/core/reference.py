@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""References from one object to another, as core kinds hold them."""
 
 from __future__ import annotations
 

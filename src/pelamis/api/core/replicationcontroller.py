@@ -1,13 +1,21 @@
-"""TODO-DOC"""
+"""ReplicationController: keeps a number of pods running. ReplicaSets and Deployments have taken its place."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from pelamis.api.cell import format_containers, format_labels
+from pelamis.api.check import check_nonnegative
+from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.field import F, Int32, Int64, Struct, Time, always
+from pelamis.api.core.pod.validate import validate_pod_template
+from pelamis.api.core.pod.warnings import pod_template_warnings
+from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import FieldError, forbidden, invalid, not_supported, required
+from pelamis.base.tree import copy
 
 
 class ReplicationControllerSpec(Struct, frozen=True):
@@ -44,6 +52,84 @@ class ReplicationController(Struct, frozen=True):
     status: Annotated[ReplicationControllerStatus, F(3)] = always(ReplicationControllerStatus)
 
 
+def default(tree: Tree) -> None:
+    """Selector and labels follow the template's labels where they are not given."""
+    spec = tree.get("spec") or {}
+    template = spec.get("template")
+    if not template:
+        return
+    default_pod_template(template)
+    labels = (template.get("metadata") or {}).get("labels")
+    if labels:
+        if not spec.get("selector"):
+            spec["selector"] = copy(labels)
+        metadata = tree.setdefault("metadata", {})
+        if not metadata.get("labels"):
+            metadata["labels"] = copy(labels)
+
+
+def validate(obj: ReplicationController) -> list[FieldError]:
+    spec = obj.spec
+    errors = check_nonnegative(spec.minReadySeconds, "spec.minReadySeconds")
+    if not spec.selector:
+        errors.append(required("spec.selector"))
+    errors += check_nonnegative(spec.replicas, "spec.replicas")
+    template = spec.template
+    if template is None:
+        errors.append(required("spec.template"))
+        return errors
+    labels = template.metadata.labels
+    if spec.selector and any(labels.get(k) != v for k, v in spec.selector.items()):
+        detail = "`selector` does not match template `labels`"
+        errors.append(invalid("spec.template.metadata.labels", labels, detail))
+    errors += validate_pod_template(template, "spec.template")
+    if template.spec.restartPolicy != "Always":
+        at = "spec.template.spec.restartPolicy"
+        errors.append(not_supported(at, template.spec.restartPolicy, ("Always",)))
+    if template.spec.activeDeadlineSeconds is not None:
+        detail = "activeDeadlineSeconds in ReplicationController is not Supported"
+        errors.append(forbidden("spec.template.spec.activeDeadlineSeconds", detail))
+    return errors
+
+
+def validate_update(obj: ReplicationController, old: ReplicationController) -> list[FieldError]:
+    return validate(obj)
+
+
+def validate_status_update(obj: ReplicationController, old: ReplicationController) -> list[FieldError]:
+    status = obj.status
+    errors: list[FieldError] = []
+    for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):
+        errors += check_nonnegative(getattr(status, name), f"status.{name}")
+    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
+        if getattr(status, name) > status.replicas:
+            errors.append(invalid(f"status.{name}", getattr(status, name), "cannot be greater than status.replicas"))
+    if status.availableReplicas > status.readyReplicas:
+        detail = "cannot be greater than readyReplicas"
+        errors.append(invalid("status.availableReplicas", status.availableReplicas, detail))
+    return errors
+
+
+def warnings(obj: ReplicationController) -> list[str]:
+    return pod_template_warnings(obj.spec.template, "spec.template") if obj.spec.template is not None else []
+
+
+def cells(obj: ReplicationController, now: float) -> tuple[Any, ...]:
+    spec, status = obj.spec, obj.status
+    template = spec.template
+    containers, images = format_containers(template.spec) if template is not None else ("", "")
+    return (
+        obj.metadata.name,
+        spec.replicas or 0,
+        status.replicas,
+        status.readyReplicas,
+        age(obj.metadata.creationTimestamp, now),
+        containers,
+        images,
+        format_labels(spec.selector),
+    )
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -71,6 +157,13 @@ KIND = Kind(
         Column("Images", "string", priority=1),
         Column("Selector", "string", priority=1),
     ),
-    # selectable: status.replicas
     storage_hash="Jond2If31h0=",
+    storage="controllers",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    warnings=warnings,
+    selectable={"status.replicas": lambda rc: str(rc.status.replicas)},
 )

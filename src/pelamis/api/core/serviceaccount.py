@@ -1,13 +1,14 @@
-"""TODO-DOC"""
+"""ServiceAccount: an identity for pods. Tokens are issued on request (the ``token`` subresource)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pelamis.api.core.reference import LocalObjectReference, ObjectReference
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
 
 
 class ServiceAccount(Struct, frozen=True):
@@ -17,6 +18,20 @@ class ServiceAccount(Struct, frozen=True):
     secrets: Annotated[tuple[ObjectReference, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
     imagePullSecrets: Annotated[tuple[LocalObjectReference, ...], F(3, list="atomic")] = ()
     automountServiceAccountToken: Annotated[bool | None, F(4)] = None
+
+
+_ENFORCE = "kubernetes.io/enforce-mountable-secrets"
+
+
+def warnings(obj: ServiceAccount) -> list[str]:
+    if _ENFORCE not in obj.metadata.annotations:
+        return []
+    advice = "prefer separate namespaces to isolate access to mounted secrets"
+    return [f"metadata.annotations[{_ENFORCE}]: deprecated in v1.32+; {advice}"]
+
+
+def cells(obj: ServiceAccount, now: float) -> tuple[Any, ...]:
+    return obj.metadata.name, len(obj.secrets), age(obj.metadata.creationTimestamp, now)
 
 
 KIND = Kind(
@@ -35,4 +50,6 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="pbx9ZvyFpBE=",
+    cells=cells,
+    warnings=warnings,
 )

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""What steers a pod to nodes: node and pod affinity, tolerations, topology spread."""
 
 from __future__ import annotations
 

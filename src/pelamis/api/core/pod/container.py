@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Containers: image, command, environment, resources, mounts, probes, hooks, security."""
 
 from __future__ import annotations
 

@@ -21,7 +21,6 @@ from pelamis.api.core.pod.resources import (
     write_amount,
 )
 from pelamis.api.field import Tree
-from pelamis.base.quantity import parse
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _PROBE = (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3))
@@ -36,6 +35,9 @@ def default_pod_template(template: Tree) -> None:
 
 def default_pod_spec(spec: Tree) -> None:
     """Defaults of a PodSpec tree that hold in pods and in templates. Idempotent."""
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     for volume in spec.get("volumes") or ():
         _default_volume(volume)
     for field in ("initContainers", "containers", "ephemeralContainers"):
@@ -71,9 +73,17 @@ def default_pod(pod: Tree) -> None:
     if spec.get("hostNetwork"):
         _default_host_ports(containers)
         _default_host_ports(inits)
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        if status.get("allocatedResources"):
-            round_resource_list(status["allocatedResources"])
+    if pod.get("status"):
+        _align_addresses(pod["status"])
+
+
+def _align_addresses(status: Tree) -> None:
+    """podIP is the first of podIPs; where the two differ, podIP says what is meant."""
+    one, several = status.get("podIP"), status.get("podIPs")
+    if one and (not several or several[0].get("ip") != one):
+        status["podIPs"] = [{"ip": one}]
+    elif several and not one:
+        status["podIP"] = several[0].get("ip", "")
 
 
 def _default_volume(volume: Tree) -> None:

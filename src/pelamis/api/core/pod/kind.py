@@ -1,22 +1,25 @@
-"""TODO-DOC"""
+"""The Pod kind: ties the modules of this package together.
+
+A pod's spec is nearly immutable: images, the active deadline, added tolerations and removed scheduling gates aside, it
+changes only through the ``ephemeralcontainers``, ``resize`` and ``binding`` subresources (see ``strategy``).
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pelamis.api.core.pod.spec import PodSpec
-from pelamis.api.core.pod.status import PodStatus
-from pelamis.api.field import F, Struct, always
+from pelamis.api.core.pod.columns import pod_cells
+from pelamis.api.core.pod.default import default_pod
+from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.strategy import grace_period, prepare_create, prepare_update
+from pelamis.api.core.pod.validate import validate_pod
+from pelamis.api.core.pod.validate_update import validate_pod_status_update, validate_pod_update
+from pelamis.api.core.pod.warnings import pod_warnings
 from pelamis.api.kind import Column, Kind, Subresource
-from pelamis.api.meta import ObjectMeta
+
+__all__ = ["KIND", "Pod"]
 
 
-class Pod(Struct, frozen=True):
-    kind: str = always(lambda: "Pod")
-    apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[PodSpec, F(2)] = always(PodSpec)
-    status: Annotated[PodStatus, F(3)] = always(PodStatus)
+def _pod_ip(pod: Pod) -> str:
+    return pod.status.podIPs[0].ip if pod.status.podIPs else ""
 
 
 KIND = Kind(
@@ -60,6 +63,26 @@ KIND = Kind(
         Column("Nominated Node", "string", priority=1),
         Column("Readiness Gates", "string", priority=1),
     ),
-    # selectable: spec.nodeName, spec.restartPolicy, spec.schedulerName, spec.serviceAccountName, spec.hostNetwork, status.phase, status.podIP, status.podIPs, status.nominatedNodeName
+    cells=pod_cells,
+    default=default_pod,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate_pod,
+    validate_update=validate_pod_update,
+    validate_status_update=validate_pod_status_update,
+    warnings=pod_warnings,
+    selectable={
+        "spec.nodeName": lambda pod: pod.spec.nodeName,
+        "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
+        "spec.schedulerName": lambda pod: pod.spec.schedulerName,
+        "spec.serviceAccountName": lambda pod: pod.spec.serviceAccountName,
+        "spec.hostNetwork": lambda pod: "true" if pod.spec.hostNetwork else "false",
+        "status.phase": lambda pod: pod.status.phase,
+        "status.podIP": _pod_ip,
+        "status.podIPs": _pod_ip,
+        "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
+    },
+    indexes={"node": lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ()},
+    grace_period=grace_period,
     storage_hash="xPOwRZ+Yhw8=",
 )

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""What a pod should run, and under which conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""What was last seen of a pod: phase, conditions, addresses, and the state of each container."""
 
 from __future__ import annotations
 

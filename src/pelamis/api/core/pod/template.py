@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""The pod template that workload kinds hold: metadata and spec of the pods they make."""
 
 from __future__ import annotations
 

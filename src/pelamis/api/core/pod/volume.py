@@ -1,4 +1,4 @@
-"""TODO-DOC"""
+"""Volumes of a pod. Exactly one source is set; a volume with none becomes an emptyDir."""
 
 from __future__ import annotations
 
