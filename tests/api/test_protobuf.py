@@ -10,11 +10,12 @@ import pytest
 from pelamis.api import codec, meta, protobuf, registry
 from pelamis.api.kind import Kind
 from pelamis.api.shape import shape_of
+from pelamis.base.errors import StatusError
 from pelamis.base.protobuf import WireError, varint
 from tests.api import populated
 
 REGISTRY = registry.builtin()
-KINDS = [*REGISTRY.all(), *(k for k in REGISTRY._bodies.values() if k.kind not in ("Table",))]
+KINDS = [k for k in REGISTRY.types() if k.kind != "Table"]
 
 
 def off_wire(cls: type[Any]) -> set[str]:
@@ -94,6 +95,29 @@ def test_unknown_fields_are_skipped_and_damage_is_reported() -> None:
     for damaged in (b"\x0a", b"\x0a\x05ab", b"\x0f", b"\x08\x01", b"\x0a\x01\xff"):
         with pytest.raises(WireError):
             protobuf.decode(meta.GroupResource, damaged)
+
+
+@pytest.mark.parametrize("name", ["Status", "PartialObjectMetadata", "Pod"])
+def test_json_of_any_type_becomes_its_message(name: str) -> None:
+    kind = next(k for k in KINDS if k.kind == name)
+    obj = codec.from_tree(kind, {"metadata": {"resourceVersion": "3"}})
+    assert protobuf.encode_any(codec.encode(obj)) == protobuf.encode(kind, obj)
+    frame = protobuf.encode_watch_event(REGISTRY.by_kind("", "v1", "Pod"), "ADDED", codec.encode(obj))
+    assert frame.endswith(protobuf.encode(kind, obj))
+
+
+def test_json_lists_become_messages_and_foreign_types_are_refused() -> None:
+    tree = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "3"}, "items": [{}, {}]}
+    api_version, name, raw = protobuf.open_envelope(protobuf.encode_any(msgspec.json.encode(tree)))
+    assert (api_version, name) == ("v1", "PodList")
+    assert raw.startswith(b"\x0a" + bytes((len(protobuf.message(meta.ListMeta(resourceVersion="3"))),)))
+    for foreign in (
+        {"kind": "Widget", "apiVersion": "example.com/v1"},
+        {"kind": "Table", "apiVersion": "meta.k8s.io/v1"},
+    ):
+        with pytest.raises(StatusError) as caught:
+            protobuf.encode_any(msgspec.json.encode(foreign))
+        assert caught.value.code == 406
 
 
 def test_list_and_watch_frame_hold_objects() -> None:

@@ -218,6 +218,7 @@ def clean(kind: Kind, tree: Tree, *, defaults: bool = True) -> list[str]:
     """
     if kind.type is Custom:
         return _clean_custom(kind, tree)
+    _drop_null_times(tree)
     return _clean_struct(kind, kind.type, tree, "", defaults)
 
 
@@ -242,6 +243,16 @@ def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: b
     tree.clear()
     tree.update(normal)
     return problems
+
+
+def _drop_null_times(tree: Tree) -> None:
+    """Go clients older than 1.34 write ``creationTimestamp: null``; without it most inputs need no slow path."""
+    spec = tree.get("spec")
+    for holder in (tree, spec.get("template") if type(spec) is dict else None):
+        if type(holder) is dict:
+            metadata = holder.get("metadata")
+            if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
+                del metadata["creationTimestamp"]
 
 
 def _clean_custom(kind: Kind, tree: Tree) -> list[str]:

@@ -18,11 +18,13 @@ from typing import Any
 
 import msgspec
 
+from pelamis.api import codec, registry
 from pelamis.api.field import Struct, Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ListMeta
 from pelamis.api.shape import Field, Value, shape_of
 from pelamis.base import clock, duration
+from pelamis.base.errors import NotAcceptable
 from pelamis.base.protobuf import (
     BYTES,
     FIXED64,
@@ -73,6 +75,64 @@ def encode_list(kind: Kind, objs: Iterable[Any], metadata: ListMeta) -> bytes:
     out = [length_delimited(1, message(metadata))]
     out.extend(length_delimited(2, write(obj)) for obj in objs)
     return envelope(kind.api_version, f"{kind.kind}List", b"".join(out))
+
+
+def encode_object(kind: Kind, data: bytes) -> bytes:
+    """Served JSON of a built-in kind in its envelope."""
+    return encode(kind, codec.decode(kind, data))
+
+
+def encode_any(data: bytes) -> bytes:
+    """JSON of any built-in object, list or answer, by the type that it names. Raises NotAcceptable for the rest."""
+    head = _HEAD.decode(data)
+    known = _types()
+    kind = known.get((head.apiVersion, head.kind))
+    if kind is not None:
+        return encode_object(kind, data)
+    item = known.get((head.apiVersion, head.kind.removesuffix("List")))
+    if item is None or item.kind == head.kind:
+        raise NotAcceptable((codec.JSON, codec.YAML))
+    found = _list_decoder(item).decode(data)
+    return encode_list(item, found.items, found.metadata)
+
+
+def encode_watch_event(kind: Kind | None, event: str, data: bytes) -> bytes:
+    """One event of a watch. data: JSON of an object of the kind or of any other type (Status, PartialObjectMetadata)."""
+    if kind is not None and data.startswith(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}"'.encode()):
+        return watch_frame(event, encode_object(kind, data))
+    return watch_frame(event, encode_any(data))
+
+
+class _Head(msgspec.Struct, gc=False):
+    kind: str = ""
+    apiVersion: str = ""
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+_TYPES: dict[tuple[str, str], Kind] = {}
+_LISTS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _types() -> dict[tuple[str, str], Kind]:
+    """Every type that has a wire form, by apiVersion and kind."""
+    if not _TYPES:
+        for kind in registry.builtin().types():
+            if kind.kind != "Table":
+                _TYPES[kind.api_version, kind.kind] = kind
+    return _TYPES
+
+
+def _list_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:
+    found = _LISTS.get(kind.type)
+    if found is None:
+        members = [
+            ("kind", str, ""),
+            ("apiVersion", str, ""),
+            ("metadata", ListMeta, ListMeta()),
+            ("items", tuple[kind.type, ...], ()),  # type: ignore[name-defined]
+        ]
+        found = _LISTS[kind.type] = msgspec.json.Decoder(msgspec.defstruct(f"{kind.kind}List", members))
+    return found
 
 
 def watch_frame(event: str, enveloped: bytes) -> bytes:

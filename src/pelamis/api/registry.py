@@ -158,6 +158,10 @@ class Registry:
         """A served kind, or a type that comes only as a body."""
         return self._by_kind.get((group, version, kind)) or self._bodies.get((group, version, kind))
 
+    def types(self) -> tuple[Kind, ...]:
+        """Every served kind, and the types that come only as a body."""
+        return (*self.all(), *self._bodies.values())
+
     def by_api_version(self, api_version: str, kind: str) -> Kind | None:
         """``apps/v1`` and ``Deployment``, as an owner reference has them."""
         group, _, version = api_version.rpartition("/")
