@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from pelamis.store.types import Event, Sink
+from pelamis.store.types import Compacted, Event, Sink
 
 Past = Callable[[int, int], Awaitable[Sequence[Event]]]
 """past(first, last): the events with first <= revision <= last, in order; it may stop early, but not before one."""
@@ -77,7 +77,15 @@ class Feed:
 
     async def _catch_up(self, subscription: _Subscription) -> None:
         while subscription.next <= self.rev:
-            events = await self._past(subscription.next, self.rev)
+            try:
+                events = await self._past(subscription.next, self.rev)
+            except Compacted as error:
+                # Another server compacted meanwhile: the reader has to start anew.
+                self.drop(subscription)
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": f"a watch of {subscription.prefix} lost its past", "exception": error}
+                )
+                return
             if not events:
                 break
             self._deliver(subscription, events)

@@ -94,6 +94,10 @@ class StoreFull(Exception):
     """The medium refused the write (disk full, quota): nothing was acknowledged, reads still work."""
 
 
+class Unavailable(Exception):
+    """The store could not be reached. A write may or may not have happened; the caller asks again later."""
+
+
 class Closed(Exception):
     """The store has been closed or has failed for good."""
 
@@ -125,7 +129,8 @@ class Store(Protocol):
     async def commit(self, ops: Sequence[Op]) -> list[Done | Missed]:
         """Each op stands for itself (no all-or-nothing); all of them share one durable group commit.
 
-        Returned only after the events were delivered to every sink. Raises StoreFull, Closed.
+        Returned only after the events were delivered to every sink. The ops on one key are done in order. Raises
+        StoreFull, Closed, Unavailable.
         """
         ...
 

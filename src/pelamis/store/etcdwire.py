@@ -1,0 +1,192 @@
+"""The messages of etcd's v3 API that the store uses: requests are built as bytes, answers are read into tuples.
+
+Field numbers are those of etcdserverpb and mvccpb.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pelamis.base.protobuf import VARINT, fields, length_delimited, signed, tag, varint
+from pelamis.store.types import Event, Item
+
+RANGE = "/etcdserverpb.KV/Range"
+TXN = "/etcdserverpb.KV/Txn"
+COMPACT = "/etcdserverpb.KV/Compact"
+WATCH = "/etcdserverpb.Watch/Watch"
+LEASE_GRANT = "/etcdserverpb.Lease/LeaseGrant"
+
+EQUAL, NOT_EQUAL = 0, 3
+_CREATE, _MOD = 1, 2
+
+
+def _number(number: int, value: int) -> bytes:
+    return tag(number, VARINT) + varint(value) if value else b""
+
+
+def range_request(key: bytes, end: bytes = b"", *, limit: int = 0, rev: int = 0, count_only: bool = False) -> bytes:
+    out = length_delimited(1, key)
+    if end:
+        out += length_delimited(2, end)
+    return out + _number(3, limit) + _number(4, rev) + _number(9, int(count_only))
+
+
+def compare(key: bytes, result: int, *, mod_rev: int | None = None) -> bytes:
+    """Compares the key's mod revision, or, without one, its create revision with 0 (which means: absent)."""
+    if mod_rev is None:
+        return _number(1, result) + _number(2, _CREATE) + length_delimited(3, key) + tag(5, VARINT) + varint(0)
+    return _number(1, result) + _number(2, _MOD) + length_delimited(3, key) + tag(6, VARINT) + varint(mod_rev)
+
+
+def op_range(key: bytes) -> bytes:
+    return length_delimited(1, range_request(key))
+
+
+def op_put(key: bytes, value: bytes, lease: int = 0) -> bytes:
+    return length_delimited(2, length_delimited(1, key) + length_delimited(2, value) + _number(3, lease))
+
+
+def op_delete(key: bytes) -> bytes:
+    return length_delimited(3, length_delimited(1, key))
+
+
+def txn_request(condition: bytes, success: bytes, failure: bytes) -> bytes:
+    out = length_delimited(1, condition) if condition else b""
+    out += length_delimited(2, success)
+    return out + length_delimited(3, failure) if failure else out
+
+
+def compact_request(rev: int) -> bytes:
+    return _number(1, rev)
+
+
+def lease_request(ttl_s: int) -> bytes:
+    return _number(1, ttl_s)
+
+
+def watch_request(key: bytes, end: bytes, from_rev: int) -> bytes:
+    create = length_delimited(1, key) + length_delimited(2, end) + _number(3, from_rev) + _number(6, 1)
+    return length_delimited(1, create)
+
+
+class RangeAnswer(NamedTuple):
+    rev: int
+    items: list[Item]
+    more: bool
+    total: int
+
+
+class TxnAnswer(NamedTuple):
+    """``current`` is what a refused transaction found."""
+
+    rev: int
+    succeeded: bool
+    current: Item | None
+
+
+class WatchAnswer(NamedTuple):
+    rev: int
+    canceled: bool
+    compacted: int
+    reason: str
+    events: list[Event]
+
+
+def _bytes(value: int | bytes) -> bytes:
+    return value if isinstance(value, bytes) else b""
+
+
+def _int(value: int | bytes) -> int:
+    return signed(value) if isinstance(value, int) else 0
+
+
+def header_rev(data: bytes) -> int:
+    return next((_int(value) for number, value in fields(data) if number == 3), 0)
+
+
+def read_item(data: bytes) -> Item:
+    key, value, create, mod, lease = "", b"", 0, 0, 0
+    for number, field in fields(data):
+        if number == 1:
+            key = _bytes(field).decode("utf-8", "surrogateescape")
+        elif number == 2:
+            create = _int(field)
+        elif number == 3:
+            mod = _int(field)
+        elif number == 5:
+            value = _bytes(field)
+        elif number == 6:
+            lease = _int(field)
+    return Item(key, value, create, mod, lease)
+
+
+def read_range(data: bytes) -> RangeAnswer:
+    rev, more, total = 0, False, 0
+    items: list[Item] = []
+    for number, field in fields(data):
+        if number == 1:
+            rev = header_rev(_bytes(field))
+        elif number == 2:
+            items.append(read_item(_bytes(field)))
+        elif number == 3:
+            more = bool(field)
+        elif number == 4:
+            total = _int(field)
+    return RangeAnswer(rev, items, more, total)
+
+
+def read_txn(data: bytes) -> TxnAnswer:
+    rev, succeeded, current = 0, False, None
+    for number, field in fields(data):
+        if number == 1:
+            rev = header_rev(_bytes(field))
+        elif number == 2:
+            succeeded = bool(field)
+        elif number == 3:
+            for which, answer in fields(_bytes(field)):
+                if which == 1:
+                    found = read_range(_bytes(answer)).items
+                    current = found[0] if found else None
+    return TxnAnswer(rev, succeeded, current)
+
+
+def read_lease(data: bytes) -> int:
+    return next((_int(value) for number, value in fields(data) if number == 2), 0)
+
+
+def _read_event(data: bytes) -> Event:
+    deleted, item, prev = False, Item("", b"", 0, 0), None
+    for number, field in fields(data):
+        if number == 1:
+            deleted = field == 1
+        elif number == 2:
+            item = read_item(_bytes(field))
+        elif number == 3:
+            prev = read_item(_bytes(field))
+    create = item.create_rev or (prev.create_rev if prev is not None else 0)
+    value = None if deleted else item.value
+    return Event(
+        item.mod_rev,
+        item.key,
+        value,
+        prev.value if prev is not None else None,
+        create,
+        prev.mod_rev if prev is not None else 0,
+    )
+
+
+def read_watch(data: bytes) -> WatchAnswer:
+    rev, canceled, compacted, reason = 0, False, 0, ""
+    events: list[Event] = []
+    for number, field in fields(data):
+        if number == 1:
+            rev = header_rev(_bytes(field))
+        elif number == 4:
+            canceled = bool(field)
+        elif number == 5:
+            compacted = _int(field)
+        elif number == 6:
+            reason = _bytes(field).decode(errors="replace")
+        elif number == 11:
+            events.append(_read_event(_bytes(field)))
+    return WatchAnswer(rev, canceled, compacted, reason, events)
