@@ -1,10 +1,14 @@
-"""TODO-DOC"""
+"""How a webhook is reached, and the checks of it that all users of webhooks share."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Int32, Struct, always
+from pelamis.base import names
+from pelamis.base.errors import invalid, required
 
 
 class ServiceReference(Struct, frozen=True):
@@ -18,3 +22,49 @@ class WebhookClientConfig(Struct, frozen=True):
     url: Annotated[str | None, F(3)] = None
     service: Annotated[ServiceReference | None, F(1)] = None
     caBundle: Annotated[bytes, F(2)] = b""
+
+
+def check_url(url: str, path: str, *, force_https: bool) -> Errors:
+    form = "desired format: https://host[/path]"
+    try:
+        parts = urlsplit(url)
+        credentials = parts.username is not None or parts.password is not None
+    except ValueError as error:
+        return [required(path, f"url must be a valid URL: {error}; {form}")]
+    errors: Errors = []
+    if force_https and parts.scheme != "https":
+        errors.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme; {form}"))
+    if not parts.netloc:
+        errors.append(invalid(path, parts.netloc, f"host must be specified; {form}"))
+    if credentials:
+        errors.append(invalid(path, "", "user information is not permitted in the URL"))
+    if parts.fragment:
+        errors.append(invalid(path, parts.fragment, "fragments are not permitted in the URL"))
+    if parts.query:
+        errors.append(invalid(path, parts.query, "query parameters are not permitted in the URL"))
+    return errors
+
+
+def check_service(service: Any, path: str) -> Errors:
+    """``service`` names a Service, a port and a URL path."""
+    errors: Errors = []
+    if not service.name:
+        errors.append(required(f"{path}.name", "service name is required"))
+    if not service.namespace:
+        errors.append(required(f"{path}.namespace", "service namespace is required"))
+    if service.port is not None:
+        wrong = names.is_port_num(service.port)
+        errors += [invalid(f"{path}.port", service.port, "port is not valid: " + m) for m in wrong]
+    if service.path is None or service.path == "/":
+        return errors
+    where, text = f"{path}.path", service.path
+    if text == "//":
+        return [*errors, invalid(where, text, "segment[0] may not be empty")]
+    if not text.startswith("/"):
+        errors.append(invalid(where, text, "must start with a '/'"))
+    for i, step in enumerate(text.strip("/").split("/") if text.startswith("/") else ()):
+        if not step:
+            errors.append(invalid(where, text, f"segment[{i}] may not be empty"))
+        else:
+            errors += [invalid(where, text, f"segment[{i}]: {message}") for message in names.is_dns1123_subdomain(step)]
+    return errors

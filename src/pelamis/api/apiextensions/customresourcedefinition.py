@@ -1,12 +1,18 @@
-"""TODO-DOC"""
+"""CustomResourceDefinition: adds a resource to the API, with a schema for each of its versions.
+
+Validation is in ``crdvalidation``, the logic of schemas in ``structural``; ``custom`` makes the kind that serves the
+resource. The storage version is always listed in ``status.storedVersions``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
-from pelamis.api.field import Double, F, Int32, Int64, RawJSON, Struct, Time, always
+from pelamis.api.apiextensions.crdvalidation import validate, validate_status_update, validate_update
+from pelamis.api.field import Double, F, Int32, Int64, RawJSON, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
 
@@ -202,6 +208,45 @@ class CustomResourceDefinition(Struct, frozen=True):
     status: Annotated[CustomResourceDefinitionStatus, F(3)] = always(CustomResourceDefinitionStatus)
 
 
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    kind = names.get("kind", "")
+    if kind and not names.get("singular"):
+        names["singular"] = kind.lower()
+    if kind and not names.get("listKind"):
+        names["listKind"] = f"{kind}List"
+    if spec.get("conversion") is None:
+        spec["conversion"] = {"strategy": "None"}
+    webhook = (spec["conversion"].get("webhook") or {}).get("clientConfig") or {}
+    if webhook.get("service") is not None and webhook["service"].get("port") is None:
+        webhook["service"]["port"] = 443
+    _note_storage_version(tree, only_if_none=True)
+
+
+def _note_storage_version(tree: Tree, *, only_if_none: bool = False) -> None:
+    status = tree.setdefault("status", {})
+    stored = list(status.get("storedVersions") or ())
+    for version in tree["spec"].get("versions") or ():
+        name = version.get("name", "")
+        if version.get("storage") and name not in stored and not (only_if_none and stored):
+            stored.append(name)
+    status["storedVersions"] = stored
+
+
+def prepare_create(tree: Tree) -> None:
+    tree["status"] = {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}}
+    _note_storage_version(tree)
+
+
+def prepare_update(tree: Tree, old: Tree) -> None:
+    _note_storage_version(tree)
+
+
+def cells(obj: CustomResourceDefinition, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.metadata.creationTimestamp
+
+
 KIND = Kind(
     group="apiextensions.k8s.io",
     version="v1",
@@ -230,4 +275,12 @@ KIND = Kind(
         Column("Created At", "date"),
     ),
     storage_hash="M5uH+AlWATY=",
+    cells=cells,
+    default=default,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
+    storage="apiextensions.k8s.io/customresourcedefinitions",
 )

@@ -1,0 +1,608 @@
+"""Validation of CustomResourceDefinitions: names, versions, conversion, columns, subresources and schemas.
+
+Schemas are checked as JSON trees: first whether they are structural, then the declared defaults, then the OpenAPI
+subset and the Kubernetes extensions. Rules in CEL are checked for their form only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from pelamis.api.admissionregistration.webhook import check_service, check_url
+from pelamis.api.apiextensions import structural
+from pelamis.api.apiextensions.selector import schema_at, steps
+from pelamis.api.check import Errors, check_immutable, check_required_choice, check_text
+from pelamis.api.field import Tree
+from pelamis.base import jsonpath, names
+from pelamis.base import tree as trees
+from pelamis.base.errors import (
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
+
+if TYPE_CHECKING:
+    from pelamis.api.apiextensions.customresourcedefinition import (
+        CustomResourceColumnDefinition,
+        CustomResourceConversion,
+        CustomResourceDefinition,
+        CustomResourceDefinitionNames,
+        CustomResourceDefinitionSpec,
+        CustomResourceDefinitionVersion,
+        CustomResourceSubresources,
+        SelectableField,
+    )
+
+APPROVED = "api-approved.kubernetes.io"
+_APPROVAL = "see https://github.com/kubernetes/enhancements/pull/1111"
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+_REVIEW_VERSIONS = ("v1", "v1beta1")
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_MOST_SELECTABLE = 8
+_UNSUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+_AT_ROOT = (
+    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern "
+    "MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields "
+    "XValidations"
+)
+_ROOT_NAMES = {name[:1].lower() + name[1:] for name in _AT_ROOT.split()} | {
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+}
+
+
+def _tree(obj: Any) -> Tree:
+    tree: Tree = msgspec.json.decode(msgspec.json.encode(obj))
+    return tree
+
+
+def schema_tree(version: CustomResourceDefinitionVersion) -> Tree | None:
+    """The JSON tree of the version's schema."""
+    if version.schema is None or version.schema.openAPIV3Schema is None:
+        return None
+    return _tree(version.schema.openAPIV3Schema)
+
+
+def is_established(obj: CustomResourceDefinition) -> bool:
+    return any(c.type == "Established" and c.status == "True" for c in obj.status.conditions)
+
+
+# -- the whole definition ---------------------------------------------------------------------------------------------
+
+
+def validate(obj: CustomResourceDefinition) -> Errors:
+    expected = f"{obj.spec.names.plural}.{obj.spec.group}"
+    errors: Errors = []
+    if obj.metadata.name != expected:
+        errors.append(invalid("metadata.name", obj.metadata.name, 'must be spec.names.plural+"."+spec.group'))
+    errors += _validate_spec(obj.spec)
+    errors += _validate_stored(obj)
+    errors += _validate_approval(obj, None)
+    if obj.spec.preserveUnknownFields:
+        errors.append(_preserve(obj))
+    return errors
+
+
+def _preserve(obj: CustomResourceDefinition) -> Any:
+    detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+    return invalid("spec.preserveUnknownFields", True, detail)
+
+
+def validate_update(obj: CustomResourceDefinition, old: CustomResourceDefinition) -> Errors:
+    new, was = obj.spec, old.spec
+    errors = _validate_spec(new)
+    if is_established(old):
+        errors += check_immutable(new.scope, was.scope, "spec.scope")
+        errors += check_immutable(new.names.kind, was.names.kind, "spec.names.kind")
+    errors += check_immutable(new.group, was.group, "spec.group")
+    errors += check_immutable(new.names.plural, was.names.plural, "spec.names.plural")
+    errors += _validate_names(obj.status.acceptedNames, "status.acceptedNames")
+    errors += _validate_stored(obj)
+    errors += _validate_approval(obj, old)
+    if new.preserveUnknownFields and not was.preserveUnknownFields:
+        errors.append(_preserve(obj))
+    return errors
+
+
+def validate_status_update(obj: CustomResourceDefinition, old: CustomResourceDefinition) -> Errors:
+    return _validate_names(obj.status.acceptedNames, "status.acceptedNames")
+
+
+def _validate_stored(obj: CustomResourceDefinition) -> Errors:
+    path, stored = "status.storedVersions", obj.status.storedVersions
+    if not stored:
+        return [invalid(path, stored, "must have at least one stored version")]
+    errors: Errors = []
+    known = {v.name for v in obj.spec.versions}
+    for version in obj.spec.versions:
+        if version.storage and version.name not in stored:
+            errors.append(invalid(path, stored, f"must have the storage version {version.name}"))
+    for i, name in enumerate(stored):
+        if name not in known:
+            detail = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
+            )
+            errors.append(invalid(f"{path}[{i}]", name, detail))
+    return errors
+
+
+def approval(obj: CustomResourceDefinition) -> tuple[str, str]:
+    """(state, reason): state is ``""`` for unprotected groups, else bypassed, approved, missing or invalid."""
+    group = obj.spec.group
+    if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):
+        return "", ""
+    value = obj.metadata.annotations.get(APPROVED, "")
+    if not value:
+        return "missing", f'protected groups must have approval annotation "{APPROVED}", {_APPROVAL}'
+    if value.startswith("unapproved"):
+        return "bypassed", f'not approved: "{value}"'
+    url = urlsplit(value)
+    if url.scheme and url.netloc:
+        return "approved", f"approved in {value}"
+    how = 'with either a URL or a reason starting with "unapproved"'
+    return "invalid", f'protected groups must have approval annotation "{APPROVED}" {how}, {_APPROVAL}'
+
+
+def _validate_approval(obj: CustomResourceDefinition, old: CustomResourceDefinition | None) -> Errors:
+    state, reason = approval(obj)
+    if old is not None and state in ("missing", "invalid") and approval(old)[0] == state:
+        return []
+    path = f"metadata.annotations[{APPROVED}]"
+    if state == "missing":
+        return [required(path, reason)]
+    if state == "invalid":
+        return [invalid(path, obj.metadata.annotations[APPROVED], reason)]
+    return []
+
+
+def _validate_spec(spec: CustomResourceDefinitionSpec) -> Errors:
+    errors: Errors = []
+    wrong = names.is_dns1123_subdomain(spec.group)
+    if not spec.group:
+        errors.append(required("spec.group"))
+    elif wrong:
+        errors.append(invalid("spec.group", spec.group, ",".join(wrong)))
+    elif "." not in spec.group:
+        errors.append(invalid("spec.group", spec.group, "should be a domain with at least one dot"))
+    errors += check_required_choice(spec.scope, "spec.scope", ("Cluster", "Namespaced"))
+    for i, version in enumerate(spec.versions):
+        if version.schema is None or version.schema.openAPIV3Schema is None:
+            errors.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+    for i, version in enumerate(spec.versions):
+        path = f"spec.versions[{i}]"
+        wrong = names.is_dns1035_label(version.name)
+        if wrong:
+            errors.append(invalid(f"{path}.name", version.name, ",".join(wrong)))
+        errors += _validate_version(version, path)
+    if len({v.name for v in spec.versions}) != len(spec.versions):
+        errors.append(invalid("spec.versions", spec.versions, "must contain unique version names"))
+    if sum(v.storage for v in spec.versions) != 1:
+        detail = "must have exactly one version marked as storage version"
+        errors.append(invalid("spec.versions", spec.versions, detail))
+    for name in ("plural", "singular", "kind", "listKind"):
+        if not getattr(spec.names, name):
+            errors.append(required(f"spec.names.{name}"))
+    errors += _validate_names(spec.names, "spec.names")
+    if spec.conversion is not None:
+        if spec.conversion.strategy != "None" and spec.preserveUnknownFields:
+            detail = "must be None if spec.preserveUnknownFields is true"
+            errors.append(invalid("spec.conversion.strategy", spec.conversion.strategy, detail))
+        errors += _validate_conversion(spec.conversion, "spec.conversion")
+    return errors
+
+
+def _validate_names(given: CustomResourceDefinitionNames, path: str) -> Errors:
+    errors: Errors = []
+    for name in ("plural", "singular"):
+        value = getattr(given, name)
+        wrong = names.is_dns1035_label(value) if value else []
+        if wrong:
+            errors.append(invalid(f"{path}.{name}", value, ",".join(wrong)))
+    for name in ("kind", "listKind"):
+        value = getattr(given, name)
+        wrong = names.is_dns1035_label(value.lower()) if value else []
+        if wrong:
+            detail = "may have mixed case, but should otherwise match: " + ",".join(wrong)
+            errors.append(invalid(f"{path}.{name}", value, detail))
+    for field, values in (("shortNames", given.shortNames), ("categories", given.categories)):
+        for i, value in enumerate(values):
+            wrong = names.is_dns1035_label(value)
+            if wrong:
+                errors.append(invalid(f"{path}.{field}[{i}]", value, ",".join(wrong)))
+    if given.kind and given.kind == given.listKind:
+        errors.append(invalid(f"{path}.listKind", given.listKind, "kind and listKind may not be the same"))
+    return errors
+
+
+def _validate_conversion(conversion: CustomResourceConversion, path: str) -> Errors:
+    errors = check_required_choice(conversion.strategy, f"{path}.strategy", ("None", "Webhook"))
+    webhook = conversion.webhook
+    if conversion.strategy != "Webhook":
+        detail = "should not be set when strategy is not set to Webhook"
+        if webhook is not None and webhook.clientConfig is not None:
+            errors.append(forbidden(f"{path}.webhookClientConfig", detail))
+        if webhook is not None and webhook.conversionReviewVersions:
+            errors.append(forbidden(f"{path}.conversionReviewVersions", detail))
+        return errors
+    where = f"{path}.webhookClientConfig"
+    client = webhook.clientConfig if webhook is not None else None
+    if client is None:
+        errors.append(required(where, "required when strategy is set to Webhook"))
+    elif (client.url is None) == (client.service is None):
+        errors.append(required(where, "exactly one of url or service is required"))
+    elif client.url is not None:
+        errors += check_url(client.url, f"{where}.url", force_https=True)
+    elif client.service is not None:
+        errors += check_service(client.service, f"{where}.service")
+    versions = webhook.conversionReviewVersions if webhook is not None else ()
+    return errors + _validate_review_versions(versions, f"{path}.conversionReviewVersions")
+
+
+def _validate_review_versions(versions: tuple[str, ...], path: str) -> Errors:
+    if not versions:
+        return [required(path)]
+    errors: Errors = []
+    for i, version in enumerate(versions):
+        if version in versions[:i]:
+            errors.append(invalid(f"{path}[{i}]", version, "duplicate version"))
+        else:
+            errors += check_text(names.is_dns1035_label, version, f"{path}[{i}]")
+    if not set(versions) & set(_REVIEW_VERSIONS):
+        detail = "must include at least one of " + ", ".join(_REVIEW_VERSIONS)
+        errors.append(invalid(path, versions, detail))
+    return errors
+
+
+# -- one version ------------------------------------------------------------------------------------------------------
+
+
+def _validate_version(version: CustomResourceDefinitionVersion, path: str) -> Errors:
+    errors = _validate_warning(version, f"{path}.deprecationWarning")
+    schema = schema_tree(version)
+    if schema is not None:
+        with_status = version.subresources is not None and version.subresources.status is not None
+        errors += _validate_schema(schema, with_status, f"{path}.schema")
+    if version.subresources is not None:
+        errors += _validate_scale(version.subresources, f"{path}.subresources.scale")
+    for i, column in enumerate(version.additionalPrinterColumns):
+        errors += _validate_column(column, f"{path}.additionalPrinterColumns[{i}]")
+    if version.selectableFields:
+        where = f"{path}.selectableFields"
+        if schema is None:
+            detail = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
+            errors.append(invalid(where, "", detail))
+        else:
+            errors += _validate_selectable(version.selectableFields, schema, where)
+    return errors
+
+
+def _validate_warning(version: CustomResourceDefinitionVersion, path: str) -> Errors:
+    warning = version.deprecationWarning
+    if warning is None:
+        return []
+    if not version.deprecated:
+        return [invalid(path, warning, "can only be set for deprecated versions")]
+    details: list[str] = []
+    if len(warning.encode()) > 256:
+        details.append("must be <= 256 characters long")
+    if not warning:
+        details.append("must not be an empty string")
+    bad = next((i for i, c in enumerate(warning) if not c.isprintable()), None)
+    if bad is not None:
+        shown = len(warning[:bad].encode())
+        details.append(f"must only contain printable UTF-8 characters; non-printable character found at index {shown}")
+    return [invalid(path, warning, detail) for detail in details]
+
+
+def _check_path(path: str, where: str) -> Errors:
+    """A path of a column or of the scale subresource."""
+    if not path:
+        return [invalid(where, path, "must not be empty")]
+    if not path.startswith("."):
+        return [invalid(where, path, "must be a simple json path starting with .")]
+    try:
+        jsonpath.compile_path(path)
+    except jsonpath.JSONPathError as error:
+        return [invalid(where, path, f"is an invalid path: {error}")]
+    return []
+
+
+def _validate_scale(subresources: CustomResourceSubresources, path: str) -> Errors:
+    scale = subresources.scale
+    if scale is None:
+        return []
+    errors: Errors = []
+    for name, root in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status")):
+        value, where = getattr(scale, name), f"{path}.{name}"
+        if not value:
+            errors.append(required(where))
+        elif wrong := _check_path(value, where):
+            errors += wrong
+        elif not value.startswith(root + "."):
+            errors.append(invalid(where, value, f"should be a json path under {root}"))
+    selector = scale.labelSelectorPath
+    if selector:
+        where = f"{path}.labelSelectorPath"
+        wrong = _check_path(selector, where)
+        errors += wrong
+        if not wrong and not selector.startswith((".spec.", ".status.")):
+            errors.append(invalid(where, selector, "should be a json path under either .spec or .status"))
+    return errors
+
+
+def _validate_column(column: CustomResourceColumnDefinition, path: str) -> Errors:
+    errors: Errors = [] if column.name else [required(f"{path}.name")]
+    detail = "must be one of " + ",".join(_COLUMN_TYPES)
+    if not column.type:
+        errors.append(required(f"{path}.type", detail))
+    elif column.type not in _COLUMN_TYPES:
+        errors.append(invalid(f"{path}.type", column.type, detail))
+    if column.format and column.format not in _COLUMN_FORMATS:
+        errors.append(invalid(f"{path}.format", column.format, "must be one of " + ",".join(_COLUMN_FORMATS)))
+    if not column.jsonPath:
+        return [*errors, required(f"{path}.JSONPath")]
+    return errors + _check_path(column.jsonPath, f"{path}.JSONPath")
+
+
+def _validate_selectable(fields: tuple[SelectableField, ...], schema: Tree, path: str) -> Errors:
+    errors: Errors = []
+    seen: set[tuple[str, ...]] = set()
+    for i, entry in enumerate(fields):
+        where = f"{path}[{i}].jsonPath"
+        if not entry.jsonPath:
+            errors.append(required(where))
+            continue
+        found = steps(entry.jsonPath)
+        target = schema_at(schema, found) if found is not None else None
+        if found is None or target is None:
+            errors.append(invalid(where, entry.jsonPath, "is an invalid path: does not refer to a valid field"))
+            continue
+        if found[0] == "metadata":
+            errors.append(invalid(where, entry.jsonPath, "must not point to fields in metadata"))
+        if target.get("type") not in ("string", "boolean", "integer"):
+            detail = (
+                "must point to a field of type string, boolean or integer. Enum string fields and strings with "
+                "formats are allowed."
+            )
+            errors.append(invalid(where, entry.jsonPath, detail))
+        if tuple(found) in seen:
+            errors.append(duplicate(where, entry.jsonPath))
+        seen.add(tuple(found))
+    if len(seen) > _MOST_SELECTABLE:
+        errors.append(too_many(path, len(seen), _MOST_SELECTABLE))
+    return errors
+
+
+# -- schemas ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the schema we are. no_default: why a default may not stand here."""
+
+    in_metadata: bool = False
+    no_default: str = ""
+
+
+def _validate_schema(schema: Tree, with_status: bool, path: str) -> Errors:
+    path = f"{path}.openAPIV3Schema"
+    errors: Errors = []
+    if with_status:
+        errors += _validate_root(schema, path)
+    if schema.get("nullable"):
+        errors.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
+    shape = structural.check_structural(schema, path)
+    errors += shape or _validate_defaults(schema, path, root=True)
+    return errors + _validate_openapi(schema, path, _Place(), root=True)
+
+
+def _validate_root(schema: Tree, path: str) -> Errors:
+    if schema.get("type", "") not in ("", "object"):
+        detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        return [invalid(f"{path}.type", schema["type"], detail)]
+    if set(schema) <= _ROOT_NAMES | {"nullable", "default"}:
+        return []
+    allowed = "[" + _AT_ROOT + "]"
+    detail = f"only {allowed} fields are allowed at the root of the schema if the status subresource is enabled"
+    return [invalid(path, schema, detail)]
+
+
+def _validate_defaults(schema: Tree, path: str, *, root: bool = False) -> Errors:
+    """Each declared default is complete, has no unknown field, and fits its schema."""
+    errors: Errors = []
+    if "default" in schema and not root:
+        value = trees.copy({"value": schema["default"]})
+        wrapped = {"properties": {"value": schema}}
+        dropped = structural.prune({"spec": value}, {"properties": {"spec": wrapped}})
+        if dropped:
+            errors.append(invalid(f"{path}.default", schema["default"], "must not have unknown fields"))
+        else:
+            structural.default(value, {"properties": {"value": {k: v for k, v in schema.items() if k != "default"}}})
+            errors += [
+                replace(e, field=f"{path}.default{e.field.removeprefix('value')}")
+                for e in structural.validate(value["value"], schema, "value")
+            ]
+    for name, child in (schema.get("properties") or {}).items():
+        errors += _validate_defaults(child, f"{path}.properties[{name}]")
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            errors += _validate_defaults(schema[name], f"{path}.{name}")
+    return errors
+
+
+def _validate_openapi(schema: Tree, path: str, place: _Place, *, root: bool = False) -> Errors:
+    errors = _validate_node(schema, path, place)
+    properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
+    if more is not None and properties and (more is False or isinstance(more, dict)):
+        detail = "additionalProperties and properties are mutual exclusive"
+        errors.append(forbidden(f"{path}.additionalProperties", detail))
+    if isinstance(more, dict):
+        below = place
+        if place.in_metadata:
+            below = _Place(True, "inside additionalProperties applying to object metadata")
+        errors += _validate_openapi(more, f"{path}.additionalProperties", below)
+    resource = root or schema.get("x-kubernetes-embedded-resource")
+    for name, child in properties.items():
+        below = place
+        if resource and name in structural.META_FIELDS:
+            below = _Place(True, f"in top-level {name}" if root else place.no_default)
+        errors += _validate_openapi(child, f"{path}.properties[{name}]", below)
+    if schema.get("not") is not None:
+        errors += _validate_openapi(schema["not"], f"{path}.not", place)
+    for name in ("allOf", "oneOf", "anyOf"):
+        for i, child in enumerate(schema.get(name) or ()):
+            errors += _validate_openapi(child, f"{path}.{name}[{i}]", place)
+    if isinstance(schema.get("items"), dict):
+        errors += _validate_openapi(schema["items"], f"{path}.items", place)
+    return errors + _validate_extensions(schema, path) + _validate_rules(schema, path)
+
+
+def _validate_node(schema: Tree, path: str, place: _Place) -> Errors:
+    errors: Errors = []
+    if "default" in schema and place.no_default:
+        errors.append(forbidden(f"{path}.default", f"must not be set {place.no_default}"))
+    for name in _UNSUPPORTED:
+        if schema.get(name) not in (None, "", {}):
+            errors.append(forbidden(f"{path}.{name}", f"{name} is not supported"))
+    kind = schema.get("type", "")
+    if kind == "null":
+        errors.append(forbidden(f"{path}.type", "type cannot be set to null, use nullable as an alternative"))
+    elif kind and kind not in _TYPES:
+        errors.append(not_supported(f"{path}.type", kind, _TYPES))
+    if isinstance(schema.get("items"), list):
+        errors.append(forbidden(f"{path}.items", "items must be a schema object and not an array"))
+    if place.in_metadata and schema.get("x-kubernetes-embedded-resource"):
+        where = f"{path}.x-kubernetes-embedded-resource"
+        errors.append(forbidden(where, "must not be used inside of resource meta"))
+    if schema.get("uniqueItems"):
+        detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        errors.append(forbidden(f"{path}.uniqueItems", detail))
+    return errors
+
+
+def _validate_extensions(schema: Tree, path: str) -> Errors:
+    errors: Errors = []
+    kind = schema.get("type", "")
+    preserve, map_type = schema.get("x-kubernetes-preserve-unknown-fields"), schema.get("x-kubernetes-map-type")
+    if preserve is False:
+        where = f"{path}.x-kubernetes-preserve-unknown-fields"
+        errors.append(invalid(where, preserve, "must be true or undefined"))
+    list_type = schema.get("x-kubernetes-list-type")
+    for name, value, wanted in (("map", map_type, "object"), ("list", list_type, "array")):
+        if value is not None and kind != wanted:
+            detail = f"must be {wanted} if x-kubernetes-{name}-type is specified"
+            errors.append(invalid(f"{path}.type", kind, detail) if kind else required(f"{path}.type", detail))
+    if map_type is not None and map_type not in ("atomic", "granular"):
+        errors.append(not_supported(f"{path}.x-kubernetes-map-type", map_type, ("atomic", "granular")))
+    items = schema.get("items") if isinstance(schema.get("items"), dict) else None
+    if list_type == "set" and kind == "array" and items is not None:
+        detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        if items.get("type") == "array" and items.get("x-kubernetes-list-type", "atomic") != "atomic":
+            where = f"{path}.items.x-kubernetes-list-type"
+            errors.append(invalid(where, items["x-kubernetes-list-type"], detail))
+        if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+            errors.append(invalid(f"{path}.items.x-kubernetes-map-type", items.get("x-kubernetes-map-type"), detail))
+    where = f"{path}.x-kubernetes-list-type"
+    if list_type is not None and list_type not in ("atomic", "set", "map"):
+        errors.append(not_supported(where, list_type, ("atomic", "set", "map")))
+    if schema.get("x-kubernetes-list-map-keys") and list_type != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        errors.append(required(where, detail) if list_type is None else invalid(where, list_type, detail))
+    if list_type == "map":
+        errors += _validate_map_list(schema, items, path)
+    if list_type in ("set", "map") and items is not None and items.get("nullable"):
+        detail = f"cannot be nullable when x-kubernetes-list-type is {list_type}"
+        errors.append(forbidden(f"{path}.items.nullable", detail))
+    return errors
+
+
+def _validate_map_list(schema: Tree, items: Tree | None, path: str) -> Errors:
+    errors: Errors = []
+    keys, where = schema.get("x-kubernetes-list-map-keys") or [], f"{path}.x-kubernetes-list-map-keys"
+    if not keys:
+        errors.append(required(where, "must not be empty if x-kubernetes-list-type is map"))
+    if schema.get("items") is None:
+        errors.append(required(f"{path}.items", "must have a schema if x-kubernetes-list-type is map"))
+    if items is None:
+        return errors
+    if items.get("type", "") != "object":
+        detail = "must be object if parent array's x-kubernetes-list-type is map"
+        return [*errors, invalid(f"{path}.items.type", items.get("type", ""), detail)]
+    properties, wanted = items.get("properties") or {}, items.get("required") or ()
+    for i, key in enumerate(keys):
+        found = properties.get(key)
+        if found is None:
+            errors.append(invalid(where, keys, "entries must all be names of item properties"))
+        elif found.get("type") in ("array", "object"):
+            detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
+            errors.append(invalid(f"{path}.items.properties[{key}].type", items["type"], detail))
+        if key in keys[:i]:
+            errors.append(invalid(where, keys, "must not contain duplicate entries"))
+    for key in keys:
+        found = properties.get(key)
+        if found is None:
+            continue
+        below = f"{path}.items.properties[{key}]"
+        if key not in wanted and "default" not in found:
+            detail = (
+                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            )
+            errors.append(required(f"{below}.default", detail))
+        if found.get("nullable"):
+            detail = "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
+            errors.append(forbidden(f"{below}.nullable", detail))
+    return errors
+
+
+def _validate_rules(schema: Tree, path: str) -> Errors:
+    """The form of the rules in CEL, not what they say."""
+    errors: Errors = []
+    reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
+    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        where = f"{path}.x-kubernetes-validations[{i}]"
+        text, message = rule.get("rule", "").strip(), rule.get("message", "")
+        if not text:
+            errors.append(required(f"{where}.rule", "rule is not specified"))
+        elif message and not message.strip():
+            errors.append(invalid(f"{where}.message", message, "message must be non-empty if specified"))
+        elif _has_break(message.strip()):
+            errors.append(invalid(f"{where}.message", message, "message must not contain line breaks"))
+        elif _has_break(text) and not message:
+            detail = "message must be specified if rule contains line breaks"
+            errors.append(required(f"{where}.message", detail))
+        expression = rule.get("messageExpression", "")
+        if expression and not expression.strip():
+            detail = "messageExpression must be non-empty if specified"
+            errors.append(required(f"{where}.messageExpression", detail))
+        if rule.get("reason") is not None and rule["reason"] not in reasons:
+            errors.append(not_supported(f"{where}.reason", rule["reason"], reasons))
+        errors += _validate_rule_path(schema, rule.get("fieldPath", ""), f"{where}.fieldPath")
+    return errors
+
+
+def _has_break(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _validate_rule_path(schema: Tree, target: str, where: str) -> Errors:
+    if not target:
+        return []
+    errors: Errors = []
+    if not target.strip():
+        errors.append(invalid(where, target, "fieldPath must be non-empty if specified"))
+    if _has_break(target):
+        errors.append(invalid(where, target, "fieldPath must not contain line breaks"))
+    found = steps(target)
+    if found is None or schema_at(schema, found) is None:
+        errors.append(invalid(where, target, "fieldPath must be a valid path"))
+    return errors

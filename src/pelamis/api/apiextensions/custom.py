@@ -1,0 +1,174 @@
+"""Makes a Kind, as the server works with, out of one version of a CustomResourceDefinition.
+
+    kind = kind_of(crd, "v1")
+
+Objects of such a kind are ``Custom``; its schema prunes, defaults and validates them. The definition's storage version
+is the hub: another served version differs from it in its apiVersion only, or is converted by a webhook, which is for
+the server to call. ``declare`` in api.patchschema gives the kind its patch shape (``schema_of`` has the schema).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pelamis.api.apiextensions import structural
+from pelamis.api.apiextensions.crdvalidation import schema_tree
+from pelamis.api.apiextensions.customresourcedefinition import (
+    CustomResourceColumnDefinition,
+    CustomResourceDefinition,
+    CustomResourceDefinitionVersion,
+)
+from pelamis.api.apiextensions.selector import steps, text_at
+from pelamis.api.check import Errors
+from pelamis.api.custom import Custom
+from pelamis.api.field import Tree
+from pelamis.api.kind import Column, Kind, Subresource
+from pelamis.api.table import age
+from pelamis.base import jsonpath
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_AGE = CustomResourceColumnDefinition(name="Age", type="date", jsonPath=".metadata.creationTimestamp")
+
+
+def version_of(crd: CustomResourceDefinition, version: str) -> CustomResourceDefinitionVersion:
+    """Raises KeyError."""
+    for found in crd.spec.versions:
+        if found.name == version:
+            return found
+    raise KeyError(version)
+
+
+def schema_of(crd: CustomResourceDefinition, version: str) -> Tree | None:
+    return schema_tree(version_of(crd, version))
+
+
+def kind_of(crd: CustomResourceDefinition, version: str, hub: Kind | None = None) -> Kind:
+    """hub: the kind of the storage version, when this is not it. Raises KeyError for an unknown version."""
+    found = version_of(crd, version)
+    schema = schema_tree(found)
+    accepted = crd.status.acceptedNames if crd.status.acceptedNames.kind else crd.spec.names
+    with_status = found.subresources is not None and found.subresources.status is not None
+    shown = found.additionalPrinterColumns or (_AGE,)
+    getters = {entry.jsonPath.lstrip("."): steps(entry.jsonPath) for entry in found.selectableFields}
+    preserve = crd.spec.preserveUnknownFields
+    return Kind(
+        group=crd.spec.group,
+        version=version,
+        type=Custom,
+        kind=accepted.kind,
+        plural=accepted.plural,
+        singular=accepted.singular or accepted.kind.lower(),
+        short_names=accepted.shortNames,
+        categories=accepted.categories,
+        namespaced=crd.spec.scope == "Namespaced",
+        verbs=VERBS,
+        subresources=_subresources(crd, found, accepted.kind),
+        reset=("status",) if with_status else (),
+        generation=True,
+        columns=(Column("Name", "string", format="name"), *map(_column, shown)),
+        cells=_cells(shown),
+        default=_default(schema),
+        prepare_update=_keep if with_status else _bump_for_status,
+        validate=_validate(schema),
+        validate_update=_validate_update(schema),
+        validate_status_update=_validate_update(schema),
+        selectable={name: _getter(path) for name, path in getters.items() if path},
+        storage=f"{crd.spec.group}/{accepted.plural}",
+        prune=None if schema is None or preserve else _prune(schema),
+        hub=hub,
+    )
+
+
+def _subresources(
+    crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion, kind: str
+) -> tuple[Subresource, ...]:
+    out: list[Subresource] = []
+    verbs = ("get", "patch", "update")
+    given = version.subresources
+    if given is not None and given.status is not None:
+        out.append(Subresource("status", crd.spec.group, version.name, kind, verbs, reset=("spec",)))
+    if given is not None and given.scale is not None:
+        out.append(Subresource("scale", "autoscaling", "v1", "Scale", verbs))
+    return tuple(out)
+
+
+def _column(column: CustomResourceColumnDefinition) -> Column:
+    description = column.description or f"Custom resource definition column (in JSONPath format): {column.jsonPath}"
+    return Column(column.name, column.type, column.format, column.priority, description)
+
+
+def _cells(columns: Sequence[CustomResourceColumnDefinition]) -> Callable[[Custom, float], Sequence[Any]]:
+    compiled = [(c.type, _template(c.jsonPath)) for c in columns]
+
+    def cells(obj: Custom, now: float) -> Sequence[Any]:
+        values = (_cell(kind, template, obj, now) if template is not None else None for kind, template in compiled)
+        return obj.metadata.name, *values
+
+    return cells
+
+
+def _template(path: str) -> jsonpath.Template | None:
+    try:
+        return jsonpath.compile_path(path)
+    except jsonpath.JSONPathError:
+        return None
+
+
+def _cell(kind: str, template: jsonpath.Template, obj: Custom, now: float) -> Any:
+    found = [value for values in template.find(obj.tree) for value in values]
+    if not found:
+        return None
+    value = found[0]
+    if kind == "string":
+        return " ".join(map(jsonpath.show, found))
+    if kind == "integer":
+        return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if kind == "number":
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    if kind == "date":
+        return age(value, now) if isinstance(value, str) else None
+    return None
+
+
+def _getter(path: list[str]) -> Callable[[Custom], str]:
+    return lambda obj: text_at(obj.tree, path)
+
+
+def _default(schema: Tree | None) -> Callable[[Tree], None]:
+    return lambda tree: structural.default(tree, schema) if schema is not None else None
+
+
+def _prune(schema: Tree) -> Callable[[Tree], Sequence[str]]:
+    return lambda tree: [f'unknown field "{path}"' for path in structural.prune(tree, schema)]
+
+
+def _validate(schema: Tree | None) -> Callable[[Custom], Errors]:
+    return lambda obj: structural.validate(obj.tree, schema) if schema is not None else []
+
+
+def _validate_update(schema: Tree | None) -> Callable[[Custom, Custom], Errors]:
+    """An error that the old object has in a value that did not change is let pass: a schema may have been tightened."""
+    check = _validate(schema)
+
+    def validate_update(obj: Custom, old: Custom) -> Errors:
+        errors = check(obj)
+        if not errors:
+            return []
+        before = check(old)
+        return [error for error in errors if error not in before]
+
+    return validate_update
+
+
+def _keep(tree: Tree, old: Tree) -> None:
+    return None
+
+
+def _bump_for_status(tree: Tree, old: Tree) -> None:
+    """Without a status subresource ``status`` is a field like any other, whose change is a new generation."""
+    was = old.get("metadata", {}).get("generation", 0)
+    if tree.get("status") != old.get("status") and tree["metadata"].get("generation", 0) == was:
+        tree["metadata"]["generation"] = was + 1
