@@ -13,6 +13,7 @@ from __future__ import annotations
 import binascii
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -28,6 +29,7 @@ from pelamis.base.errors import NotAcceptable
 from pelamis.base.protobuf import (
     BYTES,
     FIXED64,
+    SMALL,
     VARINT,
     WireError,
     double,
@@ -35,7 +37,6 @@ from pelamis.base.protobuf import (
     length_delimited,
     read_double,
     read_varint,
-    signed,
     tag,
     varint,
 )
@@ -45,8 +46,6 @@ CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 _EMPTY = b"\x00"
 Encode = Callable[[Any], bytes]
 """A value without its tag; length included where the wire type has one."""
-Write = Callable[[Any, Callable[[bytes], None]], None]
-"""Appends a field of an object, tag included, when it is to be written."""
 _NUMBERS = ("int", "int32", "int64")
 _WIRE = {**dict.fromkeys((*_NUMBERS, "bool"), VARINT), "double": FIXED64}
 
@@ -97,7 +96,7 @@ def encode_any(data: bytes) -> bytes:
 
 
 def encode_watch_event(kind: Kind | None, event: str, data: bytes) -> bytes:
-    """One event of a watch. data: JSON of an object of the kind or of any other type (Status, PartialObjectMetadata)."""
+    """One event of a watch. data: JSON of an object of the kind or of another type (Status, PartialObjectMetadata)."""
     if kind is not None and data.startswith(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}"'.encode()):
         return watch_frame(event, encode_object(kind, data))
     return watch_frame(event, encode_any(data))
@@ -192,108 +191,124 @@ def _writer(cls: type[Any]) -> Encode:
 
 
 def _struct_writer(cls: type[Any]) -> Encode:
-    on_wire = [(f, (*f.facts.get("within", ()), f.tag)) for f in shape_of(cls) if f.tag is not None]
-    writes = _group(on_wire)
+    writes = _group([(f, (*f.facts.get("within", ()), f.tag)) for f in shape_of(cls) if f.tag is not None])
+    if len(writes) == 1:
+        return writes[0]
+    return lambda obj: b"".join([write(obj) for write in writes])
+
+
+def _group(members: list[tuple[Field, tuple[Any, ...]]]) -> list[Encode]:
+    """Functions from the object to the bytes of some of its fields, in ascending number.
+
+    Members whose path goes on share an embedded message; the others that follow each other are written by one loop.
+    """
+    by_number: dict[int, list[tuple[Field, tuple[Any, ...]]]] = {}
+    for f, path in members:
+        by_number.setdefault(path[0], []).append((f, path[1:]))
+    out: list[Encode] = []
+    flat: list[tuple[Field, int]] = []
+    for number, group in sorted(by_number.items()):
+        if len(group) == 1 and not group[0][1]:
+            flat.append((group[0][0], number))
+            continue
+        if flat:
+            out.append(_flat(flat))
+            flat = []
+        out.append(_embedded(_group(group), number, any(f.facts.get("within_optional") for f, _ in group)))
+    if flat or not out:
+        out.append(_flat(flat))
+    return out
+
+
+def _embedded(writes: list[Encode], number: int, optional: bool) -> Encode:
+    head = tag(number, BYTES)
+
+    def write(obj: Any) -> bytes:
+        data = b"".join([one(obj) for one in writes])
+        return head + varint(len(data)) + data if data or not optional else b""
+
+    return write
+
+
+def _flat(members: list[tuple[Field, int]]) -> Encode:
+    """One loop over several fields; what is written for a zero value is made here, once."""
+    if not members:
+        return lambda obj: b""
+    plan = [_field_plan(f, number) for f, number in members]
+    if len(plan) == 1:
+        only = attrgetter(members[0][0].attr)
+        get: Callable[[Any], tuple[Any, ...]] = lambda obj: (only(obj),)  # noqa: E731
+    else:
+        get = attrgetter(*(f.attr for f, _ in members))
 
     def write(obj: Any) -> bytes:
         out: list[bytes] = []
         append = out.append
-        for one in writes:
-            one(obj, append)
+        for value, (pointer, zero, enc) in zip(get(obj), plan, strict=True):
+            if value is None or (not value and not pointer):
+                if zero:
+                    append(zero)
+            else:
+                append(enc(value))
         return b"".join(out)
 
     return write
 
 
-def _group(members: list[tuple[Field, tuple[Any, ...]]]) -> list[Write]:
-    """Writes in ascending number; members whose path goes on share an embedded message."""
-    by_number: dict[int, list[tuple[Field, tuple[Any, ...]]]] = {}
-    for f, path in members:
-        by_number.setdefault(path[0], []).append((f, path[1:]))
-    out: list[Write] = []
-    for number, group in sorted(by_number.items()):
-        if len(group) == 1 and not group[0][1]:
-            out.append(_field_write(group[0][0], number))
-        else:
-            optional = any(f.facts.get("within_optional") for f, _ in group)
-            out.append(_embedded_write(_group(group), number, optional))
-    return out
-
-
-def _embedded_write(writes: list[Write], number: int, optional: bool) -> Write:
-    head = tag(number, BYTES)
-
-    def write(obj: Any, append: Callable[[bytes], None]) -> None:
-        out: list[bytes] = []
-        for one in writes:
-            one(obj, out.append)
-        data = b"".join(out)
-        if data or not optional:
-            append(head + varint(len(data)) + data)
-
-    return write
-
-
-def _field_write(f: Field, number: int) -> Write:
-    get = attrgetter(f.attr)
+def _field_plan(f: Field, number: int) -> tuple[bool, bytes, Encode]:
+    """(whether a falsy value is written as a value, the bytes for zero, the function for the rest), tags included."""
     value = f.value
     if value.what == "list":
         assert value.of is not None
-        return _list_write(get, number, value.of)
+        return False, b"", _list_write(number, value.of)
     if value.what == "map":
         assert value.of is not None
-        return _map_write(get, number, value.of)
+        return False, b"", _map_write(number, value.of)
     head = tag(number, _WIRE.get(value.what, BYTES))
     enc = _encode_value(value)
-    if value.what in ("raw", "fieldsV1"):
-        absent: Any = msgspec.UNSET
-    elif value.what == "bytes" and not f.pointer:
-        absent = b""
-    else:
-        absent = None
-
-    def write(obj: Any, append: Callable[[bytes], None]) -> None:
-        v = get(obj)
-        if v is not absent and v != absent:
-            append(head + enc(v))
-
-    return write
+    whole: Encode = lambda v: head + enc(v)  # noqa: E731
+    if f.pointer or value.what in ("raw", "fieldsV1", "bytes"):
+        return f.pointer, b"", whole
+    # structs are never falsy, so what is left here are scalars and texts
+    return False, b"" if value.what == "struct" else head + enc(_ZERO.get(value.what, "")), whole
 
 
-def _list_write(get: Callable[[Any], Any], number: int, of: Value) -> Write:
+_ZERO: dict[str, Any] = {"bool": False, "intOrString": 0, "double": 0.0, **dict.fromkeys(_NUMBERS, 0)}
+
+
+def _list_write(number: int, of: Value) -> Encode:
     head = tag(number, _WIRE.get(of.what, BYTES))
     enc = _encode_value(of)
-
-    def write(obj: Any, append: Callable[[bytes], None]) -> None:
-        for item in get(obj):
-            append(head + enc(item))
-
-    return write
+    return lambda items: b"".join([head + enc(item) for item in items])
 
 
-def _map_write(get: Callable[[Any], Any], number: int, of: Value) -> Write:
+def _map_write(number: int, of: Value) -> Encode:
     head = tag(number, BYTES)
     value_head = tag(2, _WIRE.get(of.what, BYTES))
     enc = _encode_value(of)
 
-    def write(obj: Any, append: Callable[[bytes], None]) -> None:
-        members = get(obj)
+    def write(members: dict[str, Any]) -> bytes:
+        out: list[bytes] = []
         for key in sorted(members):
             entry = b"\x0a" + _string(key) + value_head + enc(members[key])
-            append(head + varint(len(entry)) + entry)
+            out.append(head + varint(len(entry)) + entry)
+        return b"".join(out)
 
     return write
 
 
 def _string(text: str) -> bytes:
     data = text.encode()
-    return varint(len(data)) + data
+    size = len(data)
+    return (SMALL[size] if size < 128 else varint(size)) + data
 
 
 def _sized(data: bytes) -> bytes:
-    return varint(len(data)) + data
+    size = len(data)
+    return (SMALL[size] if size < 128 else varint(size)) + data
 
 
+@lru_cache(maxsize=2048)
 def _time(text: str) -> bytes:
     if not text:
         return _EMPTY
@@ -303,6 +318,7 @@ def _time(text: str) -> bytes:
     return _sized(b"\x08" + varint(whole) + b"\x10" + varint(micros * 1000))
 
 
+@lru_cache(maxsize=1024)
 def _quantity(text: str) -> bytes:
     return _sized(b"\x0a" + _string(text or "0"))
 
@@ -346,8 +362,7 @@ def _encode_value(value: Value) -> Encode:
         inner = _writer(value.struct)
 
         def struct(obj: Struct) -> bytes:
-            data = inner(obj)
-            return varint(len(data)) + data
+            return _sized(inner(obj))
 
         return struct
     if value.what == "list":  # a list inside a list or map is a message with repeated items
@@ -411,12 +426,45 @@ def _struct_reader(cls: type[Any]) -> Callable[[bytes], Tree]:
 
 
 def _read_into(out: Tree, table: Table, data: Any) -> None:
-    if not isinstance(data, bytes):
+    """As base.protobuf.fields, inlined: this loop is most of the cost of reading."""
+    if type(data) is not bytes:
         raise WireError("proto: wrong wireType for an embedded message")
-    for number, value in fields(data):
-        read = table.get(number)
-        if read is not None:
-            read(out, value)
+    at, end = 0, len(data)
+    find = table.get
+    while at < end:
+        key = data[at]
+        at += 1
+        if key > 127:
+            key, at = read_varint(data, at - 1)
+        wire = key & 7
+        if wire == BYTES:
+            size = data[at] if at < end else 128
+            at += 1
+            if size > 127:
+                size, at = read_varint(data, at - 1)
+            stop = at + size
+            if stop > end:
+                raise WireError("unexpected EOF")
+            read = find(key >> 3)
+            if read is not None:
+                read(out, data[at:stop])
+            at = stop
+        elif wire == VARINT:
+            value = data[at] if at < end else 128
+            at += 1
+            if value > 127:
+                value, at = read_varint(data, at - 1)
+            read = find(key >> 3)
+            if read is not None:
+                read(out, value)
+        else:  # rare: let the general reader do one field
+            start = at - len(varint(key))
+            width = 8 if wire == FIXED64 else 4
+            for number, fixed in fields(data[start : at + width]):
+                read = find(number)
+                if read is not None:
+                    read(out, fixed)
+            at += width
 
 
 def _table(members: list[tuple[Field, tuple[Any, ...]]]) -> Table:
@@ -503,16 +551,18 @@ def _bytes(raw: Any) -> bytes:
 
 
 def _text(raw: Any) -> str:
+    if type(raw) is not bytes:
+        raise WireError("proto: wrong wireType")
     try:
-        return _bytes(raw).decode()
+        return raw.decode()
     except UnicodeDecodeError:
         raise WireError("proto: invalid UTF-8 in a string field") from None
 
 
 def _number(raw: Any) -> int:
-    if not isinstance(raw, int):
+    if type(raw) is not int:
         raise WireError("proto: wrong wireType")
-    return signed(raw)
+    return raw if raw < 1 << 63 else raw - (1 << 64)
 
 
 def _number32(raw: Any) -> int:
@@ -520,6 +570,7 @@ def _number32(raw: Any) -> int:
     return number - (1 << 32) if number >> 31 else number
 
 
+@lru_cache(maxsize=2048)
 def _read_time(raw: Any) -> str:
     seconds, nanos, some = 0, 0, False
     for number, value in fields(_bytes(raw)):
@@ -542,6 +593,7 @@ def _read_micro_time(raw: Any) -> str:
     return clock.rfc3339(seconds)[:-1] + f".{nanos // 1000:06d}Z" if some else ""
 
 
+@lru_cache(maxsize=1024)
 def _read_quantity(raw: Any) -> str:
     return next((_text(value) for number, value in fields(_bytes(raw)) if number == 1), "0") or "0"
 

@@ -9,7 +9,8 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _DOUBLE = struct.Struct("<d")
 _FIXED32 = struct.Struct("<I")
 _FIXED64 = struct.Struct("<Q")
-_SMALL = tuple(bytes((i,)) for i in range(128))
+SMALL = tuple(bytes((i,)) for i in range(128))
+"""The varints of one byte, by value."""
 
 
 class WireError(ValueError):
@@ -19,7 +20,7 @@ class WireError(ValueError):
 def varint(value: int) -> bytes:
     """Unsigned, or a negative number in 64-bit two's complement, as int32, int64 and bool fields are written."""
     if 0 <= value < 128:
-        return _SMALL[value]
+        return SMALL[value]
     if value < 0:
         value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
