@@ -248,7 +248,7 @@ class Collection:
             index.clear()
         self._indexed.clear()
         for _, entry in entries:
-            self._add_to_indexes(entry)
+            self._add_to_indexes(entry, entry.peek)
         self._ring.clear()
         self._ring_start = self._ring_weight = 0
         self._floor = rev
@@ -383,13 +383,14 @@ class Collection:
             del self._ring[: self._ring_start]
             self._ring_start = 0
 
-    def _add_to_indexes(self, entry: Entry) -> None:
+    def _add_to_indexes(self, entry: Entry, decoded: Callable[[], Any] | None = None) -> None:
         owner = entry.note_meta()
         if not owner and entry.labels:
             owner = f"/{entry.key[0]}"
         pairs: list[tuple[str, str]] = [(OWNER, owner)] if owner else []
+        obj = (decoded() if decoded is not None else entry.obj) if self._makers else None
         for name, values_of in self._makers.items():
-            pairs.extend((name, value) for value in values_of(entry.obj))
+            pairs.extend((name, value) for value in values_of(obj))
         if pairs:
             self._indexed[entry.key] = tuple(pairs)
             for name, value in pairs:

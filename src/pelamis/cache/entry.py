@@ -21,7 +21,7 @@ from pelamis.api.custom import Custom
 from pelamis.api.kind import Kind
 
 Key = tuple[str, str]
-BUDGET = 48 << 20
+BUDGET = 32 << 20
 """Bytes of JSON whose decoded form is kept, over all kinds of one cache."""
 
 _MARK = b'"metadata":{'
@@ -125,21 +125,21 @@ def decode_of(kind: Kind) -> Callable[[bytes], Any]:
     return decode
 
 
-class Entry:
-    """One version of one object. Immutable, but for what is decoded on demand."""
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One version of one object. Immutable, but for what is decoded on demand.
 
-    __slots__ = ("_fields", "_labels", "_obj", "_used", "data", "key", "rev", "shape")
+    data: the served bytes, metadata.resourceVersion included. The garbage collector does not look at entries: there are
+    hundreds of thousands, and none is part of a cycle that has to be found.
+    """
 
-    def __init__(self, shape: Shape, key: Key, rev: int, data: bytes) -> None:
-        """data: the served bytes, metadata.resourceVersion included."""
-        self.shape = shape
-        self.key = key
-        self.rev = rev
-        self.data = data
-        self._obj: Any = None
-        self._used = False
-        self._labels: dict[str, str] | None = None
-        self._fields: tuple[str, ...] | None = None
+    shape: Shape
+    key: Key
+    rev: int
+    data: bytes
+    _obj: Any = None
+    _used: bool = False
+    _labels: dict[str, str] | None = None
+    _fields: tuple[str, ...] | None = None
 
     @property
     def namespace(self) -> str:
@@ -159,6 +159,10 @@ class Entry:
         obj = self._obj = self.shape.decode(self.data)
         self.shape.decoder.hold(self)
         return obj
+
+    def peek(self) -> Any:
+        """The same, but what has to be decoded for it is not kept: for a walk over objects that nobody works on."""
+        return self._obj if self._obj is not None else self.shape.decode(self.data)
 
     @property
     def labels(self) -> dict[str, str]:
