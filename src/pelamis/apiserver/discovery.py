@@ -217,7 +217,7 @@ class Discovery:
         if path == "/apis":
             groups = [self._group(name, vs) for name, vs in versions.items() if name]
             return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-        parts = path.split("/")[1:]
+        parts = path.split("/")[1:] or [""]
         if parts[0] == "api" and len(parts) == 2:
             return self._resources("", parts[1])
         if parts[0] == "apis" and len(parts) == 2 and parts[1] in versions and parts[1]:

@@ -4,8 +4,8 @@
 merge patch, server-side apply and managedFields walk it. One node type serves both views of a field:
 
 * ``kind`` says how ownership is tracked (server-side apply): ``LEAF`` is owned as a whole, ``STRUCT`` and ``MAP``
-  member by member, ``SET`` value by value, ``ASSOC`` item by item under ``keys``, ``ANY`` by what the value turns out to be
-  (maps granular, lists and scalars whole).
+  member by member, ``SET`` value by value, ``ASSOC`` item by item under ``keys``, ``ANY`` by what the value turns out
+  to be (maps granular, lists and scalars whole).
 * ``fields`` and ``element`` give the inside also where ownership is atomic, because strategic merge goes into it.
 """
 

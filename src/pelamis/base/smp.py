@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.base import gotext
 from pelamis.base.jsonpatch import equal
 from pelamis.base.shape import Field, Node
 
@@ -29,52 +30,35 @@ _BAD_ORDER = "invalid patch format of setElementOrder list"
 
 
 class PatchError(ValueError):
-    """The patch does not fit. ``invalid``: it names what is not there (422 upstream), else it is malformed (400)."""
+    """The patch does not fit. ``code``: what the API server answers, 400 malformed, 422 impossible, 500 the rest."""
 
-    def __init__(self, message: str, invalid: bool = False) -> None:
+    def __init__(self, message: str, code: int = 500) -> None:
         super().__init__(message)
-        self.invalid = invalid
+        self.code = code
 
-
-def _go(value: Any) -> str:
-    """A value as Go prints it with %v, for error texts."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{k}:{_go(v)}" for k, v in sorted(value.items())) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(_go(v) for v in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "<nil>" if value is None else str(value)
-
-
-def _go_type(value: Any) -> str:
-    if isinstance(value, dict):
-        return "map[string]interface {}"
-    if isinstance(value, list):
-        return "[]interface {}"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, str):
-        return "string"
-    return "<nil>" if value is None else "int64" if isinstance(value, int) else "float64"
+    @property
+    def invalid(self) -> bool:
+        return self.code == 422
 
 
 def _no_key(item: Any, key: str) -> PatchError:
-    return PatchError(f"map: {_go(item)} does not contain declared merge key: {key}")
+    return PatchError(f"map: {gotext.plain(item)} does not contain declared merge key: {key}")
 
 
 def _bad_patch_type(kind: Any, item: Any) -> PatchError:
-    return PatchError(f"unknown patch type: {_go(kind)} in map: {_go(item)}")
+    return PatchError(f"unknown patch type: {gotext.plain(kind)} in map: {gotext.plain(item)}")
 
 
 def _bad_arg(wanted: str, actual: Any) -> PatchError:
-    return PatchError(f"expected a {wanted}, but received a {_go_type(actual)}")
+    return PatchError(f"expected a {wanted}, but received a {gotext.type_name(actual)}")
 
 
 def apply(target: dict[str, Any], patch: Any, node: Node) -> dict[str, Any]:
     """``target`` with ``patch`` applied, under the shape ``node``. Raises PatchError."""
     if not isinstance(patch, dict):
-        raise PatchError(f"json: cannot unmarshal {_json_kind(patch)} into Go value of type map[string]interface {{}}")
+        raise PatchError(
+            f"json: cannot unmarshal {_json_kind(patch)} into Go value of type map[string]interface {{}}", 400
+        )
     return _merge_map(target, patch, node)
 
 
@@ -156,20 +140,20 @@ def _merge_map(target: dict[str, Any] | None, patch: dict[str, Any], node: Node 
 def _extract(key: str, prefix: str, message: str) -> str:
     head, slash, name = key.partition("/")
     if not slash or head != prefix:
-        raise PatchError(message)
+        raise PatchError(message, 400)
     return name
 
 
 def _retain(out: dict[str, Any], patch: dict[str, Any]) -> None:
     keep = patch[RETAIN]
     if not isinstance(keep, list):
-        raise PatchError(_BAD_RETAIN)
+        raise PatchError(_BAD_RETAIN, 400)
     names = {k for k in keep if isinstance(k, str)}
     for key, value in patch.items():
         if value is None or key in (RETAIN, PATCH) or key.startswith((DELETE_LIST, ORDER)):
             continue
         if key not in names:
-            raise PatchError(_BAD_RETAIN)
+            raise PatchError(_BAD_RETAIN, 400)
     for key in [k for k in out if k not in names]:
         del out[key]
 
@@ -188,11 +172,11 @@ def _element_kind(*lists: list[Any]) -> type:
         for item in items:
             here = type(item)
             if here is list:
-                raise PatchError("lists of lists are not supported")
+                raise PatchError("lists of lists are not supported", 422)
             if kind is None:
                 kind = here
             elif kind is not here:
-                raise PatchError(f"list element types are not identical: {_go(list(lists))}")
+                raise PatchError(f"list element types are not identical: {gotext.plain(list(lists))}")
     if kind is None:
         raise PatchError("no elements in any of the given slices")
     return kind
@@ -252,7 +236,7 @@ def _position(items: list[Any], key: str) -> dict[Any, int]:
 
 
 def _hashable(value: Any) -> Any:
-    return (type(value), value) if not isinstance(value, dict | list) else _go(value)
+    return (type(value), value) if not isinstance(value, dict | list) else gotext.plain(value)
 
 
 def _merge_items(old: list[Any], patch: list[Any], element: Node | None, key: str) -> list[Any]:
@@ -363,4 +347,6 @@ def _check_order(patch: list[Any], order: list[Any], key: str) -> None:
             i += 1
         j += 1
     if i < len(items):
-        raise PatchError(f"The order in patch list:\n{_go(patch)}\n doesn't match {ORDER} list:\n{_go(order)}\n")
+        raise PatchError(
+            f"The order in patch list:\n{gotext.plain(patch)}\n doesn't match {ORDER} list:\n{gotext.plain(order)}\n"
+        )

@@ -164,7 +164,10 @@ class _Apply:
             else:
                 others.append(entry)
         if last is not None and last.fields:
-            out = self._prune(out, given, last, others)
+            pruned = self._prune(out, given, last, others)
+            if pruned is not out:
+                # a parent that lost its last member is gone; if it is applied as empty it comes back
+                out = merge(pruned, self.applied, self.schema)
         changes = Changes(self.live, out, self.schema, self.api_version, self.ignored, self.convert)
         conflicts: list[tuple[Entry, Set]] = []
         kept: list[Entry] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pelamis.base import fieldpath
+from pelamis.base import fieldpath, gotext
 from pelamis.base.shape import ANY, ASSOC, LEAF, MAP, SET, STRUCT, UNTYPED, Node
 from pelamis.base.ssa.walk import element
 
@@ -80,14 +80,14 @@ def _explain(value: Any, node: Node, path: tuple[str, ...], out: list[str]) -> N
         return
     if kind == LEAF:
         if node.type == "string":
-            out.append(f"{where}: expected string, got {_shown(value)}")
+            out.append(f"{where}: expected string, got &value.valueUnstructured{{Value:{gotext.syntax(value)}}}")
         elif node.type in ("integer", "number"):
-            out.append(f"{where}: expected numeric (int or float), got {_shown(value)}")
+            out.append(f"{where}: expected numeric (int or float), got {gotext.type_name(value)}")
         else:
-            out.append(f"{where}: expected boolean, got {_shown(value)}")
+            out.append(f"{where}: expected boolean, got &{{{gotext.plain(value)}}}")
     elif kind in (STRUCT, MAP):
         if type(value) is not dict:
-            out.append(f"{where}: expected map, got {_shown(value)}")
+            out.append(f"{where}: expected map, got &{{{gotext.plain(value)}}}")
             return
         for name, child in value.items():
             inner = node.child(name)
@@ -102,7 +102,7 @@ def _explain(value: Any, node: Node, path: tuple[str, ...], out: list[str]) -> N
 def _explain_list(value: Any, node: Node, path: tuple[str, ...], out: list[str]) -> None:
     where = fieldpath.show(path)
     if type(value) is not list:
-        out.append(f"{where}: expected list, got {_shown(value)}")
+        out.append(f"{where}: expected list, got &{{{gotext.plain(value)}}}")
         return
     seen: set[str] = set()
     for i, item in enumerate(value):
@@ -127,11 +127,6 @@ def _explain_list(value: Any, node: Node, path: tuple[str, ...], out: list[str])
             out.append(f"{where}: duplicate entries for key {fieldpath.show((member,))}")
         seen.add(member)
         _explain(item, node.element or UNTYPED, (*path, member), out)
-
-
-def _shown(value: Any) -> str:
-    """The found value's kind, with its value for scalars, as upstream prints ``got string``."""
-    return _kind_of(value)
 
 
 __all__ = ["problems"]

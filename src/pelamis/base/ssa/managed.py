@@ -65,7 +65,7 @@ class Entry:
 
 
 def manager_name(field_manager: str, user_agent: str) -> str:
-    """The manager of a request: what it says, else its User-Agent up to the first slash, printable, at most 128 bytes."""
+    """What the request says, else its User-Agent up to the first slash: printable characters, at most 128 bytes."""
     if field_manager:
         return field_manager
     out = ""

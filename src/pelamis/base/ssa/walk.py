@@ -138,7 +138,7 @@ def compare(old: Any, new: Any, node: Node, changed: Set, removed: Set) -> bool:
         elif new is None:
             new = type(old)()
         else:
-            return True
+            return _replaced(old, new, node, changed, removed)
     if kind == STRUCT or ((kind in (MAP, ANY)) and type(new) is dict):
         if type(new) is not dict:
             return bool(old != new)
@@ -150,6 +150,14 @@ def compare(old: Any, new: Any, node: Node, changed: Set, removed: Set) -> bool:
         _compare_lists(old, new, node, changed, removed)
         return False
     return True
+
+
+def _replaced(old: Any, new: Any, node: Node, changed: Set, removed: Set) -> bool:
+    """A value that became one of another type: what was inside is gone, what is inside came."""
+    came = whole(new, node)
+    removed.update((k, v) for k, v in whole(old, node).items() if k != ".")
+    changed.update((k, v) for k, v in came.items() if k != ".")
+    return not came
 
 
 def _compare_maps(old: dict[str, Any], new: dict[str, Any], node: Node, changed: Set, removed: Set) -> None:
