@@ -1,0 +1,77 @@
+"""Writes through the etcd store, beside bare puts of the same bytes over the same connection.
+
+The store adds to a put: the comparison, the watch that feeds the sinks, and waiting for it. The aim: at least half of
+the bare puts. Needs ``etcd`` on the PATH (Debian: etcd-server).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import tempfile
+import time
+
+import uvloop
+
+from pelamis.store import etcdwire as wire
+from pelamis.store.etcd import EtcdStore
+from pelamis.store.types import Put, Unusable
+
+VALUE = b"x" * 1000
+CLIENT, PEER = "http://127.0.0.1:23790", "http://127.0.0.1:23800"
+
+
+async def rate(clients: int, total: int, put: object) -> float:
+    async def one(who: int) -> None:
+        for i in range(total // clients):
+            await put(f"/registry/configmaps/{who}/{i}")  # type: ignore[operator]
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one(who) for who in range(clients)))
+    return total / (time.perf_counter() - start)
+
+
+async def main(total: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        command = ["etcd", "--data-dir", place, "--listen-client-urls", CLIENT, "--advertise-client-urls", CLIENT]
+        command += ["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER]
+        process = subprocess.Popen(  # noqa: ASYNC220
+            [*command, "--initial-cluster", f"default={PEER}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            store = EtcdStore([CLIENT])
+            for _ in range(50):
+                try:
+                    await store.open()
+                    break
+                except Unusable:
+                    await asyncio.sleep(0.1)
+            store.watch("/registry/", store.rev + 1, lambda events: None)
+
+            async def bare(key: str) -> None:
+                request = wire.txn_request(b"", wire.op_put(b"/bare" + key.encode(), VALUE), b"")
+                await store._call(wire.TXN, request)
+
+            async def ours(key: str) -> None:
+                await store.commit([Put(key, VALUE, expect=0)])
+
+            print(f"{'etcd puts/s':<24}{'store':>10}{'bare':>10}{'ratio':>8}")
+            for clients in (1, 64):
+                through = await rate(clients, total, lambda key, c=clients: ours(f"{key}/{c}"))
+                await store.close()
+                # Bare puts must not pay for our watch: a new connection without one.
+                store._failed = ""
+                direct = await rate(clients, total, bare)
+                await store.close()
+                store = EtcdStore([CLIENT])
+                await store.open()
+                print(f"{f'{clients} committers':<24}{through:>10.0f}{direct:>10.0f}{through / direct:>8.2f}")
+            await store.close()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000))
