@@ -152,6 +152,17 @@ class Cgroups:
                             out[child.name[3:]] = self._join(*parts)
         return out
 
+    def any_process(self, group: str) -> int:
+        """A process of the group or of one below it; 0 when there is none."""
+        for tree in self._trees.values():
+            for folder, _, _ in os.walk(tree / group.strip("/")):
+                with contextlib.suppress(OSError, ValueError):
+                    words = (Path(folder) / "cgroup.procs").read_text().split()
+                    if words:
+                        return int(words[0])
+            return 0
+        return 0
+
     def usage(self, group: str) -> dict[str, int]:
         """cpu_ns, memory (bytes), working_set (bytes), pids of a group; what cannot be read is missing."""
         out: dict[str, int] = {}

@@ -55,3 +55,22 @@ def sandbox(status: cri.PodSandboxStatus) -> Sandbox:
         ips=ips,
         created_at=status.created_at / 1e9,
     )
+
+
+def listed_sandbox(item: cri.PodSandbox) -> Sandbox:
+    """Without addresses."""
+    attempt = item.metadata.attempt if item.metadata is not None else 0
+    return Sandbox(item.id, attempt, item.state == cri.SANDBOX_READY, (), item.created_at / 1e9)
+
+
+def listed_run(item: cri.Container) -> Run:
+    """Without times and exit code."""
+    told = item.annotations.get(config.RESTARTS, "")
+    return Run(
+        id=item.id,
+        name=item.labels.get(config.CONTAINER_NAME, ""),
+        attempt=int(told) if told.isdigit() else 0,
+        state=_STATES.get(item.state, "unknown"),
+        created_at=item.created_at / 1e9,
+        sandbox_id=item.pod_sandbox_id,
+    )

@@ -66,9 +66,13 @@ def _amounts(amounts: dict[str, str]) -> dict[str, int]:
     return {n: v for n in _RESOURCES if n in amounts and (v := quantity.parse(amounts[n]).nano) > 0}
 
 
-def build(state: PodState, host: Host, now: float) -> PodStatus:
-    """``state.pod.status`` is the status as the API last had it."""
-    pod, old = state.pod, state.pod.status
+def build(state: PodState, host: Host, now: float, old: PodStatus | None = None) -> PodStatus:
+    """old: the status built before (the API's at first): what has not changed keeps its transition times.
+
+    What others write is taken from the pod as the API has it.
+    """
+    pod, api = state.pod, state.pod.status
+    old = api if old is None else old
     has_init = bool(pod.spec.initContainers)
     default = "PodInitializing" if has_init and not state.init_done() else "ContainerCreating"
     kept = {c.name: c for c in (*old.initContainerStatuses, *old.containerStatuses, *old.ephemeralContainerStatuses)}
@@ -81,7 +85,7 @@ def build(state: PodState, host: Host, now: float) -> PodStatus:
     init = of(("init", "sidecar"), "PodInitializing")
     main = tuple(sorted(of(("main",), default if not has_init else first), key=lambda c: c.name))
     ephemeral = of(("ephemeral",), "ContainerCreating")
-    phase = _phase(state, init, main)
+    phase = _phase(state, init, main, old.phase)
     if old.phase in TERMINAL:
         phase = old.phase
     elif state.ending is not None and state.ending.cause == "evicted":
@@ -99,10 +103,10 @@ def build(state: PodState, host: Host, now: float) -> PodStatus:
     status = PodStatus(
         observedGeneration=pod.metadata.generation,
         phase=phase,
-        conditions=_conditions(state, phase, init, main, now),
+        conditions=_conditions(state, phase, init, main, now, old),
         message=message,
         reason=reason,
-        nominatedNodeName=old.nominatedNodeName,
+        nominatedNodeName=api.nominatedNodeName,
         hostIP=host.ips[0] if host.ips else "",
         hostIPs=tuple(HostIP(ip=ip) for ip in host.ips),
         podIP=ips[0] if ips else "",
@@ -112,10 +116,10 @@ def build(state: PodState, host: Host, now: float) -> PodStatus:
         containerStatuses=main,
         qosClass=old.qosClass or qos_class(pod),
         ephemeralContainerStatuses=ephemeral,
-        resize=old.resize,
-        resourceClaimStatuses=old.resourceClaimStatuses,
-        extendedResourceClaimStatus=old.extendedResourceClaimStatus,
-        volumeHealth=old.volumeHealth,
+        resize=api.resize,
+        resourceClaimStatuses=api.resourceClaimStatuses,
+        extendedResourceClaimStatus=api.extendedResourceClaimStatus,
+        volumeHealth=api.volumeHealth,
     )
     return status
 
@@ -252,7 +256,7 @@ def _lost(old: ContainerStatus) -> ContainerStatus:
 # --- phase ------------------------------------------------------------------------------------------------------------
 
 
-def _phase(state: PodState, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus]) -> str:
+def _phase(state: PodState, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus], before: str) -> str:
     pod = state.pod
     if state.init_failed():
         return "Failed"
@@ -272,7 +276,7 @@ def _phase(state: PodState, init: Sequence[ContainerStatus], main: Sequence[Cont
             waiting += 1
     if ended:  # nothing starts any more: what never ran counts as failed once everything has stopped
         if running or state.running() or not _quiet(state):
-            return state.pod.status.phase or ("Running" if running else "Pending")
+            return before or ("Running" if running else "Pending")
         return "Succeeded" if main and succeeded == len(main) else "Failed"
     if waiting:
         return "Pending"
@@ -296,10 +300,16 @@ def _quiet(state: PodState) -> bool:
 
 
 def _conditions(
-    state: PodState, phase: str, init: Sequence[ContainerStatus], main: Sequence[ContainerStatus], now: float
+    state: PodState,
+    phase: str,
+    init: Sequence[ContainerStatus],
+    main: Sequence[ContainerStatus],
+    now: float,
+    previous: PodStatus,
 ) -> tuple[PodCondition, ...]:
     pod = state.pod
-    old = {c.type: c for c in pod.status.conditions}
+    old = {c.type: c for c in pod.status.conditions if c.type not in OWNED}
+    old |= {c.type: c for c in previous.conditions if c.type in OWNED}
     sandboxed = state.sandbox is not None and state.sandbox.ready and bool(state.sandbox.ips or pod.spec.hostNetwork)
     containers_ready = _containers_ready(state, phase, main)
     wanted = [

@@ -1,0 +1,113 @@
+"""Whether the node takes a pod that has been bound to it: node name, selector, room, ports. Pure.
+
+The scheduler has asked the same already; this is the last word, for pods bound by hand and for races.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pelamis.base import quantity
+from pelamis.kubelet.resources import effective
+
+
+class Refusal(NamedTuple):
+    """Becomes the pod's status reason and message."""
+
+    reason: str
+    message: str
+
+
+def _requests(pod: Any, name: str, unit: Any) -> int:
+    return effective(pod, "requests", name, unit)[0]
+
+
+def _selector_fits(pod: Any, labels: Mapping[str, str]) -> bool:
+    if any(labels.get(key) != value for key, value in pod.spec.nodeSelector.items()):
+        return False
+    affinity = pod.spec.affinity
+    node = affinity.nodeAffinity if affinity is not None else None
+    required = node.requiredDuringSchedulingIgnoredDuringExecution if node is not None else None
+    if required is None:
+        return True
+    return any(_term_fits(term, labels, pod.spec.nodeName) for term in required.nodeSelectorTerms)
+
+
+def _term_fits(term: Any, labels: Mapping[str, str], name: str) -> bool:
+    if not term.matchExpressions and not term.matchFields:
+        return False
+    if not all(_expression_fits(e, labels.get(e.key)) for e in term.matchExpressions):
+        return False
+    return all(e.key == "metadata.name" and _expression_fits(e, name) for e in term.matchFields)
+
+
+def _expression_fits(expression: Any, value: str | None) -> bool:
+    match expression.operator:
+        case "In":
+            return value is not None and value in expression.values
+        case "NotIn":
+            return value is None or value not in expression.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            try:
+                have, want = int(value or ""), int(expression.values[0])
+            except (ValueError, IndexError):
+                return False
+            return have > want if expression.operator == "Gt" else have < want
+    return False
+
+
+def _ports(pod: Any) -> set[tuple[str, str, int]]:
+    out = set()
+    for container in (*pod.spec.initContainers, *pod.spec.containers):
+        for port in container.ports:
+            if port.hostPort:
+                out.add((port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort))
+    return out
+
+
+def _clash(wanted: set[tuple[str, str, int]], taken: set[tuple[str, str, int]]) -> bool:
+    for ip, protocol, port in wanted:
+        for other_ip, other_protocol, other_port in taken:
+            same_ip = ip == other_ip or "0.0.0.0" in (ip, other_ip)
+            if same_ip and protocol == other_protocol and port == other_port:
+                return True
+    return False
+
+
+def check(
+    pod: Any, others: Iterable[Any], labels: Mapping[str, str] | None, allocatable: Mapping[str, str]
+) -> Refusal | None:
+    """others: the pods that hold resources here. labels: the node's, None when the node is not known yet."""
+    active = list(others)
+    limit = allocatable.get("pods")
+    if limit is not None and len(active) + 1 > quantity.value(limit):
+        text = f"Node didn't have enough resource: pods, requested: 1, used: {len(active)}, capacity: {limit}"
+        return Refusal("OutOfpods", f"Pod was rejected: {text}")
+    for name, unit in (("cpu", quantity.milli), ("memory", quantity.value), ("ephemeral-storage", quantity.value)):
+        if name not in allocatable:
+            continue
+        wanted = _requests(pod, name, unit)
+        if not wanted:
+            continue
+        used = sum(_requests(other, name, unit) for other in active)
+        capacity = unit(allocatable[name])
+        if wanted + used > capacity:
+            text = f"requested: {wanted}, used: {used}, capacity: {capacity}"
+            return Refusal(f"OutOf{name}", f"Pod was rejected: Node didn't have enough resource: {name}, {text}")
+    if labels is not None and not _selector_fits(pod, labels):
+        text = "node(s) didn't match Pod's node affinity/selector"
+        return Refusal("NodeAffinity", f"Pod was rejected: Predicate NodeAffinity failed: {text}")
+    taken: set[tuple[str, str, int]] = set()
+    for other in active:
+        taken |= _ports(other)
+    if _clash(_ports(pod), taken):
+        text = "node(s) didn't have free ports for the requested pod ports"
+        return Refusal("NodePorts", f"Pod was rejected: Predicate NodePorts failed: {text}")
+    if pod.spec.os is not None and pod.spec.os.name not in ("", "linux"):
+        return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
+    return None

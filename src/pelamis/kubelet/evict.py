@@ -1,0 +1,188 @@
+"""Eviction: when the node runs short of memory, disk or processes, or a pod of its own storage limits.
+
+``signals`` are read every 10 s. A signal under its hard threshold gives the node its pressure condition (kept for
+5 minutes after it is over) and costs one pod per round, in upstream's order: those over their requests first, then the
+lower priority, then the larger excess. Disk pressure first deletes unused images.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pelamis.base import quantity
+from pelamis.kubelet import config, gc, machine
+from pelamis.kubelet.actions import Evicted
+from pelamis.kubelet.cri.runtime import CriError
+from pelamis.kubelet.resources import NODE_CRITICAL, effective
+from pelamis.kubelet.volumes.pod import disk_usage
+
+if TYPE_CHECKING:
+    from pelamis.kubelet.run import Kubelet
+
+log = logging.getLogger("pelamis.kubelet.evict")
+_CONDITIONS = {"memory": "MemoryPressure", "nodefs": "DiskPressure", "imagefs": "DiskPressure", "pid": "PIDPressure"}
+_RESOURCES = {"memory": "memory", "nodefs": "ephemeral-storage", "imagefs": "ephemeral-storage", "pid": "pids"}
+STORAGE_EVERY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    available: int
+    capacity: int
+
+
+def read_signals(root: str, runtime_root: str) -> dict[str, Signal]:
+    memory = machine.meminfo()
+    disk, image = machine.disk(root), machine.disk(runtime_root)
+    out = {
+        "memory.available": Signal(memory.get("MemAvailable", 0), memory.get("MemTotal", 0)),
+        "nodefs.available": Signal(disk.available, disk.capacity),
+        "imagefs.available": Signal(image.available, image.capacity),
+    }
+    if disk.inodes:
+        out["nodefs.inodesFree"] = Signal(disk.inodes_free, disk.inodes)
+    if image.inodes:
+        out["imagefs.inodesFree"] = Signal(image.inodes_free, image.inodes)
+    return out
+
+
+def threshold(text: str, capacity: int) -> int:
+    return int(capacity * float(text[:-1]) / 100) if text.endswith("%") else quantity.value(text)
+
+
+def met(signals: Mapping[str, Signal], hard: Mapping[str, str]) -> list[str]:
+    """Signals that are under their thresholds, memory first."""
+    out = [
+        name
+        for name, text in hard.items()
+        if name in signals and signals[name].available < threshold(text, signals[name].capacity)
+    ]
+    return sorted(out, key=lambda name: (not name.startswith("memory"), name))
+
+
+def critical(pod: Any) -> bool:
+    """Static, mirrored or system-critical pods are never evicted."""
+    mirrored = "kubernetes.io/config.mirror" in pod.metadata.annotations
+    return mirrored or (pod.spec.priority or 0) >= NODE_CRITICAL - 1000
+
+
+def rank(pods: Iterable[Any], usage: Mapping[str, int], resource: str) -> list[Any]:
+    """The first is evicted first. usage: by pod uid."""
+
+    def order(pod: Any) -> tuple[bool, int, int]:
+        request = effective(pod, "requests", resource, quantity.value)[0] if resource != "pids" else 0
+        used = usage.get(pod.metadata.uid, 0)
+        return (used <= request, pod.spec.priority or 0, -(used - request))
+
+    return sorted((pod for pod in pods if not critical(pod)), key=order)
+
+
+class Evictor:
+    def __init__(self, kubelet: Kubelet) -> None:
+        self._kubelet = kubelet
+        self._last_met: dict[str, float] = {}
+        self._round = 0
+        self._images_seen: dict[str, float] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._kubelet.settings.eviction_period_s)
+            try:
+                await self.check()
+            except (CriError, OSError) as error:
+                log.warning("eviction check: %s", error)
+
+    async def check(self, signals: Mapping[str, Signal] | None = None) -> None:
+        kubelet, settings, now = self._kubelet, self._kubelet.settings, self._kubelet.now()
+        if signals is None:
+            signals = read_signals(settings.root_dir, settings.runtime_root)
+        hit = met(signals, settings.eviction_hard)
+        for name in hit:
+            self._last_met[_CONDITIONS[name.partition(".")[0]]] = now
+        pressure = {c for c, at in self._last_met.items() if at == now or now - at < settings.pressure_transition_s}
+        if pressure != kubelet.node.pressure:
+            kubelet.node.pressure = pressure
+            kubelet.node.poke()
+        if hit:
+            await self._relieve(hit[0], signals[hit[0]])
+        self._round += 1
+        if self._round % STORAGE_EVERY == 0:
+            self._check_storage()
+
+    async def _relieve(self, name: str, signal: Signal) -> None:
+        kubelet = self._kubelet
+        resource = _RESOURCES[name.partition(".")[0]]
+        limit = threshold(kubelet.settings.eviction_hard[name], signal.capacity)
+        reference = kubelet.node.reference
+        kubelet.agent.record(reference, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
+        if resource == "ephemeral-storage":
+            freed = await gc.free_images(kubelet, self._images_seen, limit - signal.available)
+            if freed >= limit - signal.available:
+                return
+        usage = self._usage(resource)
+        for pod in rank(kubelet.active(), usage, resource):
+            worker = kubelet.workers[pod.metadata.uid]
+            if worker.machine.state.ending is not None:
+                return  # one goes already; see first what that gives
+            text = (
+                f"The node was low on resource: {resource}. Threshold quantity: {quantity.from_int(limit, 'BinarySI')},"
+                f" available: {quantity.from_int(signal.available // 1024 * 1024, 'BinarySI')}. "
+            )
+            self._evict(worker, text)
+            return
+
+    def _evict(self, worker: Any, text: str, grace_s: int = 0) -> None:
+        self._kubelet.agent.note(worker.pod, "", "Warning", "Evicted", text)
+        condition = ("DisruptionTarget", "TerminationByKubelet", text)
+        worker.feed(Evicted("Evicted", text, grace_s, condition))
+
+    def _usage(self, resource: str) -> dict[str, int]:
+        kubelet = self._kubelet
+        out: dict[str, int] = {}
+        for pod in kubelet.active():
+            uid = pod.metadata.uid
+            if resource == "ephemeral-storage":
+                out[uid] = disk_usage(str(kubelet.agent.pod_folder(uid)))
+                out[uid] += disk_usage(f"{kubelet.settings.pod_logs_dir}/{config.log_folder(pod)}")
+            elif kubelet.agent.cgroups is not None:
+                figures = kubelet.agent.cgroups.usage(kubelet.agent.cgroups.pod_path(pod))
+                out[uid] = figures.get("working_set" if resource == "memory" else "pids", 0)
+        return out
+
+    def _check_storage(self) -> None:
+        """Pods over the limits of their own emptyDir volumes or of their ephemeral storage."""
+        for worker in list(self._kubelet.workers.values()):
+            if worker.machine.state.ending is not None or worker.machine.state.volumes != "ready":
+                continue
+            text = self._over_limit(worker)
+            if text:
+                self._evict(worker, text, 1)
+
+    def _over_limit(self, worker: Any) -> str:
+        kubelet, pod = self._kubelet, worker.pod
+        total_limit = effective(pod, "limits", "ephemeral-storage", quantity.value)
+        total = 0
+        for volume in pod.spec.volumes:
+            source = volume.emptyDir
+            path = worker.paths.get(volume.name)
+            if source is None or path is None or source.medium == "Memory":
+                continue
+            if not source.sizeLimit and not total_limit[1]:
+                continue
+            used = disk_usage(path)
+            total += used
+            if source.sizeLimit and used > quantity.value(source.sizeLimit) > 0:
+                return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{source.sizeLimit}". '
+        limit, complete = total_limit
+        if complete and limit:
+            folder = Path(kubelet.settings.pod_logs_dir) / config.log_folder(pod)
+            total += disk_usage(str(folder))
+            if total > limit:
+                shown = quantity.from_int(limit, "BinarySI")
+                return f"Pod ephemeral local storage usage exceeds the total limit of containers {shown}. "
+        return ""

@@ -1,0 +1,377 @@
+"""The node agent's kubelet: joins the API's pods with the runtime's, and keeps one worker per pod.
+
+Start: the runtime is asked for all that it holds, each pod's part is handed to its worker before the pod itself, so
+that running containers are adopted as they are; what belongs to no pod any more is removed. From then on everything
+is driven by events: the view of the node's pods, the runtime's event stream, timers of the machines. A relist every few
+minutes is the safety net for events that were lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.node.runtimeclass import KIND as RUNTIME_CLASS
+from pelamis.base import quantity
+from pelamis.client.types import Client, Key, Patch, View
+from pelamis.kubelet import actions as a
+from pelamis.kubelet import admit, config, dns, fromcri, gc, status
+from pelamis.kubelet.agent import Agent, Recorder
+from pelamis.kubelet.cgroups import Cgroups
+from pelamis.kubelet.cri import types as cri
+from pelamis.kubelet.cri.runtime import CriError, Runtime, RuntimeEvent
+from pelamis.kubelet.evict import Evictor
+from pelamis.kubelet.images import Images
+from pelamis.kubelet.node import NodeAgent
+from pelamis.kubelet.prober import Prober
+from pelamis.kubelet.publish import Publisher
+from pelamis.kubelet.references import References
+from pelamis.kubelet.server import KubeletServer
+from pelamis.kubelet.settings import KubeletConfig
+from pelamis.kubelet.tokens import Tokens
+from pelamis.kubelet.worker import Worker
+
+log = logging.getLogger("pelamis.kubelet")
+TERMINAL = ("Succeeded", "Failed")
+START_RETRY_S = 1.0
+
+
+class Kubelet:
+    """record: where Events go. now: seconds since the epoch. server: the HTTPS side, None to go without.
+
+    ``ready`` is set when the pods have been adopted and the node is registered.
+    """
+
+    def __init__(
+        self,
+        settings: KubeletConfig,
+        client: Client,
+        runtime: Runtime,
+        record: Recorder,
+        now: Callable[[], float],
+        *,
+        server: KubeletServer | None = None,
+        cgroups: Cgroups | None = None,
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self.runtime = runtime
+        self.now = now
+        self.server = server
+        self.workers: dict[str, Worker] = {}
+        self.ready = asyncio.Event()
+        self.started_at = now()
+        self.pods: View[Any] = client.view(POD, field_selector=f"spec.nodeName={settings.node_name}")
+        self._record = record
+        self._cgroups = cgroups if cgroups is not None else self._make_cgroups()
+        self._uids: dict[Key, str] = {}
+        self._dirty: dict[Key, None] = {}
+        self._draining = False
+        self._serial = 0
+        self._known: dict[str, a.Adopted] = {}
+        self._refused: set[str] = set()
+        self.agent: Agent
+        self.node: NodeAgent
+
+    def _make_cgroups(self) -> Cgroups | None:
+        return Cgroups(self.settings.cgroup_root) if self.settings.manage_cgroups else None
+
+    def _stamp(self) -> str:
+        self._serial += 1
+        return f"{int(self.now() * 1e6):x}.{self._serial}"
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled. Containers keep running when it ends."""
+        async with asyncio.TaskGroup() as tasks:
+            await self._start(tasks)
+            log.info("node %s is up: %d pods", self.settings.node_name, len(self.workers))
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        settings = self.settings
+        for folder in (settings.root_dir, f"{settings.root_dir}/pods", settings.pod_logs_dir):
+            _make_folder(folder)
+        self.node = NodeAgent(settings, self.client, self.runtime, self._record, self.now)
+        await self.node.prepare()
+        self.agent = self._make_agent(tasks)
+        if self._cgroups is not None:
+            self._cgroups.setup()
+        tasks.create_task(self.agent.publisher.run(), name="kubelet statuses")
+        registered = tasks.create_task(self.node.run(self.ready), name="kubelet node")
+        await self._synced(self.pods)
+        while True:
+            try:
+                await self._adopt()
+                break
+            except CriError as error:
+                log.warning("the container runtime does not answer: %s", error)
+                await asyncio.sleep(START_RETRY_S)
+        self.pods.subscribe(self._on_pod)
+        tasks.create_task(self._watch_runtime(), name="kubelet runtime events")
+        tasks.create_task(self._relist(), name="kubelet relist")
+        tasks.create_task(gc.housekeeping(self), name="kubelet housekeeping")
+        tasks.create_task(gc.rotate_logs(self), name="kubelet log rotation")
+        tasks.create_task(gc.collect_images(self), name="kubelet image collection")
+        tasks.create_task(Evictor(self).run(), name="kubelet eviction")
+        if self.server is not None:
+            await self.server.start(self, tasks)
+        del registered
+        self.ready.set()
+
+    def _make_agent(self, tasks: asyncio.TaskGroup) -> Agent:
+        settings = self.settings
+        resolver = dns.parse(_read(settings.resolv_conf))
+        return Agent(
+            config=settings,
+            client=self.client,
+            runtime=self.runtime,
+            now=self.now,
+            tasks=tasks,
+            references=References(self.client, self._reference_changed),
+            tokens=Tokens(self.client, self.now),
+            images=Images(self.runtime, self.now, parallel=settings.parallel_pulls),
+            prober=Prober(self.runtime, self, tasks, self.now),
+            publisher=Publisher(self.client, self.now),
+            record=self._record,
+            services=self.client.view(SERVICE),
+            cgroups=self._cgroups,
+            host=status.Host(self.node.ips, self.node.runtime_name),
+            resolver=resolver,
+            memory_capacity=quantity.value(self.node.capacity.get("memory", "0")),
+            allocatable=lambda: self.node.allocatable,
+            stamp=self._stamp,
+            runtime_class=lambda name: self.client.view(RUNTIME_CLASS).get("", name),
+        )
+
+    async def _synced(self, view: View[Any]) -> None:
+        if not view.synced:
+            done = asyncio.Event()
+            view.when_reached(1, done.set)
+            await done.wait()
+
+    # --- pods ---------------------------------------------------------------------------------------------------------
+
+    def _on_pod(self, key: Key, old: Any, new: Any) -> None:
+        self._dirty[key] = None
+        if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
+            self._dirty[key] = None  # one pod of that name was replaced by another
+        if not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._draining = False
+        dirty, self._dirty = self._dirty, {}
+        for key in dirty:
+            pod = self.pods.get(*key)
+            if pod is not None and pod.spec.nodeName != self.settings.node_name:
+                pod = None
+            self._pod(key, pod)
+
+    def _pod(self, key: Key, pod: Any) -> None:
+        uid = self._uids.get(key, "")
+        if uid and (pod is None or pod.metadata.uid != uid):
+            del self._uids[key]
+            self._refused.discard(uid)
+            worker = self.workers.get(uid)
+            if worker is not None:
+                worker.gone()
+        if pod is None:
+            return
+        uid = pod.metadata.uid
+        self._uids[key] = uid
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.changed(pod)
+        elif uid not in self._refused:
+            self._begin(pod)
+
+    def _begin(self, pod: Any) -> None:
+        uid = pod.metadata.uid
+        known = self._known.pop(uid, None)
+        if known is None and self._refuse(pod):
+            return
+        worker = self.workers[uid] = Worker(self.agent, pod, self._forget)
+        self.agent.references.use(pod)
+        if known is not None:
+            worker.feed(known)
+        else:
+            worker.feed(a.Adopted() if pod.status.startTime else a.PodChanged(pod))
+
+    def _refuse(self, pod: Any) -> bool:
+        """Turn a new pod away if the node cannot take it; True if so."""
+        if pod.status.phase in TERMINAL or pod.metadata.deletionTimestamp or pod.status.startTime:
+            return False
+        node = self.node.node
+        labels = node.metadata.labels if node is not None else None
+        refusal = admit.check(pod, self.active(), labels, self.node.allocatable)
+        if refusal is None:
+            return False
+        self._refused.add(pod.metadata.uid)
+        self.agent.note(pod, "", "Warning", refusal.reason, refusal.message.removeprefix("Pod was rejected: "))
+        built = status.rejected(pod, refusal.reason, refusal.message, self.now())
+        body = {
+            "metadata": {"uid": pod.metadata.uid},
+            "status": {
+                "phase": built.phase,
+                "reason": built.reason,
+                "message": built.message,
+                "startTime": built.startTime,
+            },
+        }
+        action = Patch(POD, pod.metadata.namespace, pod.metadata.name, body, "strategic", subresource="status")
+        self.agent.tasks.create_task(self._commit(action), name=f"refuse {pod.metadata.name}")
+        return True
+
+    async def _commit(self, action: Patch) -> None:
+        for _ in range(10):
+            try:
+                await self.client.commit([action])
+                return
+            except OSError as error:
+                log.warning("a refusal could not be sent: %s", error)
+                await asyncio.sleep(START_RETRY_S)
+
+    def active(self) -> list[Any]:
+        """The pods that hold resources of the node."""
+        out = []
+        for worker in self.workers.values():
+            ending = worker.machine.state.ending
+            if worker.pod.status.phase not in TERMINAL and (ending is None or worker.machine.state.running()):
+                out.append(worker.pod)
+        return out
+
+    def _forget(self, worker: Worker) -> None:
+        if self.workers.get(worker.uid) is worker:
+            del self.workers[worker.uid]
+
+    def find(self, namespace: str, name: str) -> Worker | None:
+        """The worker of the pod that has this name now."""
+        return self.workers.get(self._uids.get((namespace, name), ""))
+
+    def _reference_changed(self, uid: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            asyncio.get_running_loop().call_soon(worker.dependency_changed)
+
+    # --- the prober's sink --------------------------------------------------------------------------------------------
+
+    def verdict(self, uid: str, event: a.Probed) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.feed(event)
+
+    def note(self, uid: str, container: str, type_: str, reason: str, message: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            self.agent.note(worker.pod, container, type_, reason, message)
+
+    # --- the runtime --------------------------------------------------------------------------------------------------
+
+    async def inventory(self, *, details: bool = True) -> dict[str, a.Adopted]:
+        """All that the runtime holds, by pod uid, newest first. details: with addresses, times and exit codes."""
+        sandboxes = await self.runtime.list_sandboxes()
+        containers = await self.runtime.list_containers()
+        found: dict[str, tuple[list[a.Sandbox], list[a.Run]]] = {}
+        for sandbox in sorted(sandboxes, key=lambda s: -s.created_at):
+            uid = sandbox.labels.get(config.POD_UID)
+            if uid:
+                made = fromcri.listed_sandbox(sandbox)
+                if details:
+                    made = fromcri.sandbox(await self.runtime.sandbox_status(sandbox.id))
+                found.setdefault(uid, ([], []))[0].append(made)
+                self.agent.owners[sandbox.id] = (uid, "")
+        for container in sorted(containers, key=lambda c: -c.created_at):
+            uid = container.labels.get(config.POD_UID)
+            if uid:
+                run = await self._run_of(container) if details else fromcri.listed_run(container)
+                if run is not None:
+                    found.setdefault(uid, ([], []))[1].append(run)
+                    self.agent.owners[container.id] = (uid, run.name)
+        return {uid: a.Adopted(tuple(s), tuple(r)) for uid, (s, r) in found.items()}
+
+    async def _run_of(self, container: cri.Container) -> a.Run | None:
+        try:
+            found = await self.runtime.container_status(container.id)
+        except CriError:
+            return None
+        return fromcri.run(found, container.pod_sandbox_id, Worker.message(found))
+
+    async def _adopt(self) -> None:
+        self._known = await self.inventory()
+        for key in self.pods.keys():  # noqa: SIM118 - a view, not a dict
+            pod = self.pods.get(*key)
+            if pod is not None and pod.spec.nodeName == self.settings.node_name:
+                self._pod(key, pod)
+        orphans, self._known = self._known, {}
+        for uid, held in orphans.items():
+            self.agent.tasks.create_task(gc.remove_orphan(self, uid, held), name=f"remove orphan {uid}")
+
+    async def _watch_runtime(self) -> None:
+        first = True
+        async for event in self.runtime.events():
+            if event.type == "lost":
+                if not first:
+                    log.info("the stream of runtime events was opened anew")
+                first = False
+                await self._reconcile()
+            else:
+                self._on_runtime(event)
+
+    def _on_runtime(self, event: RuntimeEvent) -> None:
+        if event.type != "exited":
+            return
+        uid, name = self.agent.owners.get(event.id, ("", ""))
+        worker = self.workers.get(uid)
+        if worker is None:
+            return
+        if name:
+            worker.exited(event.id, name)
+        else:
+            worker.feed(a.SandboxDied(event.id))
+
+    async def _relist(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.relist_s)
+            await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        """Tell the machines of what ended while no event came."""
+        try:
+            sandboxes: Sequence[cri.PodSandbox] = await self.runtime.list_sandboxes()
+            containers: Sequence[cri.Container] = await self.runtime.list_containers()
+        except CriError as error:
+            log.warning("relist failed: %s", error)
+            return
+        up = {sandbox.id for sandbox in sandboxes if sandbox.state == cri.SANDBOX_READY}
+        running = {container.id for container in containers if container.state == cri.RUNNING}
+        known = {container.id for container in containers}
+        for worker in list(self.workers.values()):
+            state = worker.machine.state
+            if state.sandbox is not None and state.sandbox.ready and state.sandbox.id not in up:
+                worker.feed(a.SandboxDied(state.sandbox.id))
+            for slot in list(state.slots.values()):
+                run = slot.current
+                if run is None or run.state != "running" or run.id in running:
+                    continue
+                if run.id in known:
+                    worker.exited(run.id, slot.name)
+                else:
+                    worker.feed(a.ContainerStopped(slot.name, run.id, None))
+
+
+def _make_folder(path: str) -> None:
+    Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,625 @@
+"""Carries out the instructions of one pod's machine and hands the outcomes back to it.
+
+Every instruction that takes time runs in a task of its own; a failure of any sort becomes the event that says so, and
+the machine decides when to try again. The machine itself is never awaited: events are fed to it one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.client.types import Delete
+from pelamis.kubelet import actions as a
+from pelamis.kubelet import config, dns, env, fromcri, hooks, logs, resources, status
+from pelamis.kubelet.agent import Agent
+from pelamis.kubelet.cri import types as cri
+from pelamis.kubelet.cri.runtime import CriError
+from pelamis.kubelet.images import ImageError, credentials
+from pelamis.kubelet.podsync import PodMachine
+from pelamis.kubelet.prober import Target
+from pelamis.kubelet.publish import urgent
+from pelamis.kubelet.references import NotSynced
+from pelamis.kubelet.volumes import pod as volumes
+from pelamis.kubelet.volumes import subpath
+from pelamis.kubelet.volumes.context import Context
+from pelamis.kubelet.volumes.payload import VolumeError
+
+log = logging.getLogger("pelamis.kubelet.pod")
+MESSAGE_LIMIT = 4096
+LOG_MESSAGE_LIMIT = 2048
+LOG_MESSAGE_LINES = 80
+DELETE_RETRY_S = 1.0
+STATUS_RETRIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Worker:
+    """One pod. ``pod`` is the newest declaration; ``sent``, ``wanted`` and ``acked_rev`` are the publisher's."""
+
+    def __init__(self, agent: Agent, pod: Any, forget: Any) -> None:
+        self.agent = agent
+        self.pod = pod
+        self.uid: str = pod.metadata.uid
+        self.machine = PodMachine(pod, agent.now())
+        self.sent: dict[str, Any] = msgspec.to_builtins(pod.status)
+        self.wanted: dict[str, Any] = self.sent
+        self.acked_rev = 0
+        self.paths: dict[str, str] = {}
+        self.sandbox_config: cri.PodSandboxConfig | None = None
+        self._forget = forget
+        self._built = pod.status
+        self._timer: asyncio.TimerHandle | None = None
+        self._token_timer: asyncio.TimerHandle | None = None
+        self._exits: dict[str, a.Run] = {}
+        self._hooked: set[str] = set()
+        self._log_watches: dict[str, list[logs.Watch]] = {}
+        self._refreshing = False
+        self._done = False
+
+    # --- events in ----------------------------------------------------------------------------------------------------
+
+    def feed(self, event: a.Event) -> None:
+        if self._done:
+            return
+        for instruction in self.machine.step(event, self.agent.now()):
+            self._do(instruction)
+        if isinstance(event, a.ContainerExited | a.ContainerStopped):
+            for watch in self._log_watches.pop(event.run.id if event.run is not None else "", ()):
+                watch.poke()
+        if isinstance(event, a.ContainerStarted) and event.run.id in self._exits:
+            self.feed(a.ContainerExited(self._exits.pop(event.run.id)))
+
+    def changed(self, pod: Any) -> None:
+        old, self.pod = self.pod, pod
+        rev = int(pod.metadata.resourceVersion or 0)
+        if rev >= self.acked_rev:
+            self.sent = msgspec.to_builtins(pod.status)
+        self.feed(a.PodChanged(pod))
+        if old.metadata.labels != pod.metadata.labels or old.metadata.annotations != pod.metadata.annotations:
+            self.refresh()
+
+    def gone(self) -> None:
+        self.agent.publisher.drop(self.uid)
+        self.feed(a.PodGone())
+
+    def dependency_changed(self) -> None:
+        """Something the pod refers to has changed: retry what waits, and bring the volumes up to date."""
+        self.feed(a.Retry())
+        self.refresh()
+
+    def exited(self, id_: str, name: str) -> None:
+        self._spawn(self._observe_exit(id_, name), f"exit {name}")
+
+    def watch_exit(self, id_: str, watch: logs.Watch) -> None:
+        """Poke ``watch`` when the container exits."""
+        self._log_watches.setdefault(id_, []).append(watch)
+
+    # --- instructions out ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        meta = self.pod.metadata
+        self.agent.tasks.create_task(work, name=f"pod {meta.namespace}/{meta.name} {what}")
+
+    def _do(self, instruction: a.Instruction) -> None:
+        agent = self.agent
+        match instruction:
+            case a.Publish():
+                self._publish()
+            case a.Wake(at):
+                if self._timer is not None:
+                    self._timer.cancel()
+                delay = max(at - agent.now(), 0.0)
+                self._timer = asyncio.get_running_loop().call_later(delay, self.feed, a.Tick())
+            case a.Note(type_, reason, message, container):
+                agent.note(self.pod, container, type_, reason, message)
+            case a.MountVolumes():
+                self._spawn(self._mount(), "volumes")
+            case a.RunSandbox(attempt):
+                self._spawn(self._run_sandbox(attempt), "sandbox")
+            case a.StopSandbox(id_):
+                self._spawn(self._stop_sandbox(id_), "stop sandbox")
+            case a.EnsureImage(name):
+                self._spawn(self._ensure_image(name), f"image {name}")
+            case a.StartContainer():
+                self._spawn(self._start(instruction), f"start {instruction.name}")
+            case a.StopContainer():
+                self._spawn(self._stop(instruction), f"stop {instruction.name}")
+            case a.StartProbes(name, id_, started_at, startup_done, ready):
+                slot = self.machine.state.slots[name]
+                target = Target(self.uid, slot.spec, id_, self._ips()[0] if self._ips() else "127.0.0.1")
+                agent.prober.start(target, started_at, startup_done=startup_done, ready=ready)
+            case a.StopProbes(id_, kinds):
+                agent.prober.stop(id_, kinds)
+            case a.Resize(name, id_):
+                self._spawn(self._resize(name, id_), f"resize {name}")
+            case a.CleanUp(remove):
+                self._spawn(self._clean_up(remove), "clean up")
+            case a.ConfirmDeletion():
+                self._spawn(self._confirm_deletion(), "confirm deletion")
+            case a.Forget():
+                self._end()
+
+    def _ips(self) -> tuple[str, ...]:
+        sandbox = self.machine.state.sandbox
+        if self.pod.spec.hostNetwork:
+            return self.agent.host.ips
+        return sandbox.ips if sandbox is not None else ()
+
+    def _publish(self) -> None:
+        if self.machine.state.gone:
+            return
+        built = status.build(self.machine.state, self.agent.host, self.agent.now(), self._built)
+        self._built = built
+        tree: dict[str, Any] = msgspec.to_builtins(built)
+        if tree == self.wanted and tree == self.sent:
+            return
+        at_once = urgent(self.sent, tree)
+        self.wanted = tree
+        self.agent.publisher.mark(self, at_once=at_once)
+
+    def _end(self) -> None:
+        self._done = True
+        for timer in (self._timer, self._token_timer):
+            if timer is not None:
+                timer.cancel()
+        agent = self.agent
+        agent.references.drop(self.uid)
+        agent.tokens.drop(self.uid)
+        agent.publisher.drop(self.uid)
+        for id_ in [id_ for id_, (uid, _) in agent.owners.items() if uid == self.uid]:
+            del agent.owners[id_]
+        self._forget(self)
+
+    # --- volumes ------------------------------------------------------------------------------------------------------
+
+    def _context(self) -> Context:
+        agent = self.agent
+        return Context(
+            pod=self.pod,
+            folder=agent.pod_folder(self.uid),
+            configmap=agent.references.configmap,
+            secret=agent.references.secret,
+            claim=agent.references.claim,
+            volume=agent.references.volume,
+            trust_bundle=agent.references.trust_bundle,
+            token=agent.tokens.get,
+            stamp=agent.stamp,
+            ips=self._ips(),
+            host_ips=agent.host.ips,
+            allocatable=agent.allocatable(),
+        )
+
+    async def _mount(self) -> None:
+        agent = self.agent
+        try:
+            folder = agent.pod_folder(self.uid)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            await agent.references.synced(self.pod)
+            self.paths = await volumes.set_up(self._context())
+        except (VolumeError, NotSynced, OSError) as error:
+            self.feed(a.VolumesFailed(str(error)))
+            return
+        except Exception as error:
+            log.exception("volumes of %s", self.uid)
+            self.feed(a.VolumesFailed(f"{type(error).__name__}: {error}"))
+            return
+        self._renew_tokens()
+        self.feed(a.VolumesReady())
+
+    def _renew_tokens(self) -> None:
+        at = self.agent.tokens.renew_at(self.uid)
+        if self._token_timer is not None:
+            self._token_timer.cancel()
+            self._token_timer = None
+        if at is not None and not self._done:
+            delay = max(at - self.agent.now(), 1.0)
+            self._token_timer = asyncio.get_running_loop().call_later(delay, self.refresh)
+
+    def refresh(self) -> None:
+        """Bring live volumes up to date, once per burst of changes."""
+        state = self.machine.state
+        if self._done or self._refreshing or state.volumes != "ready" or state.clean != "no":
+            return
+        self._refreshing = True
+        self._spawn(self._refresh(), "refresh volumes")
+
+    async def _refresh(self) -> None:
+        try:
+            await asyncio.sleep(0)
+            self._refreshing = False
+            await self.agent.references.synced(self.pod)
+            await volumes.refresh(self._context())
+        except (VolumeError, NotSynced, OSError) as error:
+            self.agent.note(self.pod, "", "Warning", "FailedMount", str(error))
+        self._renew_tokens()
+
+    # --- sandbox ------------------------------------------------------------------------------------------------------
+
+    async def _run_sandbox(self, attempt: int) -> None:
+        agent = self.agent
+        try:
+            settings = self._sandbox_settings(attempt)
+            os.makedirs(settings.log_directory, exist_ok=True)
+            if agent.cgroups is not None:
+                agent.cgroups.create_pod(self.pod, agent.config.pod_pids)
+            self.sandbox_config = settings
+            id_ = await agent.runtime.run_sandbox(settings, self._handler())
+            agent.owners[id_] = (self.uid, "")
+            made = fromcri.sandbox(await agent.runtime.sandbox_status(id_))
+        except (CriError, OSError, ValueError) as error:
+            self.feed(a.SandboxFailed(str(error)))
+            return
+        self.feed(a.SandboxStarted(made))
+
+    def _handler(self) -> str:
+        """The runtime's handler for the pod's RuntimeClass; its name stands for it unless an object says otherwise."""
+        name = self.pod.spec.runtimeClassName
+        if not name:
+            return ""
+        found = self.agent.runtime_class(name)
+        return str(found.handler) if found is not None else str(name)
+
+    def _sandbox_settings(self, attempt: int) -> cri.PodSandboxConfig:
+        agent = self.agent
+        limits = dns.Limits()
+        resolver = dns.for_pod(self.pod, agent.config.cluster_dns, agent.config.cluster_domain, agent.resolver, limits)
+        for text in limits.notes:
+            agent.note(self.pod, "", "Warning", "DNSConfigForming", text)
+        return config.sandbox(
+            self.pod,
+            attempt,
+            resolver=resolver,
+            cluster_domain=agent.config.cluster_domain,
+            logs=agent.config.pod_logs_dir,
+            cgroup=agent.cgroups.pod_path(self.pod) if agent.cgroups is not None else "",
+            seccomp=f"{agent.config.seccomp_root}/",
+        )
+
+    async def _stop_sandbox(self, id_: str) -> None:
+        try:
+            await self.agent.runtime.stop_sandbox(id_)
+        except CriError as error:
+            self.feed(a.SandboxStopped(id_, str(error)))
+            return
+        self.feed(a.SandboxStopped(id_))
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    def _auths(self, image: str) -> list[Any]:
+        namespace = self.pod.metadata.namespace
+        found, missing = [], []
+        for ref in self.pod.spec.imagePullSecrets:
+            secret = self.agent.references.secret(namespace, ref.name)
+            if secret is None:
+                missing.append(ref.name)
+            else:
+                found.append(secret)
+        if missing:
+            text = (
+                f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may"
+                " not succeed."
+            )
+            self.agent.note(self.pod, "", "Warning", "FailedToRetrieveImagePullSecret", text)
+        return credentials(found, image)
+
+    async def _ensure_image(self, name: str) -> None:
+        slot = self.machine.state.slots.get(name)
+        if slot is None:
+            return
+
+        def note(type_: str, reason: str, message: str) -> None:
+            self.agent.note(self.pod, name, type_, reason, message)
+
+        try:
+            if self.pod.spec.imagePullSecrets:
+                await self.agent.references.synced(self.pod)
+            ref = await self.agent.images.ensure(slot.spec, self._auths, self.sandbox_config, note)
+        except ImageError as error:
+            self.feed(a.ImageFailed(name, error.reason, str(error)))
+        except (CriError, NotSynced) as error:
+            self.feed(a.ImageFailed(name, "ErrImagePull", str(error)))
+        else:
+            self.feed(a.ImageReady(name, ref))
+
+    async def _start(self, order: a.StartContainer) -> None:
+        agent, name = self.agent, order.name
+        slot = self.machine.state.slots[name]
+        try:
+            settings = await self._container_settings(order, slot.spec)
+        except (env.ConfigError, VolumeError, NotSynced, ValueError) as error:
+            self.feed(a.ContainerFailed(name, "CreateContainerConfigError", str(error)))
+            return
+        except (OSError, CriError) as error:
+            self.feed(a.ContainerFailed(name, "CreateContainerError", str(error)))
+            return
+        if self.sandbox_config is None:
+            self.sandbox_config = self._sandbox_settings(self.machine.state.sandbox_attempt)
+        try:
+            id_ = await agent.runtime.create_container(order.sandbox_id, settings, self.sandbox_config)
+        except CriError as error:
+            self.feed(a.ContainerFailed(name, "CreateContainerError", str(error)))
+            return
+        agent.owners[id_] = (self.uid, name)
+        agent.note(self.pod, name, "Normal", "Created", f"Created container: {name}")
+        try:
+            await agent.runtime.start_container(id_)
+        except CriError as error:
+            run = await self._observe(id_, order.sandbox_id)
+            self.feed(a.ContainerFailed(name, "RunContainerError", error.message, run))
+            return
+        agent.note(self.pod, name, "Normal", "Started", f"Started container {name}")
+        run = await self._observe(id_, order.sandbox_id)
+        self._link_log(name, id_, order.attempt)
+        hook = slot.spec.lifecycle.postStart if slot.spec.lifecycle is not None else None
+        if hook is not None and not await self._post_start(hook, order, slot.spec, id_):
+            return
+        if run is None:
+            now = agent.now()
+            run = a.Run(id_, name, order.attempt, "running", now, now, hash=settings.annotations[config.HASH])
+            run.sandbox_id = order.sandbox_id
+        self.feed(a.ContainerStarted(name, run))
+
+    async def _post_start(self, hook: Any, order: a.StartContainer, spec: Any, id_: str) -> bool:
+        host = order.ips[0] if order.ips else "127.0.0.1"
+        try:
+            await hooks.run(self.agent.runtime, hook, spec, id_, host)
+        except hooks.HookError as error:
+            self.agent.note(self.pod, order.name, "Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
+            self.agent.note(self.pod, order.name, "Normal", "Killing", "FailedPostStartHook")
+            grace = self.pod.spec.terminationGracePeriodSeconds
+            with contextlib.suppress(CriError):
+                await self.agent.runtime.stop_container(id_, 30 if grace is None else grace)
+            run = await self._observe(id_, order.sandbox_id)
+            self.feed(a.ContainerFailed(order.name, "PostStartHookError", f"PostStartHook failed: {error}", run))
+            return False
+        return True
+
+    async def _container_settings(self, order: a.StartContainer, spec: Any) -> cri.ContainerConfig:
+        agent, pod = self.agent, self.pod
+        await agent.references.synced(pod)
+        ips = self._ips()
+        sources = env.Sources(
+            agent.references.configmap,
+            agent.references.secret,
+            agent.services.list(),
+            ips,
+            agent.host.ips,
+            agent.allocatable(),
+            self._volume_file,
+        )
+        environment = env.build(pod, spec, sources)
+        folder = agent.pod_folder(self.uid)
+        mounts = []
+        for index, mount_ in enumerate(spec.volumeMounts):
+            path = self.paths.get(mount_.name)
+            if path is None:  # an ephemeral container may name a volume that nothing used before
+                self.paths = await volumes.set_up(self._context())
+                path = self.paths[mount_.name]
+            sub = mount_.subPath
+            if mount_.subPathExpr:
+                sub = env.expand(mount_.subPathExpr, environment)
+                if "$(" in sub or sub.startswith("/") or ".." in sub.split("/"):
+                    raise env.ConfigError(f"invalid subPathExpr {mount_.subPathExpr!r}: {sub!r}")
+            if sub:
+                try:
+                    path = subpath.prepare(folder, mount_.name, path, spec.name, index, sub)
+                except (VolumeError, OSError) as error:
+                    raise env.ConfigError(
+                        f'failed to prepare subPath for volumeMount "{mount_.name}" of container "{spec.name}": {error}'
+                    ) from error
+            mounts.append((mount_, path))
+        hosts = self._hosts_file(folder, ips)
+        message = ""
+        if spec.terminationMessagePath:
+            path_ = folder / "containers" / spec.name / f"{order.attempt}-{agent.stamp()}"
+            path_.parent.mkdir(parents=True, exist_ok=True)
+            path_.touch()
+            path_.chmod(0o666)
+            message = str(path_)
+        target = ""
+        if order.kind == "ephemeral" and spec.targetContainerName:
+            other = self.machine.state.slots.get(spec.targetContainerName)
+            if other is None or other.current is None:
+                raise env.ConfigError(f"unable to find target container {spec.targetContainerName!r}")
+            target = other.current.id
+        image = await agent.runtime.image_status(order.image_ref)
+        os.makedirs(f"{agent.config.pod_logs_dir}/{config.log_folder(pod)}/{spec.name}", exist_ok=True)
+        made = config.Made(
+            image=image,
+            image_ref=order.image_ref,
+            environment=environment,
+            mounts=tuple(mounts),
+            hosts_path=hosts,
+            message_path=message,
+            memory_capacity=agent.memory_capacity,
+            seccomp=f"{agent.config.seccomp_root}/",
+            target_id=target,
+        )
+        return config.container(pod, spec, order.attempt, made)
+
+    def _volume_file(self, volume: str, path: str) -> str | None:
+        base = self.paths.get(volume)
+        if base is None:
+            return None
+        full = os.path.realpath(os.path.join(base, path))
+        if not full.startswith(os.path.realpath(base) + "/"):
+            return None
+        try:
+            return Path(full).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    def _hosts_file(self, folder: Path, ips: tuple[str, ...]) -> str:
+        host_file = ""
+        if self.pod.spec.hostNetwork:
+            with contextlib.suppress(OSError):
+                host_file = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
+        text = dns.hosts_file(self.pod, ips, self.agent.config.cluster_domain, host_file)
+        path = folder / "etc-hosts"
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
+            path.write_text(text, encoding="utf-8")
+            path.chmod(0o644)
+        return str(path)
+
+    def _link_log(self, name: str, id_: str, attempt: int) -> None:
+        meta, settings = self.pod.metadata, self.agent.config
+        target = Path(settings.pod_logs_dir, config.log_folder(self.pod), name, f"{attempt}.log")
+        link = Path(settings.container_logs_dir, f"{meta.name}_{meta.namespace}_{name}-{id_}.log")
+        with contextlib.suppress(OSError):
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
+
+    # --- observing ----------------------------------------------------------------------------------------------------
+
+    async def _observe(self, id_: str, sandbox_id: str) -> a.Run | None:
+        """The container's state now, with its termination message; None if the runtime does not know it."""
+        try:
+            found = await self.agent.runtime.container_status(id_)
+        except CriError:
+            return None
+        return fromcri.run(found, sandbox_id, self.message(found))
+
+    @staticmethod
+    def message(found: cri.ContainerStatus) -> str:
+        """The termination message of a container that has exited."""
+        if found.state != cri.EXITED:
+            return ""
+        where = found.annotations.get(config.MESSAGE_PATH, "")
+        text = b""
+        path = next((m.host_path for m in found.mounts if m.container_path == where), "") if where else ""
+        if path:
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                text = file.read(MESSAGE_LIMIT)
+        policy = found.annotations.get(config.MESSAGE_POLICY, "")
+        if not text and policy == "FallbackToLogsOnError" and found.exit_code != 0 and found.log_path:
+            text = logs.last_lines(found.log_path, LOG_MESSAGE_LINES, LOG_MESSAGE_LIMIT)
+        return text.decode("utf-8", "replace")
+
+    async def _observe_exit(self, id_: str, name: str) -> None:
+        """The runtime tells of an exit a moment before its own status says so."""
+        for delay in (*STATUS_RETRIES, None):
+            run = await self._observe(id_, self._sandbox_of(id_))
+            if run is None or run.state == "exited" or delay is None:
+                break
+            await asyncio.sleep(delay)
+        if run is None:
+            return
+        slot = self.machine.state.slots.get(name)
+        if run.state == "exited" and (slot is None or slot.current is None or slot.current.id != id_):
+            self._exits[id_] = run
+        run.name = run.name or name
+        self.feed(a.ContainerExited(run))
+
+    def _sandbox_of(self, id_: str) -> str:
+        for slot in self.machine.state.slots.values():
+            if slot.current is not None and slot.current.id == id_:
+                return slot.current.sandbox_id
+        sandbox = self.machine.state.sandbox
+        return sandbox.id if sandbox is not None else ""
+
+    # --- stopping -----------------------------------------------------------------------------------------------------
+
+    async def _stop(self, order: a.StopContainer) -> None:
+        agent = self.agent
+        slot = self.machine.state.slots.get(order.name)
+        grace = float(order.grace_s)
+        error = ""
+        hook = None
+        if slot is not None and slot.spec.lifecycle is not None and order.id not in self._hooked:
+            hook = slot.spec.lifecycle.preStop
+        if hook is not None and slot is not None and grace > 0:
+            self._hooked.add(order.id)
+            began = agent.now()
+            ips = self._ips()
+            try:
+                async with asyncio.timeout(grace):
+                    await hooks.run(agent.runtime, hook, slot.spec, order.id, ips[0] if ips else "127.0.0.1")
+            except TimeoutError:
+                text = f"PreStopHook did not complete within {order.grace_s} seconds"
+                agent.note(self.pod, order.name, "Warning", "FailedPreStopHook", text)
+            except hooks.HookError as failure:
+                agent.note(self.pod, order.name, "Warning", "FailedPreStopHook", f"PreStopHook failed: {failure}")
+            grace = max(grace - (agent.now() - began), 2.0)
+        try:
+            await agent.runtime.stop_container(order.id, int(grace + 0.5))
+        except CriError as failure:
+            error = str(failure)
+        run = await self._observe(order.id, self._sandbox_of(order.id))
+        if run is not None:
+            run.name = run.name or order.name
+        self.feed(a.ContainerStopped(order.name, order.id, run, error))
+
+    async def _resize(self, name: str, id_: str) -> None:
+        agent = self.agent
+        slot = self.machine.state.slots.get(name)
+        if slot is None:
+            return
+        if agent.cgroups is not None:
+            agent.cgroups.update_pod(self.pod, agent.config.pod_pids)
+        wanted = resources.for_container(self.pod, slot.spec, agent.memory_capacity)
+        try:
+            await agent.runtime.update_resources(id_, wanted)
+        except CriError as error:
+            agent.note(self.pod, name, "Warning", "ResizeError", str(error))
+            return
+        agent.note(self.pod, name, "Normal", "ResizeCompleted", f"Resized container {name}")
+
+    async def _clean_up(self, remove: bool) -> None:
+        agent = self.agent
+        folder = agent.pod_folder(self.uid)
+        try:
+            if remove:
+                await self._remove_from_runtime()
+            volumes.take_down(folder)
+            if agent.cgroups is not None and not agent.cgroups.remove_pod(self.pod):
+                await asyncio.sleep(0.05)
+                agent.cgroups.remove_pod(self.pod)
+            if remove:
+                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(Path(agent.config.pod_logs_dir, config.log_folder(self.pod)), ignore_errors=True)
+        except (CriError, OSError) as error:
+            self.feed(a.CleanUpFailed(str(error)))
+            return
+        self.feed(a.CleanedUp(remove))
+
+    async def _remove_from_runtime(self) -> None:
+        runtime = self.agent.runtime
+        labels = {config.POD_UID: self.uid}
+        for container in await runtime.list_containers(labels):
+            self._unlink_log(container.id)
+            await runtime.remove_container(container.id)
+        for sandbox in await runtime.list_sandboxes(labels):
+            await runtime.stop_sandbox(sandbox.id)
+            await runtime.remove_sandbox(sandbox.id)
+
+    def _unlink_log(self, id_: str) -> None:
+        meta = self.pod.metadata
+        _, name = self.agent.owners.get(id_, ("", ""))
+        if name:
+            link = Path(self.agent.config.container_logs_dir, f"{meta.name}_{meta.namespace}_{name}-{id_}.log")
+            link.unlink(missing_ok=True)
+
+    async def _confirm_deletion(self) -> None:
+        agent = self.agent
+        meta = self.pod.metadata
+        await agent.publisher.flush(self)
+        while not self.machine.state.gone and not self._done:
+            try:
+                action = Delete(POD, meta.namespace, meta.name, uid=meta.uid, grace_s=0)
+                outcome = (await agent.client.commit([action]))[0]
+                if outcome.error is None or outcome.error.reason in ("NotFound", "Conflict"):
+                    return
+                log.warning("deletion of %s/%s was refused: %s", meta.namespace, meta.name, outcome.error)
+            except OSError as error:
+                log.warning("deletion of %s/%s could not be confirmed: %s", meta.namespace, meta.name, error)
+            await asyncio.sleep(DELETE_RETRY_S)
