@@ -283,3 +283,36 @@ def test_to_tree_gives_a_tree_of_its_own() -> None:
     codec.to_tree(tree)["metadata"]["labels"]["a"] = "c"
     assert tree["metadata"]["labels"]["a"] == "b"
     assert isinstance(msgspec.json.encode(codec.to_tree(codec.from_tree(POD, tree))), bytes)
+
+
+@pytest.mark.parametrize("k", KINDS, ids=repr)
+def test_the_slow_path_agrees_with_the_fast_one(k: Kind) -> None:
+    plain = populated.tree(k.type)
+    odd = {"nobody.knows": 1, **json.loads(json.dumps(plain))}
+    codec.clean(k, plain)
+    assert codec.clean(k, odd) == ['unknown field "nobody.knows"']
+    assert odd == plain
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(p for key, below in members for p in paths(below, (*path, key)))]
+
+
+@pytest.mark.parametrize("name", ["ConfigMap", "Deployment", "Ingress", "CustomResourceDefinition", "Lease"])
+def test_any_value_anywhere_is_accepted_or_refused_with_a_reason(name: str) -> None:
+    k = next(k for k in KINDS if k.kind == name)
+    whole = json.dumps(populated.tree(k.type))
+    every = paths(json.loads(whole))[1:]
+    for i, path in enumerate(every[:: max(1, len(every) // 150)]):
+        tree = json.loads(whole)
+        holder = tree
+        for key in path[:-1]:
+            holder = holder[key]
+        holder[path[-1]] = (None, 1, "x", [], {}, True, 1.5, [None], {"a": None}, -(2**70))[i % 10]
+        try:
+            codec.clean(k, tree)
+        except StatusError as e:
+            assert e.code == 400, path
+        else:
+            codec.from_tree(k, tree)
