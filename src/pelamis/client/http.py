@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -39,8 +39,9 @@ class HttpClient:
     """One identity's access to a server.
 
     token: a bearer token, or a function that gives the current one (tokens are rotated); a client certificate is part
-    of ``ssl_context``. headers: a function giving all headers of identity, in place of token. registry: knows the
-    kinds of answers that are not of the asked kind (``body(group, version, kind)``), else those are trees.
+    of ``ssl_context``. headers: a function giving all headers of identity, in place of token. renew(refused) gets a new
+    credential and tells whether it did: asked before each request, and once more with True after a 401. registry: knows
+    the kinds of answers that are not of the asked kind (``body(group, version, kind)``), else those are trees.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class HttpClient:
         *,
         token: str | Callable[[], str] = "",
         headers: Callable[[], Iterable[Header]] | None = None,
+        renew: Callable[[bool], Awaitable[bool]] | None = None,
         user_agent: str = "pelamis",
         field_manager: str = "",
         server_hostname: str = "",
@@ -60,6 +62,7 @@ class HttpClient:
         self._manager = field_manager or user_agent.split("/")[0]
         self._token = token
         self._identity = headers
+        self._renew = renew
         self._registry = registry
         self._entropy = entropy
         self.pool = HttpPool(
@@ -160,6 +163,8 @@ class HttpClient:
     ) -> bytes:
         """One request: the bytes of a successful answer. Raises StatusError, OSError."""
         async with self._slots:
+            if self._renew is not None:
+                await self._renew(False)
             for attempt in range(PUT_OFF + 1):
                 headers = [*self.headers(), ("Accept", accept)]
                 if body:
@@ -168,6 +173,8 @@ class HttpClient:
                     method, target, headers=headers, body=body, timeout_s=timeout_s
                 )
                 self._warn(found)
+                if status == 401 and attempt == 0 and self._renew is not None and await self._renew(True):
+                    continue
                 if status == 429 and attempt < PUT_OFF and found.get("retry-after", "").isdigit():
                     await asyncio.sleep(int(found["retry-after"]))
                     continue
@@ -178,6 +185,8 @@ class HttpClient:
 
     async def open(self, target: str, *, method: str = "GET", accept: str = JSON, body: bytes = b"") -> Response:
         """A streamed answer (watch, logs, proxy). Raises StatusError, OSError. Close it, or read it to its end."""
+        if self._renew is not None:
+            await self._renew(False)
         headers = [*self.headers(), ("Accept", accept)]
         if body:
             headers.append(("Content-Type", JSON))
