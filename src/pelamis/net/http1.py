@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections import deque
@@ -720,6 +721,15 @@ class Server:
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
+
+    async def listen_on(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Answers on a socket that somebody else has bound; it stays theirs to close."""
+        self.loop = asyncio.get_running_loop()
+        handshake_s = HEAD_S if tls else None
+        server = await self.loop.create_server(
+            self._connection, sock=sock.dup(), ssl=tls, backlog=4096, ssl_handshake_timeout=handshake_s
+        )
+        self._servers.append(server)
 
     async def listen_unix(self, path: str, tls: ssl.SSLContext | None = None) -> None:
         self.loop = asyncio.get_running_loop()
