@@ -12,7 +12,8 @@ from pelamis.api.core.pod.container import ContainerPort, EnvVar
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.spec import PodSpec
 from pelamis.api.core.pod.template import PodTemplateSpec
-from pelamis.api.core.pod.validate import APP_ARMOR, AnyContainer, containers_with_path
+from pelamis.api.core.pod.validate import APP_ARMOR, containers_with_path
+from pelamis.api.core.pod.validate_container import AnyContainer
 from pelamis.api.meta import ObjectMeta
 from pelamis.base.names import is_dns1123_label, is_valid_label_value
 from pelamis.base.quantity import NANO, canonical, parse
