@@ -1,13 +1,28 @@
-"""TODO-DOC"""
+"""MutatingAdmissionPolicy: changes in CEL that are made to a write; it acts where a binding says so."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.admissionregistration.match import MatchCondition, MatchResources, ParamKind, Variable
-from pelamis.api.field import F, Struct, always
+from pelamis.api.admissionregistration.match import (
+    MatchCondition,
+    MatchResources,
+    ParamKind,
+    Variable,
+    default_match,
+    param_kind_text,
+    validate_match,
+    validate_match_conditions,
+    validate_param_kind,
+    validate_variables,
+)
+from pelamis.api.check import Errors, check_required_choice
+from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import forbidden, invalid, required
 
 
 class ApplyConfiguration(Struct, frozen=True):
@@ -72,6 +87,68 @@ class MutatingAdmissionPolicy(Struct, frozen=True):
     spec: Annotated[MutatingAdmissionPolicySpec, F(2)] = always(MutatingAdmissionPolicySpec)
 
 
+_EXPRESSIONS = {"ApplyConfiguration": "applyConfiguration", "JSONPatch": "jsonPatch"}
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if spec.get("failurePolicy") is None:
+        spec["failurePolicy"] = "Fail"
+    default_match(spec.get("matchConstraints"))
+
+
+def _validate_mutation(mutation: Mutation, path: str) -> Errors:
+    errors = check_required_choice(mutation.patchType, f"{path}.patchType", tuple(_EXPRESSIONS))
+    for type, field in _EXPRESSIONS.items():
+        given = getattr(mutation, field)
+        if type == mutation.patchType:
+            if given is None or not given.expression.strip():
+                errors.append(required(f"{path}.{field}.expression", "expression is not specified"))
+        elif given is not None:
+            detail = f"must not be set when patchType is {mutation.patchType}"
+            errors.append(forbidden(f"{path}.{field}", detail))
+    return errors
+
+
+def validate(obj: MutatingAdmissionPolicy) -> Errors:
+    spec = obj.spec
+    errors = check_required_choice(spec.failurePolicy or "", "spec.failurePolicy", ("Fail", "Ignore"))
+    if spec.paramKind is not None:
+        errors += validate_param_kind(spec.paramKind, "spec.paramKind")
+    if spec.matchConstraints is None:
+        errors.append(required("spec.matchConstraints"))
+    else:
+        errors += validate_match(spec.matchConstraints, "spec.matchConstraints")
+        if not spec.matchConstraints.resourceRules:
+            errors.append(required("spec.matchConstraints.resourceRules"))
+        for i, rule in enumerate(spec.matchConstraints.resourceRules):
+            if "CONNECT" in rule.operations or "*" in rule.operations:
+                detail = "mutating admission policies may not match CONNECT"
+                path = f"spec.matchConstraints.resourceRules[{i}].operations"
+                errors.append(invalid(path, rule.operations, detail))
+    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions")
+    errors += validate_variables(spec.variables, "spec.variables")
+    if not spec.mutations:
+        errors.append(required("spec.mutations", "mutations must contain at least one item"))
+    for i, mutation in enumerate(spec.mutations):
+        errors += _validate_mutation(mutation, f"spec.mutations[{i}]")
+    choices = ("IfNeeded", "Never")
+    return errors + check_required_choice(spec.reinvocationPolicy, "spec.reinvocationPolicy", choices)
+
+
+def validate_update(obj: MutatingAdmissionPolicy, old: MutatingAdmissionPolicy) -> Errors:
+    return validate(obj) if obj.spec != old.spec else []
+
+
+def cells(obj: MutatingAdmissionPolicy, now: float) -> Sequence[Any]:
+    return (
+        obj.metadata.name,
+        len(obj.spec.mutations),
+        param_kind_text(obj.spec.paramKind),
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="admissionregistration.k8s.io",
     version="v1",
@@ -88,4 +165,10 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="mHCkTKpUTrE=",
+    generation=True,
+    unconditional_update=False,
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

@@ -1,13 +1,24 @@
-"""TODO-DOC"""
+"""MutatingAdmissionPolicyBinding: where a MutatingAdmissionPolicy acts, and with which parameters."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.admissionregistration.match import MatchResources, ParamRef
-from pelamis.api.field import F, Struct, always
+from pelamis.api.admissionregistration.match import (
+    MatchResources,
+    ParamRef,
+    default_match,
+    param_ref_text,
+    validate_match,
+    validate_param_ref,
+)
+from pelamis.api.check import Errors, check_required_text
+from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
 
 
 class MutatingAdmissionPolicyBindingSpec(Struct, frozen=True):
@@ -21,6 +32,34 @@ class MutatingAdmissionPolicyBinding(Struct, frozen=True):
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     spec: Annotated[MutatingAdmissionPolicyBindingSpec, F(2)] = always(MutatingAdmissionPolicyBindingSpec)
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    default_match(spec.get("matchResources"))
+
+
+def validate(obj: MutatingAdmissionPolicyBinding) -> Errors:
+    spec = obj.spec
+    errors = check_required_text(names.is_dns1123_subdomain, spec.policyName, "spec.policyName")
+    if spec.paramRef is not None:
+        errors += validate_param_ref(spec.paramRef, "spec.paramRef")
+    if spec.matchResources is not None:
+        errors += validate_match(spec.matchResources, "spec.matchResources")
+    return errors
+
+
+def validate_update(obj: MutatingAdmissionPolicyBinding, old: MutatingAdmissionPolicyBinding) -> Errors:
+    return validate(obj) if obj.spec != old.spec else []
+
+
+def cells(obj: MutatingAdmissionPolicyBinding, now: float) -> Sequence[Any]:
+    return (
+        obj.metadata.name,
+        obj.spec.policyName,
+        param_ref_text(obj.spec.paramRef),
+        age(obj.metadata.creationTimestamp, now),
+    )
 
 
 KIND = Kind(
@@ -39,4 +78,10 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="ZKgZT1uTmZ0=",
+    generation=True,
+    unconditional_update=False,
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

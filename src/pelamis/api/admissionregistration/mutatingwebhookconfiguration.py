@@ -1,12 +1,14 @@
-"""TODO-DOC"""
+"""MutatingWebhookConfiguration: webhooks that may change a write, called in order of name."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from pelamis.api.admissionregistration.hook import cells, default_hooks, validate_hooks
 from pelamis.api.admissionregistration.match import MatchCondition, RuleWithOperations
 from pelamis.api.admissionregistration.webhook import WebhookClientConfig
-from pelamis.api.field import F, Int32, Struct, always
+from pelamis.api.check import Errors
+from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import LabelSelector, ObjectMeta
 
@@ -77,6 +79,21 @@ class MutatingWebhookConfiguration(Struct, frozen=True):
     webhooks: Annotated[tuple[MutatingWebhook, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
 
 
+def default(tree: Tree) -> None:
+    default_hooks(tree)
+    for hook in tree.get("webhooks") or ():
+        if hook.get("reinvocationPolicy") is None:
+            hook["reinvocationPolicy"] = "Never"
+
+
+def validate(obj: MutatingWebhookConfiguration) -> Errors:
+    return validate_hooks(obj.webhooks)
+
+
+def validate_update(obj: MutatingWebhookConfiguration, old: MutatingWebhookConfiguration) -> Errors:
+    return validate(obj)
+
+
 KIND = Kind(
     group="admissionregistration.k8s.io",
     version="v1",
@@ -94,4 +111,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="Sqi0GUgDaX0=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

@@ -1,13 +1,30 @@
-"""TODO-DOC"""
+"""ValidatingAdmissionPolicy: rules in CEL that a write must fulfil; it acts where a binding says so."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.admissionregistration.match import MatchCondition, MatchResources, ParamKind, Variable
-from pelamis.api.field import F, Int64, Struct, always
+from pelamis.api.admissionregistration.match import (
+    MatchCondition,
+    MatchResources,
+    ParamKind,
+    Variable,
+    default_match,
+    param_kind_text,
+    validate_match,
+    validate_match_conditions,
+    validate_param_kind,
+    validate_variables,
+)
+from pelamis.api.check import Errors, check_choice, check_required_choice, check_text
+from pelamis.api.field import F, Int64, Struct, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
+from pelamis.api.metavalidate import validate_conditions
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class Validation(Struct, frozen=True):
@@ -67,6 +84,102 @@ class ValidatingAdmissionPolicy(Struct, frozen=True):
     status: Annotated[ValidatingAdmissionPolicyStatus, F(3)] = always(ValidatingAdmissionPolicyStatus)
 
 
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_MOST_ANNOTATIONS = 20
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if spec.get("failurePolicy") is None:
+        spec["failurePolicy"] = "Fail"
+    default_match(spec.get("matchConstraints"))
+
+
+def _validate_validation(rule: Validation, path: str) -> Errors:
+    errors: Errors = []
+    text, message = rule.expression.strip(), rule.message.strip()
+    if not text:
+        errors.append(required(f"{path}.expression", "expression is not specified"))
+    if rule.messageExpression and not rule.messageExpression.strip():
+        errors.append(invalid(f"{path}.messageExpression", rule.messageExpression, "must be non-empty if specified"))
+    if rule.message and not message:
+        errors.append(invalid(f"{path}.message", rule.message, "message must be non-empty if specified"))
+    elif "\n" in message or "\r" in message:
+        errors.append(invalid(f"{path}.message", rule.message, "message must not contain line breaks"))
+    elif "\n" in text and not message:
+        detail = "message must be specified if expression contains line breaks"
+        errors.append(required(f"{path}.message", detail))
+    if rule.reason is not None:
+        errors += check_choice(rule.reason, f"{path}.reason", _REASONS)
+    return errors
+
+
+def _validate_annotations(obj: ValidatingAdmissionPolicy) -> Errors:
+    annotations, path = obj.spec.auditAnnotations, "spec.auditAnnotations"
+    errors: Errors = []
+    if len(annotations) > _MOST_ANNOTATIONS:
+        errors.append(too_many(path, len(annotations), _MOST_ANNOTATIONS))
+    seen: set[str] = set()
+    for i, annotation in enumerate(annotations):
+        where = f"{path}[{i}]"
+        if not annotation.key:
+            errors.append(required(f"{where}.key"))
+        else:
+            errors += check_text(names.is_qualified_name, f"{obj.metadata.name}/{annotation.key}", f"{where}.key")
+        if not annotation.valueExpression.strip():
+            errors.append(required(f"{where}.valueExpression", "valueExpression is not specified"))
+        if annotation.key in seen:
+            errors.append(duplicate(f"{where}.key", annotation.key))
+        seen.add(annotation.key)
+    return errors
+
+
+def validate(obj: ValidatingAdmissionPolicy) -> Errors:
+    spec = obj.spec
+    errors = check_required_choice(spec.failurePolicy or "", "spec.failurePolicy", ("Fail", "Ignore"))
+    if spec.paramKind is not None:
+        errors += validate_param_kind(spec.paramKind, "spec.paramKind")
+    if spec.matchConstraints is None:
+        errors.append(required("spec.matchConstraints"))
+    else:
+        errors += validate_match(spec.matchConstraints, "spec.matchConstraints")
+        if not spec.matchConstraints.resourceRules:
+            errors.append(required("spec.matchConstraints.resourceRules"))
+    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions")
+    errors += validate_variables(spec.variables, "spec.variables")
+    if not spec.validations and not spec.auditAnnotations:
+        detail = "validations or auditAnnotations must contain at least one item"
+        errors += [required("spec.validations", detail), required("spec.auditAnnotations", detail)]
+    for i, rule in enumerate(spec.validations):
+        errors += _validate_validation(rule, f"spec.validations[{i}]")
+    return errors + _validate_annotations(obj)
+
+
+def validate_update(obj: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> Errors:
+    return validate(obj) if obj.spec != old.spec else []
+
+
+def validate_status_update(obj: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> Errors:
+    errors = list(validate_conditions(obj.status.conditions, "status.conditions"))
+    checked = obj.status.typeChecking
+    for i, warning in enumerate(checked.expressionWarnings if checked is not None else ()):
+        path = f"status.typeChecking.expressionWarnings[{i}]"
+        if not warning.warning:
+            errors.append(required(f"{path}.warning"))
+        if not warning.fieldRef:
+            errors.append(required(f"{path}.fieldRef"))
+    return errors
+
+
+def cells(obj: ValidatingAdmissionPolicy, now: float) -> Sequence[Any]:
+    return (
+        obj.metadata.name,
+        len(obj.spec.validations),
+        param_kind_text(obj.spec.paramKind),
+        age(obj.metadata.creationTimestamp, now),
+    )
+
+
 KIND = Kind(
     group="admissionregistration.k8s.io",
     version="v1",
@@ -96,4 +209,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="6OxvlMmQ6is=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

@@ -1,12 +1,14 @@
-"""TODO-DOC"""
+"""ValidatingWebhookConfiguration: webhooks that may refuse a write."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from pelamis.api.admissionregistration.hook import cells, default_hooks, validate_hooks
 from pelamis.api.admissionregistration.match import MatchCondition, RuleWithOperations
 from pelamis.api.admissionregistration.webhook import WebhookClientConfig
-from pelamis.api.field import F, Int32, Struct, always
+from pelamis.api.check import Errors
+from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import LabelSelector, ObjectMeta
 
@@ -66,6 +68,18 @@ class ValidatingWebhookConfiguration(Struct, frozen=True):
     webhooks: Annotated[tuple[ValidatingWebhook, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
 
 
+def default(tree: Tree) -> None:
+    default_hooks(tree)
+
+
+def validate(obj: ValidatingWebhookConfiguration) -> Errors:
+    return validate_hooks(obj.webhooks)
+
+
+def validate_update(obj: ValidatingWebhookConfiguration, old: ValidatingWebhookConfiguration) -> Errors:
+    return validate(obj)
+
+
 KIND = Kind(
     group="admissionregistration.k8s.io",
     version="v1",
@@ -83,4 +97,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="B0wHjQmsGNk=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )

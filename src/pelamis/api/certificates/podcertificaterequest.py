@@ -1,12 +1,18 @@
-"""TODO-DOC"""
+"""PodCertificateRequest: a node's request for a certificate that one of its pods will use; fixed once written."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
+from pelamis.api.certificates.signer import check_signer
+from pelamis.api.check import Errors, check_immutable, check_required_text
 from pelamis.api.field import F, Int32, Struct, Time, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
+from pelamis.api.metavalidate import validate_conditions
+from pelamis.base import names
+from pelamis.base.errors import forbidden, invalid, required, too_long
 
 
 class PodCertificateRequestSpec(Struct, frozen=True):
@@ -38,6 +44,62 @@ class PodCertificateRequest(Struct, frozen=True):
     status: Annotated[PodCertificateRequestStatus, F(3)] = always(PodCertificateRequestStatus)
 
 
+_SHORTEST_S, _LONGEST_S, _LONGEST_KUBERNETES_S = 3600, 91 * 86400, 86400
+_LONGEST_UID = 128
+
+
+def validate(obj: PodCertificateRequest) -> Errors:
+    spec = obj.spec
+    errors = check_signer(spec.signerName, "spec.signerName")
+    for name in ("podName", "serviceAccountName", "nodeName"):
+        errors += check_required_text(names.is_dns1123_subdomain, getattr(spec, name), f"spec.{name}")
+    for name in ("podUID", "serviceAccountUID", "nodeUID"):
+        value = getattr(spec, name)
+        if not value:
+            errors.append(required(f"spec.{name}", "must not be empty"))
+        elif len(value) > _LONGEST_UID:
+            errors.append(too_long(f"spec.{name}", _LONGEST_UID))
+    lifetime, path = spec.maxExpirationSeconds, "spec.maxExpirationSeconds"
+    own = spec.signerName.startswith("kubernetes.io/") or ".kubernetes.io/" in spec.signerName
+    longest = _LONGEST_KUBERNETES_S if own else _LONGEST_S
+    if lifetime is None:
+        errors.append(required(path, "must be set"))
+    elif not _SHORTEST_S <= lifetime <= longest:
+        errors.append(invalid(path, lifetime, f"must be in the range [{_SHORTEST_S}, {longest}]"))
+    if not spec.stubPKCS10Request:
+        errors.append(required("spec.stubPKCS10Request", "must not be empty"))
+    return errors
+
+
+def validate_update(obj: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
+    return check_immutable(obj.spec, old.spec, "spec")
+
+
+def _final(obj: PodCertificateRequest) -> list[str]:
+    return [c.type for c in obj.status.conditions if c.type in ("Issued", "Denied", "Failed")]
+
+
+def validate_status_update(obj: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
+    errors = check_immutable(obj.spec, old.spec, "spec")
+    errors += validate_conditions(obj.status.conditions, "status.conditions")
+    if _final(old) and obj.status != old.status:
+        detail = "immutable after PodCertificateRequest is issued, denied, or failed"
+        return [*errors, forbidden("status", detail)]
+    final = _final(obj)
+    if len(final) > 1:
+        detail = "There may be at most one condition with type Issued, Denied or Failed"
+        errors.append(invalid("status.conditions", final, detail))
+    if "Issued" in final:
+        for name in ("certificateChain", "notBefore", "beginRefreshAt", "notAfter"):
+            if not getattr(obj.status, name):
+                errors.append(required(f"status.{name}", "must be present and consistent when issued"))
+    return errors
+
+
+def cells(obj: PodCertificateRequest, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.metadata.creationTimestamp
+
+
 KIND = Kind(
     group="certificates.k8s.io",
     version="v1",
@@ -47,11 +109,23 @@ KIND = Kind(
     namespaced=True,
     verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
     subresources=(
-        Subresource("status", "certificates.k8s.io", "v1", "PodCertificateRequest", ("get", "patch", "update")),
+        Subresource(
+            "status",
+            "certificates.k8s.io",
+            "v1",
+            "PodCertificateRequest",
+            ("get", "patch", "update"),
+            reset=("spec", "metadata"),
+        ),
     ),
     columns=(
         Column("Name", "string", format="name"),
         Column("Created At", "date"),
     ),
     storage_hash="wYA9yXQH8fg=",
+    reset=("status",),
+    cells=cells,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

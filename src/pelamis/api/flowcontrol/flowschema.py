@@ -1,12 +1,18 @@
-"""TODO-DOC"""
+"""FlowSchema: which requests belong to which priority level; the lowest matchingPrecedence that matches wins."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Int32, Struct, Time, always
+from pelamis.api.cell import NONE
+from pelamis.api.check import Errors, check_required_text, check_text
+from pelamis.api.field import F, Int32, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import duplicate, forbidden, invalid, not_supported, required
 
 
 class PriorityLevelConfigurationReference(Struct, frozen=True):
@@ -87,6 +93,178 @@ class FlowSchema(Struct, frozen=True):
     status: Annotated[FlowSchemaStatus, F(3)] = always(FlowSchemaStatus)
 
 
+_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch")
+_MOST_PRECEDENCE = 10000
+_SUBJECTS = {"Group": "group", "ServiceAccount": "serviceAccount", "User": "user"}
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if not spec.get("matchingPrecedence"):
+        spec["matchingPrecedence"] = 1000
+
+
+def _validate_list(values: tuple[str, ...], path: str, absent: str, what: str) -> Errors:
+    """Present, and a wildcard stands alone."""
+    if not values:
+        return [required(path, absent)]
+    if "*" in values and len(values) > 1:
+        return [invalid(path, values, f"if '*' is present, must not specify other {what}")]
+    return []
+
+
+def _validate_verbs(verbs: tuple[str, ...], path: str) -> Errors:
+    errors = _validate_list(verbs, path, "verbs must contain at least one value", "verbs")
+    if not errors and "*" not in verbs and not set(verbs) <= set(_VERBS):
+        errors.append(not_supported(path, verbs, _VERBS))
+    return errors
+
+
+def _validate_url(text: str, path: str) -> Errors:
+    if not text:
+        return [invalid(path, text, "must not be empty")]
+    if text == "/":
+        return []
+    for wrong, detail in (
+        (not text.startswith("/"), "must start with slash"),
+        (" " in text, "must not contain white-space"),
+        ("//" in text, "must not contain double slash"),
+        ("*" in text and (text.count("*") > 1 or not text.endswith("/*")), "wildcard can only do suffix matching"),
+    ):
+        if wrong:
+            return [invalid(path, text, detail)]
+    return []
+
+
+def _validate_subject(subject: Subject, path: str) -> Errors:
+    mine = _SUBJECTS.get(subject.kind)
+    if mine is None:
+        return [not_supported(f"{path}.kind", subject.kind, tuple(_SUBJECTS))]
+    errors: Errors = []
+    chosen = getattr(subject, mine)
+    if chosen is None:
+        errors.append(required(f"{path}.{mine}", f"{mine} is required when subject kind is '{subject.kind}'"))
+    elif isinstance(chosen, ServiceAccountSubject):
+        errors += _validate_account(chosen, f"{path}.{mine}")
+    elif not chosen.name:
+        errors.append(required(f"{path}.{mine}.name"))
+    for kind, field in _SUBJECTS.items():
+        if field != mine and getattr(subject, field) is not None:
+            errors.append(forbidden(f"{path}.{field}", f"{field} is forbidden when subject kind is not '{kind}'"))
+    return errors
+
+
+def _validate_account(account: ServiceAccountSubject, path: str) -> Errors:
+    errors: Errors = []
+    if account.name != "*":
+        errors += check_required_text(names.is_dns1123_subdomain, account.name, f"{path}.name")
+    detail = "must specify namespace for service account"
+    errors += check_required_text(names.is_dns1123_label, account.namespace, f"{path}.namespace", detail)
+    return errors
+
+
+def _validate_resource_rule(rule: ResourcePolicyRule, path: str) -> Errors:
+    errors = _validate_verbs(rule.verbs, f"{path}.verbs")
+    detail = "resource rules must supply at least one api group"
+    errors += _validate_list(rule.apiGroups, f"{path}.apiGroups", detail, "api groups")
+    detail = "resource rules must supply at least one resource"
+    errors += _validate_list(rule.resources, f"{path}.resources", detail, "resources")
+    where = f"{path}.namespaces"
+    if not rule.namespaces:
+        if not rule.clusterScope:
+            detail = "resource rules that are not cluster scoped must supply at least one namespace"
+            errors.append(required(where, detail))
+    elif "*" in rule.namespaces:
+        errors += _validate_list(rule.namespaces, where, "", "namespaces")
+    else:
+        intro = "each member of this list must be '*' or a DNS-1123 label; "
+        for i, name in enumerate(rule.namespaces):
+            errors += [invalid(f"{where}[{i}]", name, intro + m) for m in names.is_dns1123_label(name)]
+    return errors
+
+
+def _validate_other_rule(rule: NonResourcePolicyRule, path: str) -> Errors:
+    errors = _validate_verbs(rule.verbs, f"{path}.verbs")
+    where, urls = f"{path}.nonResourceURLs", rule.nonResourceURLs
+    wrong = _validate_list(urls, where, "nonResourceURLs must contain at least one value", "non-resource URLs")
+    if wrong or "*" in urls:
+        return errors + wrong
+    return errors + [e for i, url in enumerate(urls) for e in _validate_url(url, f"{where}[{i}]")]
+
+
+def _validate_rule(rule: PolicyRulesWithSubjects, path: str) -> Errors:
+    errors: Errors = []
+    if not rule.subjects:
+        errors.append(required(f"{path}.subjects", "subjects must contain at least one value"))
+    for i, subject in enumerate(rule.subjects):
+        errors += _validate_subject(subject, f"{path}.subjects[{i}]")
+    if not rule.resourceRules and not rule.nonResourceRules:
+        errors.append(required(path, "at least one of resourceRules and nonResourceRules has to be non-empty"))
+    for i, resource in enumerate(rule.resourceRules):
+        errors += _validate_resource_rule(resource, f"{path}.resourceRules[{i}]")
+    for i, other in enumerate(rule.nonResourceRules):
+        errors += _validate_other_rule(other, f"{path}.nonResourceRules[{i}]")
+    return errors
+
+
+def validate_flow_conditions(conditions: Sequence[Any]) -> Errors:
+    errors: Errors = []
+    seen: set[str] = set()
+    for i, condition in enumerate(conditions):
+        path = f"status.conditions[{i}].type"
+        if condition.type in seen:
+            errors.append(duplicate(path, condition.type))
+        seen.add(condition.type)
+        if not condition.type:
+            errors.append(required(path, "must not be empty"))
+    return errors
+
+
+def validate(obj: FlowSchema) -> Errors:
+    spec, path = obj.spec, "spec.matchingPrecedence"
+    errors: Errors = []
+    precedence = spec.matchingPrecedence
+    if precedence <= 0:
+        errors.append(invalid(path, precedence, "must be a positive value"))
+    if precedence > _MOST_PRECEDENCE:
+        errors.append(invalid(path, precedence, f"must not be greater than {_MOST_PRECEDENCE}"))
+    if precedence == 1 and obj.metadata.name != "exempt":
+        detail = "only the schema named 'exempt' may have matchingPrecedence 1"
+        errors.append(invalid(path, precedence, detail))
+    method = spec.distinguisherMethod
+    if method is not None and method.type not in ("ByNamespace", "ByUser"):
+        errors.append(not_supported("spec.distinguisherMethod.type", method.type, ("ByNamespace", "ByUser")))
+    level = spec.priorityLevelConfiguration.name
+    if level:
+        errors += check_text(names.is_dns1123_subdomain, level, "spec.priorityLevelConfiguration.name")
+    else:
+        errors.append(required("spec.priorityLevelConfiguration.name", "must reference a priority level"))
+    for i, rule in enumerate(spec.rules):
+        errors += _validate_rule(rule, f"spec.rules[{i}]")
+    return errors + validate_flow_conditions(obj.status.conditions)
+
+
+def validate_update(obj: FlowSchema, old: FlowSchema) -> Errors:
+    return validate(obj)
+
+
+def validate_status_update(obj: FlowSchema, old: FlowSchema) -> Errors:
+    return validate_flow_conditions(obj.status.conditions)
+
+
+def cells(obj: FlowSchema, now: float) -> Sequence[Any]:
+    method = obj.spec.distinguisherMethod
+    dangling = next((c.status for c in obj.status.conditions if c.type == "Dangling"), "?")
+    return (
+        obj.metadata.name,
+        obj.spec.priorityLevelConfiguration.name,
+        obj.spec.matchingPrecedence,
+        NONE if method is None else method.type,
+        age(obj.metadata.creationTimestamp, now),
+        dangling,
+    )
+
+
 KIND = Kind(
     group="flowcontrol.apiserver.k8s.io",
     version="v1",
@@ -116,4 +294,9 @@ KIND = Kind(
         Column("MissingPL", "string"),
     ),
     storage_hash="GJVAJZSZBIw=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

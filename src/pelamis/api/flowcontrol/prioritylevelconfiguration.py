@@ -1,12 +1,19 @@
-"""TODO-DOC"""
+"""PriorityLevelConfiguration: a share of the server's capacity, and what happens to requests beyond it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Int32, Struct, Time, always
+from pelamis.api.cell import NONE
+from pelamis.api.check import Errors
+from pelamis.api.field import F, Int32, Struct, Time, Tree, always
+from pelamis.api.flowcontrol.flowschema import validate_flow_conditions
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
+from pelamis.api.table import age
+from pelamis.base.errors import forbidden, invalid, not_supported, required
 
 
 class QueuingConfiguration(Struct, frozen=True):
@@ -60,6 +67,130 @@ class PriorityLevelConfiguration(Struct, frozen=True):
     status: Annotated[PriorityLevelConfigurationStatus, F(3)] = always(PriorityLevelConfigurationStatus)
 
 
+_MOST_QUEUES, _HASH_BITS = 10_000_000, 60
+
+
+def default(tree: Tree) -> None:
+    spec = tree.setdefault("spec", {})
+    if spec.get("type") == "Exempt":
+        exempt = spec["exempt"] = spec.get("exempt") or {}
+        for name in ("nominalConcurrencyShares", "lendablePercent"):
+            if exempt.get(name) is None:
+                exempt[name] = 0
+    limited = spec.get("limited")
+    if limited is None:
+        return
+    for name, value in (("nominalConcurrencyShares", 30), ("lendablePercent", 0)):
+        if limited.get(name) is None:
+            limited[name] = value
+    queuing = (limited.get("limitResponse") or {}).get("queuing")
+    if queuing is None:
+        return
+    for name, value in (("handSize", 8), ("queues", 64), ("queueLengthLimit", 50)):
+        if not queuing.get(name):
+            queuing[name] = value
+
+
+def _entropy_bits(deck: int, hand: int) -> int:
+    """Bits of a hash that dealing a hand of cards uses."""
+    return math.ceil(math.log2(float(deck)) * hand) if deck > 1 else 1
+
+
+def _validate_queuing(queuing: QueuingConfiguration, path: str) -> Errors:
+    errors: Errors = []
+    queues, hand = queuing.queues, queuing.handSize
+    if queuing.queueLengthLimit <= 0:
+        errors.append(invalid(f"{path}.queueLengthLimit", queuing.queueLengthLimit, "must be positive"))
+    if queues <= 0:
+        errors.append(invalid(f"{path}.queues", queues, "must be positive"))
+    elif queues > _MOST_QUEUES:
+        errors.append(invalid(f"{path}.queues", queues, f"must not be greater than {_MOST_QUEUES}"))
+    if hand <= 0:
+        errors.append(invalid(f"{path}.handSize", hand, "must be positive"))
+    elif hand > queues:
+        errors.append(invalid(f"{path}.handSize", hand, f"should not be greater than queues ({queues})"))
+    elif _entropy_bits(queues, hand) > _HASH_BITS:
+        detail = (
+            f"required entropy bits of deckSize {queues} and handSize {hand} should not be greater than {_HASH_BITS}"
+        )
+        errors.append(invalid(f"{path}.handSize", hand, detail))
+    return errors
+
+
+def _validate_shares(level: LimitedPriorityLevelConfiguration | ExemptPriorityLevelConfiguration, path: str) -> Errors:
+    errors: Errors = []
+    shares, lendable = level.nominalConcurrencyShares, level.lendablePercent
+    if shares is not None and shares < 0:
+        errors.append(invalid(f"{path}.nominalConcurrencyShares", shares, "must be a non-negative integer"))
+    if lendable is not None and not 0 <= lendable <= 100:
+        errors.append(invalid(f"{path}.lendablePercent", lendable, "must be between 0 and 100, inclusive"))
+    return errors
+
+
+def _validate_limited(level: LimitedPriorityLevelConfiguration, path: str) -> Errors:
+    errors = _validate_shares(level, path)
+    borrowing = level.borrowingLimitPercent
+    if borrowing is not None and borrowing < 0:
+        detail = "if specified, must be a non-negative integer"
+        errors.append(invalid(f"{path}.borrowingLimitPercent", borrowing, detail))
+    response, where = level.limitResponse, f"{path}.limitResponse"
+    if response.type == "Reject":
+        if response.queuing is not None:
+            detail = "must be nil if limited.limitResponse.type is not Limited"
+            errors.append(forbidden(f"{where}.queuing", detail))
+    elif response.type == "Queue":
+        if response.queuing is None:
+            detail = "must not be empty if limited.limitResponse.type is Limited"
+            errors.append(required(f"{where}.queuing", detail))
+        else:
+            errors += _validate_queuing(response.queuing, f"{where}.queuing")
+    else:
+        errors.append(not_supported(f"{where}.type", response.type, ("Queue", "Reject")))
+    return errors
+
+
+def validate(obj: PriorityLevelConfiguration) -> Errors:
+    spec = obj.spec
+    errors: Errors = []
+    if (obj.metadata.name == "exempt") != (spec.type == "Exempt"):
+        errors.append(invalid("spec.type", spec.type, "type must be 'Exempt' if and only if name is 'exempt'"))
+    if spec.type == "Exempt":
+        if spec.limited is not None:
+            errors.append(forbidden("spec.limited", "must be nil if the type is not Limited"))
+        if spec.exempt is None:
+            errors.append(required("spec.exempt", "must not be empty when type is Exempt"))
+        else:
+            errors += _validate_shares(spec.exempt, "spec.exempt")
+    elif spec.type == "Limited":
+        if spec.exempt is not None:
+            errors.append(forbidden("spec.exempt", "must be nil if the type is Limited"))
+        if spec.limited is None:
+            errors.append(required("spec.limited", "must not be empty when type is Limited"))
+        else:
+            errors += _validate_limited(spec.limited, "spec.limited")
+    else:
+        errors.append(not_supported("spec.type", spec.type, ("Exempt", "Limited")))
+    return errors + validate_flow_conditions(obj.status.conditions)
+
+
+def validate_update(obj: PriorityLevelConfiguration, old: PriorityLevelConfiguration) -> Errors:
+    return validate(obj)
+
+
+def validate_status_update(obj: PriorityLevelConfiguration, old: PriorityLevelConfiguration) -> Errors:
+    return validate_flow_conditions(obj.status.conditions)
+
+
+def cells(obj: PriorityLevelConfiguration, now: float) -> Sequence[Any]:
+    limited = obj.spec.limited
+    shares: Any = NONE if limited is None else limited.nominalConcurrencyShares
+    queuing = None if limited is None else limited.limitResponse.queuing
+    queues: Sequence[Any] = (NONE, NONE, NONE)
+    if queuing is not None:
+        queues = (queuing.queues, queuing.handSize, queuing.queueLengthLimit)
+    return obj.metadata.name, obj.spec.type, shares, *queues, age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="flowcontrol.apiserver.k8s.io",
     version="v1",
@@ -90,4 +221,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="Kir5PVfvNeI=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )
