@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pelamis.controllers import (
+    clusterroleaggregation,
+    cronjob,
+    daemonset,
     deployment,
+    disruption,
     endpoints,
     endpointslice,
     garbagecollector,
+    job,
     namespace,
     nodeipam,
     nodelifecycle,
@@ -18,7 +23,9 @@ from pelamis.controllers import (
     replicationcontroller,
     rootca,
     serviceaccount,
+    statefulset,
     tainteviction,
+    ttlafterfinished,
 )
 from pelamis.reconcile.spec import Controller
 
@@ -46,10 +53,17 @@ def controllers(options: Options) -> list[Controller]:
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
         replicationcontroller.CONTROLLER,
+        daemonset.CONTROLLER,
+        statefulset.CONTROLLER,
+        job.CONTROLLER,
+        cronjob.CONTROLLER,
+        ttlafterfinished.CONTROLLER,
         endpointslice.CONTROLLER,
         endpoints.CONTROLLER,
         namespace.CONTROLLER,
         garbagecollector.controller(),
+        disruption.CONTROLLER,
+        clusterroleaggregation.CONTROLLER,
         podgc.controller(options.terminated_pod_threshold),
     ]
     absent = set()
