@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pelamis.api import protobuf
 from pelamis.api.core.namespace import KIND as NAMESPACE
 from pelamis.api.core.pod.kind import KIND as PLAIN_POD
 from pelamis.base.errors import StatusError
@@ -100,6 +101,21 @@ def test_resource_versions_are_spliced(metadata: bytes) -> None:
     tree = msgspec.json.decode(served)
     assert tree["metadata"].pop("resourceVersion") == "7"
     assert tree == msgspec.json.decode(stored)
+
+
+def test_what_other_servers_stored_is_read() -> None:
+    feed = Feed()
+    ours = pod("a", "x", node="n", labels={"a": "b"})
+    encoded = protobuf.encode(POD, msgspec.json.decode(ours, type=POD.type))
+    assert encoded.startswith(b"k8s\0")
+    feed.cache.apply([Event(2, "/registry/pods/a/x", encoded, None, 2, 0)])
+    shuffled = msgspec.json.encode(
+        {"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "n"}, "metadata": {"name": "y"}}
+    )
+    feed.cache.apply([Event(3, "/registry/pods/a/y", shuffled, None, 3, 0)])
+    first, second = feed.pods.range()[0]
+    assert first.data.startswith(b'{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"2","name":"x"')
+    assert (first.obj.spec.nodeName, first.labels, second.obj.spec.nodeName) == ("n", {"a": "b"}, "n")
 
 
 def test_events_carry_what_a_watch_needs() -> None:

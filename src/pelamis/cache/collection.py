@@ -1,6 +1,6 @@
 """One ordered collection per API kind: it applies store events, keeps indexes, remembers the recent past, notifies.
 
-An event arrives as key and stored bytes. The collection splices the resourceVersion in once (``entry.spliced``), puts
+An event arrives as key and stored bytes. The collection splices the resourceVersion in once (``entry.served_of``), puts
 the entry in order, updates the indexes, appends an ``Event`` to the ring of the recent past, and calls the subscribers,
 in that order and synchronously. A watch is ``since(rev)`` followed by ``subscribe``; nothing can slip in between,
 because nothing here yields.
@@ -20,7 +20,7 @@ from itertools import count
 from typing import Any, Literal, Protocol
 
 from pelamis.api.kind import Kind
-from pelamis.cache.entry import Decoder, Entry, Key, Shape, spliced
+from pelamis.cache.entry import Decoder, Entry, Key, Shape, served_of
 from pelamis.cache.ordered import OrderedMap, Snapshot
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -234,7 +234,7 @@ class Collection:
         shape = self.shape
         for item in items:
             key = self._key(item.key)
-            self._loading.append((key, Entry(shape, key, item.mod_rev, spliced(item.value, item.mod_rev))))
+            self._loading.append((key, Entry(shape, key, item.mod_rev, served_of(self.kind, item.value, item.mod_rev))))
 
     def end_load(self, rev: int) -> None:
         """The pages were all objects of the kind as of ``rev``. Become that, then apply the events kept back."""
@@ -275,7 +275,7 @@ class Collection:
             if event.value is None:
                 self._remove(key, event.rev, None)
             else:
-                self._put(Entry(self.shape, key, event.rev, spliced(event.value, event.rev)), event.rev)
+                self._put(Entry(self.shape, key, event.rev, served_of(self.kind, event.value, event.rev)), event.rev)
 
     def _key(self, key: str) -> Key:
         rest = key[len(self._prefix) :]

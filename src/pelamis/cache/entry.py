@@ -200,12 +200,28 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
 
 def spliced(value: bytes, rev: int) -> bytes:
-    """Stored bytes (``{"kind":…,"apiVersion":…,"metadata":{…``) to served: resourceVersion is the first of metadata."""
+    """Canonical stored bytes (``{"kind":…,"apiVersion":…,"metadata":{…``) with resourceVersion first in metadata."""
     at = value.find(_MARK) + len(_MARK)
     if at < len(_MARK):
         raise ValueError("a stored value without metadata")
     comma = b"" if value[at : at + 1] == b"}" else b","
     return b'%b"resourceVersion":"%d"%b%b' % (value[:at], rev, comma, value[at:])
+
+
+def canonical(kind: Kind, value: bytes) -> bytes:
+    """Stored bytes in the form that we write: another API server on the same store writes protobuf, or other JSON."""
+    if value.startswith(b'{"kind":"'):
+        return value
+    if value.startswith(b"k8s\0"):
+        from pelamis.api import protobuf  # large, and needed on a shared store only
+
+        return codec.stored(kind, protobuf.decode_body(kind, value))
+    return codec.stored(kind, codec.parse(value))
+
+
+def served_of(kind: Kind, value: bytes, rev: int) -> bytes:
+    """Stored bytes, whoever wrote them, as they are served."""
+    return spliced(canonical(kind, value), rev)
 
 
 def respliced(data: bytes, old: int, new: int) -> bytes:
