@@ -14,7 +14,7 @@ import pytest
 
 from pelamis.api.kind import Kind
 from pelamis.api.openapi import OpenAPI, gnostic, v2
-from pelamis.api.openapi.serve import PROTOBUF
+from pelamis.api.openapi.serve import PROTOBUF, PROTOBUF_NEW
 from pelamis.api.registry import Registry, builtin
 
 EXTENSIONS = (
@@ -202,7 +202,7 @@ def _sub(data: bytes, tag: int) -> list[Any]:
 
 def test_protobuf_holds_the_same_document() -> None:
     answer = api().answer("/openapi/v2", PROTOBUF, "gzip")
-    assert answer is not None and answer[1]["Content-Type"] == PROTOBUF
+    assert answer is not None and answer[1]["Content-Type"] == PROTOBUF_NEW
     data = gzip.decompress(answer[2])
     tree = fetch("/openapi/v2")
     assert _sub(data, 1) == [b"2.0"]

@@ -155,7 +155,8 @@ class OpenAPI:
             form = _negotiate(accept, (PROTOBUF, PROTOBUF_NEW, JSON))
             if form == JSON:
                 return self._get(form, lambda: Document(JSON, _v2_json(self._registry)))
-            return self._get(form, lambda: Document(form, _v2_protobuf(self._registry)))
+            # clients ask by the old name, and cannot parse it as the type of an answer
+            return self._get(PROTOBUF_NEW, lambda: Document(PROTOBUF_NEW, _v2_protobuf(self._registry)))
         if path == "/openapi/v3":
             _negotiate(accept, (JSON,))
             return self._get("v3", lambda: _Index(self._all()))

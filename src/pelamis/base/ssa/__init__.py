@@ -10,7 +10,7 @@ metadata.managedFields, ``apply`` and ``update`` the two operations. Sets are th
 """
 
 from pelamis.base.ssa.apply import ApplyError, apply
-from pelamis.base.ssa.managed import manager_name
+from pelamis.base.ssa.managed import manager_name, resets
 from pelamis.base.ssa.update import update_managed
 
-__all__ = ["ApplyError", "apply", "manager_name", "update_managed"]
+__all__ = ["ApplyError", "apply", "manager_name", "resets", "update_managed"]

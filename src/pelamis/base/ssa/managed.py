@@ -125,13 +125,19 @@ def read_lenient(tree: Tree | None) -> list[Entry]:
         return []
 
 
+def resets(tree: Tree) -> bool:
+    """The client asks to forget all entries. An empty list must be seen here before normalisation drops it."""
+    metadata = tree.get("metadata")
+    given = metadata.get("managedFields") if isinstance(metadata, dict) else None
+    return bool(given == [] or given == [{}])
+
+
 def live_or_new(old: Tree | None, new: Tree, subresource: str) -> list[Entry]:
     """Where the entries of an update come from: the request if it carries any, so that clients can edit them; [] or
     [{}] resets; the stored object otherwise, so that clients that drop them do no harm."""
     if subresource:
         return read_lenient(old)
-    given = (new.get("metadata") or {}).get("managedFields")
-    if given is not None and (given == [] or given == [{}]):
+    if resets(new):
         return []
     return read_lenient(new) or read_lenient(old)
 
