@@ -417,6 +417,37 @@ def test_managers_of_other_versions() -> None:
     assert owned(new) == {"one/U": {"", ".a"}, "three/U": {".b"}}
 
 
+def test_a_list_that_becomes_or_stops_being_atomic() -> None:
+    def under(list_type: str) -> Any:
+        keys = {"x-kubernetes-list-map-keys": ["name"]} if list_type == "map" else {}
+        element = {"type": "object", "properties": {"name": {"type": "string"}}}
+        items = {"type": "array", "x-kubernetes-list-type": list_type, "items": element, **keys}
+        return of_custom({"properties": {"spec": {"type": "object", "properties": {"items": items}}}})
+
+    def applied(live: Tree | None, name: str, manager: str, list_type: str) -> Tree:
+        tree = custom({"items": [{"name": name}]})
+        return ssa.apply(live, tree, manager, schema=under(list_type), api_version=V, force=False, now=0)
+
+    whole = applied(None, "x", "one", "atomic")
+    assert owned(whole) == {"one/A": {".items"}}
+    x, y = '.items[name="x"]', '.items[name="y"]'
+    later = applied(whole, "y", "two", "map")
+    assert owned(later) == {"one/A": {".items"}, "two/A": {y, y + ".name"}}
+    granular = applied(None, "x", "one", "map")
+    assert owned(granular) == {"one/A": {x, x + ".name"}}
+    with pytest.raises(StatusError, match=r'conflict with "one": \.spec\.items$'):
+        applied(granular, "z", "three", "atomic")
+
+
+def test_resets() -> None:
+    assert ssa.resets({"metadata": {"managedFields": []}}) and ssa.resets({"metadata": {"managedFields": [{}]}})
+    assert (
+        not ssa.resets({"metadata": {"managedFields": None}})
+        and not ssa.resets({})
+        and not ssa.resets({"metadata": {"managedFields": [{"manager": "x"}]}})
+    )
+
+
 names = st.sampled_from("pqr")
 ints = st.integers(0, 2)
 items = st.lists(

@@ -207,6 +207,7 @@ def of_custom(openapi: Tree | None) -> Node:
     if node.kind != STRUCT:
         node = _as(node, STRUCT)
         node.element = node.element or UNTYPED
+    node.evolving = True
     node.fields = dict(node.fields)
     node.fields["apiVersion"] = Field("apiVersion", Node(LEAF, "string"))
     node.fields["kind"] = Field("kind", Node(LEAF, "string"))

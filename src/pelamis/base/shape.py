@@ -29,7 +29,7 @@ class Node:
     ``keys``: key fields of an ASSOC list; ``key_defaults``: value of a key field that an item may omit.
     """
 
-    __slots__ = ("element", "fields", "key_defaults", "keys", "kind", "type", "zeros")
+    __slots__ = ("element", "evolving", "fields", "key_defaults", "keys", "kind", "type", "zeros")
 
     def __init__(self, kind: int = LEAF, type: str = "") -> None:
         self.kind = kind
@@ -38,6 +38,8 @@ class Node:
         self.element: Node | None = None
         self.keys: tuple[str, ...] = ()
         self.key_defaults: dict[str, Any] = {}
+        self.evolving = False
+        """The shape of a root may change while objects exist: that of a custom resource."""
         self.zeros: tuple[tuple[str, Field], ...] = ()
         """Fields that are written even when unset (Go: no ``omitempty``)."""
 

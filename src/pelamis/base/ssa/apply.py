@@ -8,7 +8,7 @@ from pelamis.base import fieldpath
 from pelamis.base.errors import BadRequest, StatusError
 from pelamis.base.fieldpath import SELF, Path, Set, difference, intersection, recursive_difference, union
 from pelamis.base.shape import Node
-from pelamis.base.ssa import check, managed
+from pelamis.base.ssa import check, managed, reconcile
 from pelamis.base.ssa.managed import Convert, Entry, Tree
 from pelamis.base.ssa.update import Changes, added_set, without_stripped
 from pelamis.base.ssa.walk import STRIPPED, bare, compare, fields_of, merge, remove, with_parents
@@ -88,6 +88,8 @@ def apply(
         entries = managed.decode((live.get("metadata") or {}).get("managedFields")) if live else []
     except (ValueError, TypeError, AttributeError) as error:
         raise ApplyError(f"failed to decode managed fields: {error}") from None
+    if schema.evolving and live is not None:
+        reconcile.entries_under(entries, schema, api_version)
     before = live if live is not None else {"apiVersion": applied.get("apiVersion"), "kind": applied.get("kind")}
     if not entries and live is not None:
         fields = added_set(live, schema)

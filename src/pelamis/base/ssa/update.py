@@ -6,7 +6,7 @@ from typing import Any
 
 from pelamis.base.fieldpath import SELF, Set, difference, recursive_difference, union
 from pelamis.base.shape import MAP, STRUCT, UNTYPED, Node
-from pelamis.base.ssa import managed
+from pelamis.base.ssa import managed, reconcile
 from pelamis.base.ssa.managed import Convert, Entry, Tree
 from pelamis.base.ssa.walk import STRIPPED, bare, compare, whole
 
@@ -151,6 +151,8 @@ def update_managed(
     if not entries and old is not None and (old.get("metadata") or {}).get("uid"):
         managed.store(new, ())
         return
+    if schema.evolving:
+        reconcile.entries_under(entries, schema, api_version)
     changes = Changes(old or {}, new, schema, api_version, managed.reset_fields(ignored) if ignored else SELF, convert)
     kept: list[Entry] = []
     for entry in entries:
