@@ -2,8 +2,8 @@
 
 Counting must survive a crash at any point, and a pod may be deleted at any time. So each pod carries the finalizer
 ``batch.kubernetes.io/job-tracking``, and a pod that ended is counted in three steps: its uid is written into
-``status.uncountedTerminatedPods``; its finalizer is taken off; the uid is dropped and the counter raised by one. A uid
-in the list whose pod has no finalizer any more is counted by whoever finds it. One reconcile takes all three steps, each
+``status.uncountedTerminatedPods``; its finalizer is taken off; the uid is dropped and the counter raised by one. A
+listed uid whose pod has no finalizer any more is counted by whoever finds it. One reconcile takes all three steps, each
 after the one before has been committed. A Job becomes Complete or Failed only when nothing is uncounted.
 
 Keys are Jobs; a key whose name starts with ``/`` is a pod that has lost its Job and whose finalizer must go.
@@ -502,7 +502,9 @@ def _plan(work: _Work, job: Job) -> Plan:
         status = _with(status, work.verdict)
     update = _status_update(job, status)
     deletes = [delete_pod(p) for p in work.delete]
-    extra = (*deletes, *update)
+    # pods that are merely too many are not counted as failed
+    untracks = [_untrack(p) for p in work.delete if work.verdict is None and _tracked(p)]
+    extra = (*deletes, *untracks, *update)
     requeue_at = min(work.again) if work.again else None
     memo = work.backoff if work.backoff != policy.Backoff() else None
 
@@ -551,14 +553,14 @@ def _untracking(work: _Work, job: Job, active: int) -> Plan:
         gone = {
             p.metadata.uid
             for p, o in zip(ready, outcomes, strict=True)
-            if o.error is None or o.error.reason in ("NotFound", "Conflict")
+            if o.error is None or o.error.reason == "NotFound"
         }
         tracked = {p.metadata.uid for p in work.pods if _tracked(p)} - gone
         status = settled(job.status, tracked)
         plan = _ending(work, job, status, active, left=len(gone) < len(ready))
         error = failure(actions, outcomes)
-        if error is not None and error.reason not in ("NotFound", "Conflict"):
-            return Plan(actions=plan.actions, events=plan.events, error=error.message)
+        if error is not None and error.reason != "NotFound":
+            return Plan(actions=plan.actions, on_outcomes=plan.on_outcomes, events=plan.events, error=error.message)
         return plan
 
     return Plan(actions=actions, on_outcomes=done)
