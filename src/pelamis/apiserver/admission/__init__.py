@@ -1,0 +1,33 @@
+"""Admission: plugins between a request and what is stored, in upstream's order. One file each."""
+
+from pelamis.apiserver.admission import (
+    defaultingressclass,
+    defaultstorageclass,
+    defaulttolerationseconds,
+    limitranger,
+    namespacelifecycle,
+    noderestriction,
+    ownerreferences,
+    podsecurity,
+    priority,
+    serviceaccount,
+    storageobjectinuse,
+    taintnodesbycondition,
+)
+from pelamis.apiserver.admission.plugin import Plugin
+
+PLUGINS: tuple[Plugin, ...] = (
+    namespacelifecycle.PLUGIN,
+    limitranger.PLUGIN,
+    serviceaccount.PLUGIN,
+    noderestriction.PLUGIN,
+    taintnodesbycondition.PLUGIN,
+    podsecurity.PLUGIN,
+    priority.PLUGIN,
+    defaulttolerationseconds.PLUGIN,
+    defaultstorageclass.PLUGIN,
+    storageobjectinuse.PLUGIN,
+    ownerreferences.PLUGIN,
+    defaultingressclass.PLUGIN,
+)
+"""ResourceQuota follows all of them: ``resourcequota.Quotas`` is the chain's ``reserve``."""

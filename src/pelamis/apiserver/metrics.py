@@ -1,0 +1,121 @@
+"""Request metrics under upstream's names.
+
+Counting is a dict update per request; prometheus-client only renders: its own counters would cost several times more
+than the request that they count.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+_BUCKETS = (
+    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
+    15.0, 20.0, 30.0, 45.0, 60.0,
+)  # fmt: skip
+_SHOWN = (*(str(b) for b in _BUCKETS), "+Inf")
+_DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
+Labels = tuple[str, ...]
+
+
+class Histogram:
+    """Counts per bucket, and the sum."""
+
+    __slots__ = ("buckets", "sum")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * len(_SHOWN)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self.buckets[bisect_left(_BUCKETS, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        total = 0
+        out = []
+        for shown, count in zip(_SHOWN, self.buckets, strict=True):
+            total += count
+            out.append((shown, float(total)))
+        return out
+
+
+class Metrics:
+    """One server's counters. ``gauges`` are asked for when the page is rendered."""
+
+    def __init__(self) -> None:
+        self.requests: dict[Labels, int] = {}
+        self.durations: dict[Labels, Histogram] = {}
+        self.sizes: dict[Labels, list[int]] = {}
+        self.watch_events: dict[tuple[str, str, str], int] = {}
+        self.watch_bytes: dict[tuple[str, str, str], int] = {}
+        self.admission: dict[tuple[str, str, str, str], Histogram] = {}
+        self.reading = 0
+        self.writing = 0
+        self.longrunning: dict[Labels, int] = {}
+        self.objects: Iterable[tuple[str, int]] | None = None
+        self.count_objects: object = None
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def request(self, labels: Labels, code: int, seconds: float) -> None:
+        """labels: verb, dry_run, group, version, resource, subresource, scope, component."""
+        key = (*labels, str(code))
+        self.requests[key] = self.requests.get(key, 0) + 1
+        histogram = self.durations.get(labels)
+        if histogram is None:
+            histogram = self.durations[labels] = Histogram()
+        histogram.observe(seconds)
+
+    def started(self, labels: Labels) -> None:
+        self.longrunning[labels] = self.longrunning.get(labels, 0) + 1
+
+    def ended(self, labels: Labels) -> None:
+        self.longrunning[labels] = self.longrunning.get(labels, 1) - 1
+
+    def collect(self) -> Iterator[Metric]:
+        total = CounterMetricFamily(
+            "apiserver_request", "Requests by verb, resource and answer.", labels=(*_DURATION_LABELS, "code")
+        )
+        for labels, count in self.requests.items():
+            total.add_metric(labels, count)
+        yield total
+        duration = HistogramMetricFamily(
+            "apiserver_request_duration_seconds",
+            "Time from the end of a request to its answer.",
+            labels=_DURATION_LABELS,
+        )
+        for labels, histogram in self.durations.items():
+            duration.add_metric(labels, histogram.cumulative(), histogram.sum)
+        yield duration
+        flight = GaugeMetricFamily(
+            "apiserver_current_inflight_requests",
+            "Requests under way, the most in the last moment.",
+            labels=("request_kind",),
+        )
+        flight.add_metric(("readOnly",), self.reading)
+        flight.add_metric(("mutating",), self.writing)
+        yield flight
+        running = GaugeMetricFamily(
+            "apiserver_longrunning_requests", "Watches and streams that are open.", labels=_DURATION_LABELS
+        )
+        for labels, count in self.longrunning.items():
+            running.add_metric(labels, count)
+        yield running
+        events = CounterMetricFamily(
+            "apiserver_watch_events", "Events sent to watchers.", labels=("group", "version", "resource")
+        )
+        for key, count in self.watch_events.items():
+            events.add_metric(key, count)
+        yield events
+        if callable(self.count_objects):
+            stored = GaugeMetricFamily("apiserver_storage_objects", "Objects held, by resource.", labels=("resource",))
+            for resource, count in self.count_objects():
+                stored.add_metric((resource,), count)
+            yield stored
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)

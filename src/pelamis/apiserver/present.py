@@ -1,0 +1,179 @@
+"""Objects in the form that the client asked for: as they are, as Table rows, or as bare metadata; JSON, YAML, protobuf.
+
+Everything starts from served bytes. Only tables need the decoded object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import yaml
+
+from pelamis.api import codec, protobuf
+from pelamis.api.field import Tree
+from pelamis.api.kind import Column, Kind
+from pelamis.api.table import age
+from pelamis.apiserver.negotiate import JSON, PROTOBUF, YAML, Format
+from pelamis.base.errors import NotAcceptable
+from pelamis.cache.entry import Entry
+
+_encode = msgspec.json.Encoder().encode
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+PARTIAL_HEAD = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
+_DESCRIPTIONS = {
+    "Name": "Name must be unique within a namespace. Is required when creating resources, although some resources may "
+    "allow a client to request the generation of an appropriate name automatically.",
+    "Age": "CreationTimestamp is a timestamp representing the server time when this object was created.",
+}
+
+
+class _Meta(msgspec.Struct, frozen=True, gc=False):
+    metadata: msgspec.Raw
+
+
+_read_meta = msgspec.json.Decoder(_Meta).decode
+
+
+def metadata_bytes(data: bytes) -> bytes:
+    """The object's metadata as it stands in served bytes."""
+    return bytes(_read_meta(data).metadata)
+
+
+def partial(data: bytes) -> bytes:
+    return PARTIAL_HEAD + metadata_bytes(data) + b"}"
+
+
+def to_yaml(tree: Any) -> bytes:
+    text: str = yaml.dump(
+        tree, Dumper=_DUMPER, default_flow_style=False, allow_unicode=True, sort_keys=True, width=4096
+    )
+    return text.encode()
+
+
+class Presenter:
+    """How one kind is shown in one format. ``include``: what a table row carries: Metadata, Object, None."""
+
+    __slots__ = ("_now", "format", "include", "kind", "media")
+
+    def __init__(self, kind: Kind, form: Format, now: Callable[[], float], include: str = "Metadata") -> None:
+        self.kind = kind
+        self.format = form
+        self.media = form.media
+        self.include = include or "Metadata"
+        self._now = now
+
+    @property
+    def plain(self) -> bool:
+        """Served bytes go out as they are."""
+        return self.media == JSON and not self.format.shown and self.kind.hub is None
+
+    def own(self, data: bytes) -> bytes:
+        """Served bytes in the version asked for."""
+        return data if self.kind.hub is None else codec.to_version(self.kind, data)
+
+    # -- one object
+
+    def one_json(self, data: bytes, obj: Any = None) -> bytes:
+        """JSON of one object in the shape asked for. obj: the struct, if it is at hand."""
+        shown = self.format.shown
+        data = self.own(data)
+        if shown == "Table":
+            metadata = msgspec.json.decode(metadata_bytes(data))
+            head: Tree = {"resourceVersion": metadata.get("resourceVersion", "")}
+            return self.table(head, [self.row(data, obj if self.kind.hub is None else None)])
+        if shown:
+            return partial(data)
+        return data
+
+    def one(self, data: bytes, obj: Any = None) -> bytes:
+        if self.media == PROTOBUF and not self.format.shown:
+            return to_protobuf(self.kind, self.own(data))
+        return self.dressed(self.one_json(data, obj))
+
+    def dressed(self, body: bytes) -> bytes:
+        """JSON in the media type asked for."""
+        if self.media == YAML:
+            return to_yaml(msgspec.json.decode(body))
+        if self.media == PROTOBUF:
+            return tree_to_protobuf(body)
+        if self.format.pretty:
+            return msgspec.json.format(body, indent=2) + b"\n"
+        return body
+
+    # -- tables
+
+    def columns(self) -> list[Tree]:
+        return [_definition(c) for c in self.kind.columns]
+
+    def row(self, data: bytes, obj: Any = None) -> bytes:
+        kind = self.kind
+        if obj is None:
+            obj = codec.decode(kind, data)
+        cells = _encode(self.cells(obj))
+        conditions = b""
+        phase = getattr(getattr(obj, "status", None), "phase", "") if kind.plural == "pods" else ""
+        if phase in ("Succeeded", "Failed"):
+            why = {"Succeeded": "The pod has completed successfully.", "Failed": "The pod failed."}[phase]
+            conditions = b',"conditions":' + _encode(
+                [{"type": "Completed", "status": "True", "reason": phase, "message": why}]
+            )
+        if self.include == "None":
+            return b'{"cells":' + cells + conditions + b"}"
+        shown = data if self.include == "Object" else partial(data)
+        return b'{"cells":' + cells + conditions + b',"object":' + shown + b"}"
+
+    def cells(self, obj: Any) -> Sequence[Any]:
+        kind = self.kind
+        now = self._now()
+        if kind.cells is not None:
+            return kind.cells(obj, now)
+        return [_default_cell(c, obj, now) for c in kind.columns]
+
+    def table(self, metadata: Tree, rows: Sequence[bytes], *, columns: bool = True) -> bytes:
+        head = b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":' + _encode(metadata)
+        defined = _encode(self.columns()) if columns else b"null"
+        return b"".join((head, b',"columnDefinitions":', defined, b',"rows":[', b",".join(rows), b"]}"))
+
+    def piece(self, entry: Entry) -> bytes:
+        """One member of a list."""
+        shown = self.format.shown
+        if not shown:
+            return self.own(entry.data)
+        if shown == "Table":
+            if self.kind.hub is None:
+                return self.row(entry.data, entry.obj)
+            return self.row(self.own(entry.data))
+        return partial(entry.data)
+
+
+def _default_cell(column: Column, obj: Any, now: float) -> Any:
+    if column.name == "Name":
+        return obj.metadata.name
+    if column.name in ("Age", "Created At"):
+        created = obj.metadata.creationTimestamp
+        return age(created, now) if column.name == "Age" else created
+    return ""
+
+
+def _definition(column: Column) -> Tree:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": column.format,
+        "description": column.description or _DESCRIPTIONS.get(column.name, ""),
+        "priority": column.priority,
+    }
+
+
+def to_protobuf(kind: Kind, data: bytes) -> bytes:
+    """One object in its envelope, from bytes of its own version."""
+    if kind.type is codec.Custom:
+        raise NotAcceptable((JSON, YAML))
+    return protobuf.encode_object(kind, data)
+
+
+def tree_to_protobuf(body: bytes) -> bytes:
+    """JSON of any known type, lists included, in its envelope."""
+    return protobuf.encode_any(body)

@@ -1,0 +1,331 @@
+"""Carrying out writes: plan against the cache, commit, answer; again when somebody else was faster.
+
+``execute`` takes any number of writes, plans each synchronously, and gives all of them to the store in one commit, so
+they share one durable group. A plan that expected a revision which is no longer current is made anew from the new
+object, unless the client named that revision itself. HTTP and the in-process client both end here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pelamis.api import codec
+from pelamis.api.field import Tree
+from pelamis.api.kind import Kind
+from pelamis.apiserver import verbs
+from pelamis.apiserver.objects import Objects
+from pelamis.apiserver.verbs import Result
+from pelamis.apiserver.write import Write
+from pelamis.base.errors import AlreadyExists, Conflict, Internal, MethodNotAllowed, StatusError, Unavailable
+from pelamis.base.tree import get as tree_get
+from pelamis.store.types import Closed, Delete, Done, Missed, Op, Put, Store, StoreFull
+from pelamis.store.types import Unavailable as Unreachable
+
+log = logging.getLogger("pelamis.apiserver")
+
+_ATTEMPTS = 8
+_CONTENDED = 50
+"""Attempts for writes that name no revision: somebody always wins, so this ends."""
+EVENT_TTL_S = 3600
+_RETURNED = frozenset(
+    (
+        "pods",
+        "services",
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "serviceaccounts",
+        "resourcequotas",
+        "podtemplates",
+        "storageclasses.storage.k8s.io",
+        "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io",
+        "volumeattachments.storage.k8s.io",
+        "csistoragecapacities.storage.k8s.io",
+        "deviceclasses.resource.k8s.io",
+        "resourceclaims.resource.k8s.io",
+        "resourceclaimtemplates.resource.k8s.io",
+        "resourceslices.resource.k8s.io",
+    )
+)
+"""Resources whose deletion answers with the object rather than a Status."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What became of one write. data: the served bytes of ``kind`` (None when ``tree`` is the answer, a Status say).
+
+    rev: the revision of the write, 0 when nothing was written. obj: the struct of the stored kind.
+    """
+
+    code: int = 200
+    data: bytes | None = None
+    tree: Tree | None = None
+    rev: int = 0
+    obj: Any = None
+    kind: Kind | None = None
+    error: StatusError | None = None
+
+
+class Admission(Protocol):
+    def mutate(self, write: Write) -> None: ...
+
+    def validate(self, write: Write, obj: Any) -> None: ...
+
+    def reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
+        """Admission that has to wait (quota, webhooks); None = nothing to wait for."""
+        ...
+
+
+Transform = Callable[[Write], Result]
+"""How a write to a subresource changes the object: ``write.old_tree`` and ``write.tree`` in, the new object out."""
+
+
+class Rest:
+    """``transforms``: (resource, subresource) to the Transform; others are plain updates with the fields they reset."""
+
+    def __init__(
+        self,
+        store: Store,
+        objects: Objects,
+        admission: Admission,
+        *,
+        clock: Callable[[], float],
+        entropy: Callable[[int], bytes],
+        transforms: dict[tuple[str, str], Transform] | None = None,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._admission = admission
+        self._clock = clock
+        self._entropy = entropy
+        self.transforms = transforms or {}
+
+    async def one(self, write: Write) -> Answer:
+        """Raises StatusError."""
+        answer = (await self.execute((write,)))[0]
+        if answer.error is not None:
+            raise answer.error
+        return answer
+
+    async def execute(self, writes: Sequence[Write]) -> list[Answer]:
+        answers: list[Answer] = [Answer()] * len(writes)
+        waiting = list(range(len(writes)))
+        while waiting:
+            ops: list[Op] = []
+            planned: list[tuple[int, Result]] = []
+            later: list[int] = []
+            keys: set[str] = set()
+            for i in waiting:
+                write = writes[i]
+                key = write.hub.key(write.namespace, write.name)
+                if key in keys:
+                    # A second write to one object needs to see the first.
+                    later.append(i)
+                    continue
+                try:
+                    result = await self._plan(write)
+                except StatusError as error:
+                    write.cancel()
+                    answers[i] = Answer(error=error)
+                    continue
+                except Exception as error:
+                    write.cancel()
+                    log.exception("planning a write of %s failed", key)
+                    answers[i] = Answer(error=Internal(str(error)))
+                    continue
+                key = write.hub.key(write.namespace, write.name)
+                keys.add(key)
+                if result.keep or write.dry_run:
+                    write.cancel()
+                    answers[i] = self._answer(write, result, 0)
+                    continue
+                ops.append(self._op(write, result, key))
+                planned.append((i, result))
+            if ops:
+                later.extend(await self._commit(writes, answers, ops, planned))
+            waiting = sorted(later)
+        return answers
+
+    async def _commit(
+        self, writes: Sequence[Write], answers: list[Answer], ops: list[Op], planned: list[tuple[int, Result]]
+    ) -> list[int]:
+        """Returns the writes to plan again."""
+        again: list[int] = []
+        try:
+            outcomes = await self._store.commit(ops)
+        except (StoreFull, Closed, Unreachable) as error:
+            full = isinstance(error, StoreFull)
+            for i, _ in planned:
+                writes[i].cancel()
+                refusal = StatusError(507, "InsufficientStorage", f"the store is full: {error}")
+                answers[i] = Answer(error=refusal if full else Unavailable(f"the store is not available: {error}"))
+            return again
+        for (i, result), outcome in zip(planned, outcomes, strict=True):
+            write = writes[i]
+            if isinstance(outcome, Done):
+                answers[i] = self._answer(write, result, outcome.rev)
+                continue
+            write.cancel()
+            error_or_none = self._missed(write, result, outcome)
+            if error_or_none is None:
+                again.append(i)
+            else:
+                answers[i] = Answer(error=error_or_none)
+        return again
+
+    def _missed(self, write: Write, result: Result, outcome: Missed) -> StatusError | None:
+        """Somebody was faster. None = plan again."""
+        kind = write.kind
+        write.attempts += 1
+        if result.created and write.verb == "create":
+            if write.generated and write.attempts < _ATTEMPTS:
+                return None
+            return self._exists(write)
+        if write.rev_given and outcome.current is not None:
+            return Conflict(kind.plural, kind.group, write.name)
+        if write.attempts >= _CONTENDED:
+            return Conflict(kind.plural, kind.group, write.name)
+        return None
+
+    def _exists(self, write: Write) -> StatusError:
+        kind = write.kind
+        error = AlreadyExists(kind.plural, kind.group, write.name)
+        entry = self._objects.collection(write.hub).get(write.namespace, write.name)
+        if entry is not None and entry.obj.metadata.deletionTimestamp is not None:
+            error.message = f"object is being deleted: {error.message}"
+        return error
+
+    # -- planning
+
+    async def _plan(self, write: Write) -> Result:
+        write.now = self._clock()
+        result = self._decide(write)
+        if not result.keep:
+            if write.verb != "delete" or result.remove:
+                self._admission.validate(write, result.obj)
+            waiting = self._admission.reserve(write, result.obj)
+            if waiting is not None:
+                await waiting
+        return result
+
+    def _decide(self, write: Write) -> Result:
+        collection = self._objects.collection(write.hub)
+        if write.verb == "create" and not write.subresource:
+            return self._create(write)
+        entry = collection.get(write.namespace, write.name)
+        write.old = entry
+        write.old_tree = self._tree(entry.data) if entry is not None else {}
+        if write.verb == "delete":
+            if entry is None:
+                raise verbs.absent(write.kind, write.name)
+            write.operation = "DELETE"
+            self._admission.mutate(write)
+            return verbs.delete(write)
+        transform = self.transforms.get((write.hub.resource, write.subresource)) if write.subresource else None
+        if entry is None:
+            return self._absent(write)
+        if transform is not None:
+            write.operation = "CREATE" if write.verb == "create" else "UPDATE"
+            return transform(write)
+        if write.verb == "create":
+            raise MethodNotAllowed()
+        if write.verb == "patch":
+            verbs.patched(write)
+        elif write.attempts:
+            # The tree was used up by the attempt before.
+            write.tree = self._tree(codec.encode(write.tree))
+        return verbs.update(write, self._admission.mutate)
+
+    @staticmethod
+    def _tree(data: bytes) -> Tree:
+        tree = codec.parse(data)
+        tree["metadata"].pop("resourceVersion", None)
+        return tree
+
+    def _create(self, write: Write) -> Result:
+        if write.attempts and write.generated:
+            for name in ("name", "uid"):
+                write.tree["metadata"].pop(name, None)
+        result = verbs.create(write, self._entropy, self._admission.mutate, normalised=bool(write.attempts))
+        if self._objects.collection(write.hub).get(write.namespace, write.name) is not None:
+            while write.generated and write.attempts < _ATTEMPTS:
+                write.attempts += 1
+                result = verbs.rename(write, result, self._entropy)
+                if self._objects.collection(write.hub).get(write.namespace, write.name) is None:
+                    return result
+            raise self._exists(write)
+        return result
+
+    def _absent(self, write: Write) -> Result:
+        """An update, patch or apply of what is not there: some create it."""
+        kind = write.kind
+        if write.subresource:
+            raise verbs.absent(kind, write.name)
+        if write.verb == "patch" and write.patch is not None and write.patch.type == "apply":
+            verbs.patched(write)
+            write.operation = "CREATE"
+            return self._create(write)
+        if write.verb == "update" and kind.create_on_update:
+            meta = write.tree.get("metadata")
+            if isinstance(meta, dict):
+                if meta.get("resourceVersion"):
+                    raise verbs.absent(kind, write.name)
+                name = meta.get("name") or ""
+                if name != write.name:
+                    raise StatusError(
+                        400,
+                        "BadRequest",
+                        f"the name of the object ({name}) does not match the name on the URL ({write.name})",
+                    )
+            return self._create(write)
+        raise verbs.absent(kind, write.name)
+
+    # -- committing and answering
+
+    def _op(self, write: Write, result: Result, key: str) -> Op:
+        if result.remove:
+            assert write.old is not None
+            return Delete(key, write.old.rev)
+        ttl = EVENT_TTL_S if write.hub.plural == "events" else None
+        if result.created:
+            return Put(key, result.value, 0, ttl)
+        assert write.old is not None
+        return Put(key, result.value, write.old.rev, ttl)
+
+    def _answer(self, write: Write, result: Result, rev: int) -> Answer:
+        hub = write.hub
+        kind = write.kind
+        if write.verb == "delete":
+            return self._deleted(write, result, rev)
+        if result.created:
+            data = codec.served(hub, result.value, rev) if rev else result.value
+        elif result.keep:
+            assert write.old is not None
+            data = write.old.data
+        else:
+            shown = rev or (write.old.rev if write.old is not None else 0)
+            data = codec.served(hub, result.value, shown)
+        if kind.hub is not None:
+            data = codec.to_version(kind, data)
+        return Answer(201 if result.created else 200, data, None, rev, result.obj, kind)
+
+    def _deleted(self, write: Write, result: Result, rev: int) -> Answer:
+        hub = write.hub
+        kind = write.kind
+        assert write.old is not None
+        if not result.remove:
+            data = codec.served(hub, result.value, rev or write.old.rev) if result.value else write.old.data
+            if kind.hub is not None:
+                data = codec.to_version(kind, data)
+            code = 202 if write.deletion.orphan is False else 200
+            return Answer(code, data, None, rev, result.obj, kind)
+        if hub.resource in _RETURNED or (write.dry_run and hub.resource in _RETURNED):
+            data = write.old.at(rev).data if rev else write.old.data
+            if kind.hub is not None:
+                data = codec.to_version(kind, data)
+            return Answer(200, data, None, rev, result.obj, kind)
+        uid = tree_get(write.old_tree, ("metadata", "uid"), "")
+        return Answer(200, None, verbs.status_tree(kind, write.name, uid), rev, write.old.obj, kind)

@@ -1,0 +1,415 @@
+"""The API server as one object: its parts, made explicitly, and their life."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pelamis.api.kind import Kind
+from pelamis.api.openapi import OpenAPI
+from pelamis.api.registry import Registry, builtin
+from pelamis.apiserver.admission import PLUGINS
+from pelamis.apiserver.admission.chain import Chain
+from pelamis.apiserver.admission.plugin import Plugin
+from pelamis.apiserver.admission.resourcequota import Quotas
+from pelamis.apiserver.allocator import ServiceAllocator
+from pelamis.apiserver.authn.chain import Authenticator
+from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
+from pelamis.apiserver.authz.attributes import Union
+from pelamis.apiserver.authz.escalation import Escalation
+from pelamis.apiserver.authz.node import NodeAuthorizer
+from pelamis.apiserver.authz.rbac import GROUP as RBAC
+from pelamis.apiserver.authz.rbac import Rbac, compile_rules
+from pelamis.apiserver.bootstrap import Bootstrap, policy
+from pelamis.apiserver.discovery import Discovery, version_info
+from pelamis.apiserver.health import Health
+from pelamis.apiserver.http import Answered, Api
+from pelamis.apiserver.lists import Lister
+from pelamis.apiserver.load import load
+from pelamis.apiserver.local import LocalClient
+from pelamis.apiserver.metrics import Metrics
+from pelamis.apiserver.objects import Objects
+from pelamis.apiserver.pipeline import AuditIds, Gate
+from pelamis.apiserver.request import RequestInfo
+from pelamis.apiserver.rest import Rest
+from pelamis.apiserver.reviews import REVIEWS
+from pelamis.apiserver.streams.kubelet import Kubelets
+from pelamis.apiserver.subresources import SPECIALS, transforms
+from pelamis.apiserver.user import User, component_user
+from pelamis.apiserver.watch import Watches
+from pelamis.apiserver.write import Write
+from pelamis.base.tree import get as tree_get
+from pelamis.cache.cache import Cache
+from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.tls import Pair, client_context
+from pelamis.store.types import Store, Subscription
+
+log = logging.getLogger("pelamis.apiserver")
+Aggregator = Callable[[Request, RequestInfo, User], Answered]
+_COMPACT_S = 300.0
+
+
+@dataclass(slots=True)
+class Config:
+    """What an API server is made of. Certificates and keys are PEM.
+
+    tls: the serving context (None = plain HTTP, for tests), which verifies client certificates by ``client_ca``.
+    service_account_key signs tokens; more_service_account_keys are accepted too. shared: other servers write to the
+    same store. advertise_address: what the Service ``kubernetes`` leads to; a loopback address cannot be an endpoint, so
+    with one the Service has none. kubelet_client: certificate and key that the server shows to kubelets; kubelet_ca:
+    what signs theirs.
+    """
+
+    store: Store
+    service_account_key: bytes
+    host: str = "127.0.0.1"
+    port: int = 6443
+    tls: ssl.SSLContext | None = None
+    client_ca: bytes = b""
+    front_proxy_ca: bytes = b""
+    more_service_account_keys: Sequence[bytes] = ()
+    issuer: str = ISSUER
+    api_audiences: Sequence[str] = (ISSUER,)
+    max_token_s: int = 0
+    service_cidrs: Sequence[str] = ("10.96.0.0/12",)
+    node_ports: tuple[int, int] = (30000, 32767)
+    advertise_address: str = ""
+    anonymous: bool = True
+    shared: bool = False
+    max_reading: int = 400
+    max_writing: int = 200
+    watch_timeout_s: float = 1800.0
+    kubelet_client: tuple[bytes, bytes] | None = None
+    kubelet_ca: bytes = b""
+    sockets: Sequence[socket.socket] = ()
+    """Already bound, in place of host and port (which then only tells what clients are told)."""
+    registry: Registry | None = None
+    plugins: Sequence[Plugin] | None = None
+    clock: Callable[[], float] = time.time
+    entropy: Callable[[int], bytes] = os.urandom
+    decode: Any = None
+    cache_budget: int = 48 << 20
+    retain_s: float = _COMPACT_S
+    extra_documents: list[Callable[[Request], Answered]] = field(default_factory=list)
+
+
+class ApiServer:
+    """``await start()`` answers requests when it returns; ``port`` tells where."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = config.store
+        self.clock = config.clock
+        self.entropy = config.entropy
+        self.shared = config.shared
+        self.registry = config.registry or builtin()
+        self.cache = Cache(self.registry.stored(), decode=config.decode, budget=config.cache_budget)
+        self.objects = Objects(self.cache, self.registry)
+        self.metrics = Metrics()
+        self.metrics.count_objects = self._counts
+        self.audit_ids = AuditIds(config.entropy)
+        self.health = Health()
+        self.discovery = Discovery(self.registry, config.advertise_address)
+        self.openapi = OpenAPI(self.registry)
+        self.specials = {**SPECIALS, **REVIEWS}
+        self.aggregator: Aggregator | None = None
+        self.port = config.port
+        self.rbac: Rbac
+        self.gate: Gate
+        self._followed: Subscription | None = None
+        self._ready = False
+        self._stopping = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._compactable = 0
+        self._authorization()
+        self._authentication()
+        self.allocator = ServiceAllocator(config.service_cidrs, config.node_ports, config.entropy)
+        self.quotas = Quotas(self)
+        self.escalation = Escalation(self.rbac, self.gate.authorizer)
+        plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
+        self.admission = Chain(plugins, self.objects, self.quotas.reserve)
+        self.rest = Rest(
+            self.store,
+            self.objects,
+            self.admission,
+            clock=self.clock,
+            entropy=self.entropy,
+            transforms=transforms(self.registry),
+        )
+        self.lister = Lister(self.store, shared=config.shared)
+        self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
+        self.http: Server
+        self.watches = Watches(self.metrics, self._spawn, min_timeout_s=config.watch_timeout_s)
+        self.api = Api(self)
+        self.http = Server(self.api.handle)
+        self.bootstrap = Bootstrap(self)
+        self._checks()
+
+    # -- parts
+
+    def _authorization(self) -> None:
+        view = self.objects.view
+        self.rbac = Rbac(
+            view(f"clusterroles.{RBAC}"),
+            view(f"clusterrolebindings.{RBAC}"),
+            view(f"roles.{RBAC}"),
+            view(f"rolebindings.{RBAC}"),
+        )
+        node_role = next(t for t in policy() if t["kind"] == "ClusterRole" and t["metadata"]["name"] == "system:node")
+        kind = self.objects.kind(f"clusterroles.{RBAC}")
+        from pelamis.api import codec
+
+        rules = compile_rules(codec.from_tree(kind, node_role).rules)
+        node = NodeAuthorizer(
+            rules,
+            view("pods"),
+            view("persistentvolumeclaims"),
+            view("persistentvolumes"),
+            view("volumeattachments.storage.k8s.io"),
+        )
+        self.node_authorizer = node
+        self.gate = Gate(Union(node, self.rbac), reading=self.config.max_reading, writing=self.config.max_writing)
+        self.objects.authorizer = self.gate.authorizer
+
+    def _authentication(self) -> None:
+        config = self.config
+        key = load_private(config.service_account_key)
+        self.issuer = Issuer(key, config.issuer)
+        keys = [key.public_key(), *(load_public(k) for k in config.more_service_account_keys)]
+        self._jwks = {"keys": [jwk(k) for k in keys]}
+        tokens = Validator(keys, self.objects.get, issuer=config.issuer, audiences=config.api_audiences)
+        self.authenticator = Authenticator(
+            tokens, lambda name: self.objects.get("secrets", "kube-system", name), anonymous=config.anonymous
+        )
+
+    def _own_plugin(self) -> Plugin:
+        """What needs the server's own state: service addresses, and the check against escalation."""
+        rbac = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
+
+        def mutate(write: Write, objects: Any) -> None:
+            if write.resource == "services" and not write.subresource:
+                self.allocator.mutate(write)
+
+        def validate(write: Write, obj: Any, objects: Any) -> None:
+            if write.resource in rbac and write.operation != "DELETE":
+                error = self.escalation.check(
+                    write.user, write.resource, obj, write.old.obj if write.old is not None else None
+                )
+                if error is not None:
+                    raise error
+
+        names = frozenset(("services", *(f"{r}.{RBAC}" for r in rbac)))
+        return Plugin("Server", names, mutate=mutate, validate=validate)
+
+    def _kubelet_context(self) -> ssl.SSLContext | None:
+        """How the server meets kubelets: with its client certificate, checking theirs where their CA is known."""
+        if self.config.kubelet_client is None:
+            return None
+        ca = self.config.kubelet_ca
+        return client_context(ca, Pair(*self.config.kubelet_client), verify=bool(ca))
+
+    def _checks(self) -> None:
+        fine: Callable[[], str] = lambda: ""  # noqa: E731
+        health = self.health
+        health.add("ping", fine)
+        health.add("log", fine)
+        health.add("etcd", fine)
+        health.add("etcd-readiness", fine, "readyz")
+        health.add("informer-sync", lambda: "" if self._ready else "not yet", "readyz")
+        health.add("poststarthook/rbac/bootstrap-roles", lambda: "" if self._ready else "not finished")
+        health.add(
+            "poststarthook/scheduling/bootstrap-system-priority-classes", lambda: "" if self._ready else "not finished"
+        )
+        health.add("poststarthook/start-system-namespaces-controller", lambda: "" if self._ready else "not finished")
+        health.add("shutdown", lambda: "process is shutting down" if self._stopping else "", "readyz")
+
+    def _counts(self) -> list[tuple[str, int]]:
+        return [(c.kind.resource, len(c)) for c in self.cache]
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self.http.loop
+
+    @property
+    def advertise_address(self) -> str:
+        return self.config.advertise_address or (
+            self.config.host if self.config.host not in ("", "0.0.0.0", "::") else "127.0.0.1"
+        )
+
+    @property
+    def advertise_port(self) -> int:
+        return self.port
+
+    def _spawn(self, work: Any, name: str) -> Any:
+        return self.http.spawn(work, name)
+
+    # -- life
+
+    async def start(self) -> None:
+        """The store must be open. Raises OSError when the address is taken."""
+        self.http.loop = asyncio.get_running_loop()
+        self._followed = await load(self.store, self.cache)
+        self.allocator.follow(self.objects.view("services"))
+        if self.config.sockets:
+            for sock in self.config.sockets:
+                await self.http.listen_on(sock, self.config.tls)
+        else:
+            self.port = await self.http.listen(self.config.host, self.config.port, self.config.tls)
+        self.discovery.set_address(f"{self.advertise_address}:{self.port}")
+        await self.bootstrap.run()
+        self._ready = True
+        self._compactable = self.cache.rev
+        self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Readiness fails, streams end, running requests finish; the store stays open."""
+        self._stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ready:
+            await self.bootstrap.stop()
+        self.watches.stop()
+        await self.http.close(grace_s)
+        await self.kubelets.close()
+        if self._followed is not None:
+            self._followed.cancel()
+            self._followed = None
+
+    def _compact(self) -> None:
+        """Forget what is older than two intervals; nothing to do when nothing was written."""
+        assert self.http.loop is not None
+        keep_from, self._compactable = self._compactable, self.cache.rev
+        if keep_from < self.cache.rev:
+            self._spawn(self._compact_store(keep_from), "compaction")
+        self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
+
+    async def _compact_store(self, rev: int) -> None:
+        try:
+            await self.store.compact(rev)
+        except Exception:
+            log.exception("compaction at %d failed", rev)
+
+    # -- for components in this process
+
+    def client(self, user: str | User, *groups: str, agent: str = "") -> LocalClient:
+        """A client with the identity of ``user``, such as ``system:kube-scheduler`` or a service account."""
+        return LocalClient(self, user if isinstance(user, User) else component_user(user, *groups), agent)
+
+    async def add_kind(self, kind: Kind) -> None:
+        """Serve a kind that was not known at start (a CustomResourceDefinition), with the objects that are stored."""
+        if kind.hub is None:
+            known = any(c.kind.prefix == kind.prefix for c in self.cache)
+            if known:
+                self.cache.swap(kind)
+            else:
+                collection = self.cache.add(kind, loading=True)
+                page = await self.store.range(kind.prefix)
+                collection.load(page.items, page.rev)
+        self.registry.add(kind)
+
+    def remove_kind(self, kind: Kind) -> None:
+        self.registry.remove(kind)
+        if kind.hub is None:
+            self.cache.remove(kind)
+
+    def aggregate(self, request: Request, info: RequestInfo, user: User) -> Answered:
+        """What an aggregated API server answers; None = nobody serves the path."""
+        return self.aggregator(request, info, user) if self.aggregator is not None else None
+
+    # -- documents
+
+    def document(self, request: Request) -> Answered:
+        """Discovery, OpenAPI, version and keys; None = no such path."""
+        path = request.path
+        headers = request.headers
+        if path in ("/version", "/version/"):
+            return _json(version_info())
+        if path == "/openid/v1/jwks":
+            return _json(self._jwks, "application/jwk-set+json")
+        if path == "/.well-known/openid-configuration":
+            return _json(self._openid())
+        if path == "/":
+            return _json({"paths": self._paths()})
+        for extra in self.config.extra_documents:
+            found = extra(request)
+            if found is not None:
+                return found
+        if path.startswith("/openapi/"):
+            return self._openapi(request)
+        answer = self.discovery.answer(path, headers.get("accept", ""), headers.get("if-none-match", ""))
+        if answer is None:
+            return None
+        status, out, body = answer
+        return _response(status, out, body)
+
+    def _openapi(self, request: Request) -> Answered:
+        headers = request.headers
+        try:
+            document = self.openapi.find(request.path, headers.get("accept", ""))
+        except ValueError:
+            return Response(406, b"", "text/plain; charset=utf-8")
+        if document is None:
+            return None
+        return self._made(request, document)
+
+    async def _made(self, request: Request, document: Any) -> Response:
+        """A document may take a second to make the first time: others run in between."""
+        while document.step():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        headers = request.headers
+        wanted = request.query_first("hash")
+        if wanted and wanted != document.hash:
+            return Response(301, b"", "", (("Location", f"{request.path}?hash={document.hash}"),))
+        status, out, body = document.answer(headers.get("accept-encoding", ""), headers.get("if-none-match", ""))
+        if wanted:
+            out["Cache-Control"] = "public, immutable, max-age=31536000"
+        return _response(status, out, body)
+
+    def _openid(self) -> dict[str, Any]:
+        issuer = self.config.issuer
+        base = f"https://{self.advertise_address}:{self.port}"
+        algorithms = sorted({tree_get(k, "alg") for k in self._jwks["keys"]})
+        return {
+            "issuer": issuer,
+            "jwks_uri": f"{base}/openid/v1/jwks",
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": algorithms,
+        }
+
+    def _paths(self) -> list[str]:
+        out = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"]
+        for group in self.registry.groups():
+            if group.name:
+                out.append(f"/apis/{group.name}")
+                out.extend(f"/apis/{group.name}/{v}" for v in group.versions)
+        out += [
+            "/healthz",
+            "/livez",
+            "/metrics",
+            "/openapi/v2",
+            "/openapi/v3",
+            "/openid/v1/jwks",
+            "/readyz",
+            "/version",
+        ]
+        return sorted(out)
+
+
+def _json(tree: Any, media: str = "application/json") -> Response:
+    import msgspec
+
+    return Response(200, msgspec.json.format(msgspec.json.encode(tree), indent=2), media)
+
+
+def _response(status: int, headers: dict[str, str], body: bytes) -> Response:
+    media = headers.get("Content-Type", "")
+    return Response(status, body, media, [(k, v) for k, v in headers.items() if k != "Content-Type"])

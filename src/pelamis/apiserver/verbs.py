@@ -1,0 +1,613 @@
+"""What each verb does to an object: the stored object and the request in, the new object out. Pure.
+
+``create``, ``update``, ``patched`` and ``delete`` work on a ``Write``, whose tree they change in place, in upstream's
+order: normal form and defaults, mutating admission (passed in), system fields, the kind's strategy, managedFields,
+validation. They return what to store; nothing here waits or writes. Ids and times come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pelamis.api import codec, metavalidate
+from pelamis.api.field import Tree
+from pelamis.api.kind import Kind, Subresource
+from pelamis.api.patchschema import schema
+from pelamis.apiserver.write import Patch, Write
+from pelamis.base import ids, jsonpatch, mergepatch, smp, ssa
+from pelamis.base import tree as trees
+from pelamis.base.clock import parse_rfc3339, rfc3339
+from pelamis.base.errors import (
+    BadRequest,
+    Conflict,
+    FieldError,
+    Invalid,
+    NotFound,
+    StatusError,
+    TooLarge,
+    invalid,
+)
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+_GC_FINALIZERS = frozenset((ORPHAN, FOREGROUND))
+_NOT_SPEC = frozenset(("kind", "apiVersion", "metadata", "status"))
+Step = Callable[[Write], None]
+
+
+@dataclass(slots=True)
+class Result:
+    """obj: the struct; value: its stored bytes. remove: delete the key. keep: nothing needs to be written."""
+
+    obj: Any
+    value: bytes
+    remove: bool = False
+    keep: bool = False
+    created: bool = False
+
+
+def _nothing(write: Write) -> None:
+    return None
+
+
+def report(write: Write, problems: list[str]) -> None:
+    """Strict problems: an error, a warning each, or nothing, as fieldValidation says."""
+    if not problems:
+        return
+    if write.options.validation == "Strict":
+        raise codec.strict_error(write.kind, problems)
+    if write.options.validation == "Warn":
+        write.warnings.extend(problems)
+
+
+def metadata_of(tree: Tree, kind: Kind) -> Tree:
+    found = tree.get("metadata")
+    if found is None:
+        found = tree["metadata"] = {}
+    if not isinstance(found, dict):
+        raise BadRequest(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: metadata is not an object'
+        )
+    return found
+
+
+def place(write: Write, tree: Tree) -> None:
+    """The object's namespace and name must be those of the request."""
+    meta = metadata_of(tree, write.kind)
+    namespace = meta.get("namespace") or ""
+    if namespace != write.namespace:
+        if not write.kind.namespaced:
+            meta.pop("namespace", None)
+        elif not namespace:
+            meta["namespace"] = write.namespace
+        elif write.operation == "CREATE":
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        else:
+            raise BadRequest(
+                f"the namespace of the object ({namespace}) does not match "
+                f"the namespace on the request ({write.namespace})"
+            )
+    if write.name and write.operation == "UPDATE":
+        name = meta.get("name") or ""
+        if name != write.name:
+            raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+
+
+def normal(write: Write) -> None:
+    """Input tree to normal form with all defaults, in the stored version."""
+    kind = write.kind
+    tree = write.tree
+    if not write.prepared:
+        cleared = ssa.resets(tree)
+        report(write, codec.clean(kind, tree))
+        if cleared:
+            tree["metadata"]["managedFields"] = [{}]  # an empty list is a demand, and normal form drops it
+    place(write, tree)
+    kind.default(tree)
+    if kind.hub is not None:
+        codec.to_hub(kind, tree)
+        codec.clean(kind.hub, tree)
+        kind.hub.default(tree)
+
+
+def manager_of(write: Write) -> str:
+    return ssa.manager_name(write.options.manager, write.user_agent)
+
+
+def _own(write: Write, old: Tree | None, ignored: tuple[str, ...]) -> None:
+    hub = write.hub
+    ssa.update_managed(
+        old,
+        write.tree,
+        manager_of(write),
+        schema=schema(hub),
+        api_version=hub.api_version,
+        now=write.now,
+        subresource=write.subresource,
+        ignored=ignored,
+    )
+
+
+# -- create -----------------------------------------------------------------------------------------------------------
+
+
+def create(
+    write: Write, entropy: Callable[[int], bytes], mutate: Step = _nothing, *, normalised: bool = False
+) -> Result:
+    """The object to create. ``mutate``: mutating admission."""
+    hub = write.hub
+    write.operation = "CREATE"
+    if not normalised:
+        normal(write)
+    tree = write.tree
+    meta = metadata_of(tree, hub)
+    if meta.get("resourceVersion"):
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = ids.generate_name(meta["generateName"], entropy(8))
+        write.generated = True
+    write.name = meta.get("name") or ""
+    mutate(write)
+    tree = write.tree
+    meta = metadata_of(tree, hub)
+    applied = write.patch is not None and write.patch.type == "apply"
+    for name in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"):
+        meta.pop(name, None)
+    meta["uid"] = ids.uid(entropy(16))
+    meta["creationTimestamp"] = rfc3339(write.now)
+    if hub.generation:
+        meta["generation"] = 1
+    for path in hub.reset:
+        trees.delete(tree, path)
+    hub.prepare_create(tree)
+    if not applied:
+        _own(write, None, hub.reset)
+    obj = codec.from_tree(hub, tree)
+    errors = metavalidate.validate_create(obj.metadata, hub.namespaced, hub.validate_name)
+    errors.extend(hub.validate(obj))
+    if errors:
+        raise Invalid(hub.kind, hub.group, obj.metadata.name, errors)
+    _warn(write, hub, obj)
+    return Result(obj, codec.stored(hub, obj), created=True)
+
+
+def rename(write: Write, result: Result, entropy: Callable[[int], bytes]) -> Result:
+    """The same object under another generated name, after the first one turned out to be taken."""
+    meta = write.tree["metadata"]
+    meta["name"] = write.name = ids.generate_name(meta["generateName"], entropy(8))
+    obj = codec.from_tree(write.hub, write.tree)
+    return Result(obj, codec.stored(write.hub, obj), created=True)
+
+
+def _warn(write: Write, kind: Kind, obj: Any) -> None:
+    if kind.warnings is not None:
+        write.warnings.extend(kind.warnings(obj))
+
+
+# -- update -----------------------------------------------------------------------------------------------------------
+
+
+def update(write: Write, mutate: Step = _nothing, *, normalised: bool = False) -> Result:
+    """The object that replaces ``write.old``."""
+    hub = write.hub
+    old = write.old
+    assert old is not None
+    write.operation = "UPDATE"
+    if not normalised:
+        normal(write)
+    tree = write.tree
+    check_revision(write, metadata_of(tree, hub))
+    mutate(write)
+    return finish_update(write)
+
+
+def check_revision(write: Write, meta: Tree) -> None:
+    """The resourceVersion and uid that the client believes in, if it says so."""
+    old = write.old
+    assert old is not None
+    hub = write.kind
+    rev = meta.pop("resourceVersion", None) or ""
+    if rev:
+        write.rev_given = True
+        if rev != str(old.rev):
+            raise Conflict(hub.plural, hub.group, write.name)
+    elif write.verb == "update" and not hub.unconditional_update and not write.subresource:
+        raise Invalid(
+            hub.kind,
+            hub.group,
+            write.name,
+            [FieldError("FieldValueInvalid", "metadata.resourceVersion", "must be specified for an update", 0)],
+        )
+    uid = meta.get("uid")
+    have = write.old_tree["metadata"].get("uid")
+    if uid and uid != have and write.verb == "update":
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: {hub.key(write.namespace, write.name)}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {have}"
+        )
+        raise Conflict(hub.plural, hub.group, write.name, why)
+
+
+def finish_update(write: Write) -> Result:
+    """After admission: system fields, strategy, managedFields, validation."""
+    hub = write.hub
+    old = write.old
+    assert old is not None
+    tree = write.tree
+    before = write.old_tree
+    meta = metadata_of(tree, hub)
+    old_meta = before["metadata"]
+    for name in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "uid"):
+        if name in ("uid", "creationTimestamp") and meta.get(name):
+            continue
+        if name in old_meta:
+            meta[name] = old_meta[name]
+        else:
+            meta.pop(name, None)
+    meta.pop("selfLink", None)
+    sub = hub.subresource(write.subresource) if write.subresource else None
+    resets = sub.reset if sub is not None else hub.reset
+    for path in resets:
+        trees.keep(tree, before, path)
+    if not write.subresource:
+        hub.prepare_update(tree, before)
+    if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
+        meta["generation"] = old_meta.get("generation", 0) + 1
+    if write.patch is None or write.patch.type != "apply":
+        _own(write, before, resets)
+    obj = codec.from_tree(hub, tree)
+    if write.subresource == "status" and hub.type is not None:
+        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+        errors.extend(hub.validate_status_update(obj, old.obj))
+    else:
+        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+        errors.extend(hub.validate_update(obj, old.obj))
+    if errors:
+        raise Invalid(hub.kind, hub.group, write.name, errors)
+    _warn(write, hub, obj)
+    return settle(write, obj)
+
+
+def _spec_differs(tree: Tree, before: Tree) -> bool:
+    return any(tree.get(k) != before.get(k) for k in {*tree, *before} if k not in _NOT_SPEC)
+
+
+def settle(write: Write, obj: Any) -> Result:
+    """Nothing to write when nothing changed; a deletion when the last finalizer of a deleted object went."""
+    hub = write.hub
+    assert write.old is not None
+    if goes_away(hub, obj, write.old.obj):
+        return Result(obj, codec.stored(hub, obj), remove=True)
+    value = codec.stored(hub, obj)
+    same = codec.served(hub, value, write.old.rev) == write.old.data
+    return Result(obj, value, keep=same)
+
+
+def goes_away(kind: Kind, obj: Any, old: Any) -> bool:
+    meta = obj.metadata
+    if meta.deletionTimestamp is None or meta.finalizers or old.metadata.deletionTimestamp is None:
+        return False
+    if kind.plural == "namespaces" and not kind.group:
+        return not obj.spec.finalizers
+    return not meta.deletionGracePeriodSeconds and bool(old.metadata.finalizers)
+
+
+# -- patch ------------------------------------------------------------------------------------------------------------
+
+_MAX_JSON_PATCH = jsonpatch.MAX_OPERATIONS
+
+
+def patched(write: Write) -> None:
+    """``write.tree`` becomes the stored object with the patch applied, in the version of the request."""
+    patch = write.patch
+    assert patch is not None
+    kind = write.kind
+    base: Tree = write.old_tree
+    if kind.hub is not None and base:
+        base = codec.parse(codec.to_version(kind, write.old.data if write.old else b""))
+        base.get("metadata", {}).pop("resourceVersion", None)
+    if patch.type == "apply":
+        _apply(write, patch, base)
+        return
+    live = trees.copy(base)
+    assert write.old is not None
+    # Clients see the revision in what they patch, so they may test or send it.
+    live["metadata"] = {**live["metadata"], "resourceVersion": str(write.old.rev)}
+    try:
+        if patch.type == "json":
+            if isinstance(patch.body, list) and len(patch.body) > _MAX_JSON_PATCH:
+                raise TooLarge(
+                    f"The allowed maximum operations in a JSON patch is {_MAX_JSON_PATCH}, got {len(patch.body)}"
+                )
+            new = jsonpatch.apply(live, jsonpatch.decode(patch.body))
+        elif patch.type == "merge":
+            new = mergepatch.apply(live, _object(patch.body))
+        else:
+            new = smp.apply(live, _object(patch.body), schema(kind))
+    except jsonpatch.PatchFormatError as error:
+        raise BadRequest(str(error)) from None
+    except jsonpatch.PatchError as error:
+        raise _rejected(str(error)) from None
+    except smp.PatchError as error:
+        raise _unmergeable(error) from None
+    if not isinstance(new, dict):
+        raise BadRequest("the result of the patch is not an object")
+    tree: Tree = trees.copy(new)
+    meta = metadata_of(tree, kind)
+    # The revision that the patch leaves unchanged is not a demand.
+    if meta.get("resourceVersion") == str(write.old.rev) and not _names_revision(patch):
+        meta.pop("resourceVersion")
+    codec.check_type(kind, tree)
+    write.tree = tree
+
+
+def _names_revision(patch: Patch) -> bool:
+    if isinstance(patch.body, dict):
+        meta = patch.body.get("metadata")
+        return isinstance(meta, dict) and bool(meta.get("resourceVersion"))
+    return any(isinstance(op, dict) and op.get("path") == "/metadata/resourceVersion" for op in patch.body)
+
+
+def _object(body: Any) -> Tree:
+    if not isinstance(body, dict):
+        raise BadRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+    return body
+
+
+def _rejected(message: str) -> StatusError:
+    return StatusError(
+        422, "Invalid", f"the server rejected our request due to an error in our request: {message}", details={}
+    )
+
+
+def _unmergeable(error: smp.PatchError) -> StatusError:
+    if error.code == 400:
+        return BadRequest(str(error))
+    return _rejected(str(error)) if error.code == 422 else StatusError(500, "", str(error))
+
+
+def _apply(write: Write, patch: Patch, base: Tree) -> None:
+    kind = write.kind
+    applied = trees.copy(_object(patch.body))
+    meta = metadata_of(applied, kind)
+    name = meta.get("name") or ""
+    if name != write.name:
+        if name:
+            raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+        meta["name"] = write.name
+    if kind.namespaced:
+        namespace = meta.get("namespace") or write.namespace
+        if namespace != write.namespace:
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        meta["namespace"] = namespace
+    if (applied.get("kind") or kind.kind) != kind.kind:
+        codec.check_type(kind, applied)
+    rev = meta.pop("resourceVersion", None)
+    if rev and (write.old is None or rev != str(write.old.rev)):
+        raise Conflict(kind.plural, kind.group, write.name)
+    write.rev_given = bool(rev)
+    uid = meta.get("uid")
+    if write.old is None and uid:
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise Conflict(kind.plural, kind.group, write.name, why)
+    if kind.hub is None:
+        problems = codec.clean(kind, trees.copy(applied), defaults=False)
+        if problems and write.options.validation == "Strict":
+            raise codec.strict_error(kind, problems)
+    sub = kind.subresource(write.subresource) if write.subresource else None
+    resets = sub.reset if sub is not None else kind.reset
+    live = None
+    if base:
+        live = base
+    write.tree = trees.copy(
+        ssa.apply(
+            live,
+            _canonical(kind, applied),
+            manager_of(write),
+            schema=schema(kind),
+            force=bool(write.options.force),
+            api_version=kind.api_version,
+            now=write.now,
+            subresource=write.subresource,
+            ignored=resets,
+        )
+    )
+
+
+def _canonical(kind: Kind, applied: Tree) -> Tree:
+    """Quantities and times as they are stored, so that ``1000m`` over ``1`` is no change; unknown fields stay."""
+    out = trees.copy(applied)
+    try:
+        problems = codec.clean(kind, out, defaults=False)
+    except StatusError:
+        return applied
+    if problems:
+        return applied
+    cut: Tree = _only(applied, out)
+    return cut
+
+
+def _only(given: Any, normal_form: Any) -> Any:
+    """``normal_form`` cut down to the members that were given: zero values written by the struct are not applied."""
+    if isinstance(given, dict) and isinstance(normal_form, dict):
+        return {k: _only(v, normal_form[k]) if k in normal_form else v for k, v in given.items() if v is not None}
+    if isinstance(given, list) and isinstance(normal_form, list) and len(given) == len(normal_form):
+        return [_only(g, n) for g, n in zip(given, normal_form, strict=True)]
+    return normal_form
+
+
+# -- delete -----------------------------------------------------------------------------------------------------------
+
+
+def delete(write: Write) -> Result:
+    """What a deletion does now: remove the object, or mark it and leave it to those who must act first."""
+    hub = write.hub
+    old = write.old
+    assert old is not None
+    obj = old.obj
+    check_preconditions(write)
+    if hub.plural == "namespaces" and not hub.group:
+        return _delete_namespace(write)
+    opts = write.deletion
+    tree = write.old_tree
+    meta = tree["metadata"]
+    graceful, pending, grace = _graceful(write, obj)
+    if pending:
+        return Result(obj, b"", keep=True)
+    finalizers = gc_finalizers(hub, obj.metadata.finalizers, opts.propagation, opts.orphan)
+    changed = set(finalizers) != set(obj.metadata.finalizers)
+    if not graceful and not finalizers and not changed:
+        return Result(obj, b"", remove=True)
+    if changed or finalizers:
+        if finalizers:
+            meta["finalizers"] = finalizers
+        else:
+            meta.pop("finalizers", None)
+    if not graceful and not finalizers:
+        return Result(obj, b"", remove=True)
+    if graceful:
+        if not grace and not finalizers:
+            return Result(obj, b"", remove=True)
+        _mark_graceful(meta, write.now, grace)
+    else:
+        _mark_deleting(meta, write.now)
+    new = codec.from_tree(hub, tree)
+    value = codec.stored(hub, new)
+    return Result(new, value, keep=codec.served(hub, value, old.rev) == old.data)
+
+
+def check_preconditions(write: Write) -> None:
+    opts = write.deletion
+    old = write.old
+    assert old is not None
+    kind = write.kind
+    uid = old.obj.metadata.uid if opts.uid else ""
+    if opts.uid and opts.uid != uid:
+        why = (
+            f"the UID in the precondition ({opts.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise Conflict(kind.kind, kind.group, write.name, why)
+    if opts.rev and opts.rev != str(old.rev):
+        why = (
+            f"the ResourceVersion in the precondition ({opts.rev}) does not match the ResourceVersion in record "
+            f"({old.rev}). The object might have been modified"
+        )
+        raise Conflict(kind.kind, kind.group, write.name, why)
+
+
+def _graceful(write: Write, obj: Any) -> tuple[bool, bool, int]:
+    """(a grace period applies, a deletion is already under way and this one adds nothing, the seconds)."""
+    hub = write.hub
+    opts = write.deletion
+    meta = obj.metadata
+    wanted = opts.grace_s
+    if wanted is not None and wanted < 0:
+        wanted = 1
+    if meta.deletionTimestamp is not None:
+        current = meta.deletionGracePeriodSeconds
+        if current is None:
+            return False, False, 0
+        if wanted is not None and wanted < current:
+            return True, False, wanted
+        # The finalizers of a deletion under way cannot be changed by another one.
+        return False, True, current
+    if hub.grace_period is None:
+        return False, False, 0
+    grace = hub.grace_period(obj)
+    if wanted is not None and grace:
+        grace = wanted
+    return True, False, max(grace, 0)
+
+
+def _mark_graceful(meta: Tree, now: float, grace_s: int) -> None:
+    if meta.get("deletionTimestamp"):
+        start = parse_rfc3339(meta["deletionTimestamp"]) - (meta.get("deletionGracePeriodSeconds") or 0)
+        meta["deletionTimestamp"] = rfc3339(start + grace_s)
+    else:
+        meta["deletionTimestamp"] = rfc3339(now + grace_s)
+        if meta.get("generation"):
+            meta["generation"] += 1
+    meta["deletionGracePeriodSeconds"] = grace_s
+
+
+def _mark_deleting(meta: Tree, now: float) -> None:
+    if meta.get("deletionGracePeriodSeconds") is None and meta.get("generation"):
+        meta["generation"] += 1
+    if not meta.get("deletionTimestamp") or parse_rfc3339(meta["deletionTimestamp"]) > now:
+        meta["deletionTimestamp"] = rfc3339(now)
+    meta["deletionGracePeriodSeconds"] = 0
+
+
+def gc_finalizers(kind: Kind, have: tuple[str, ...], propagation: str, orphan: bool | None) -> list[str]:
+    """The finalizers after a deletion with this policy: at most one of the garbage collector's two is among them."""
+    kept = [f for f in have if f not in _GC_FINALIZERS]
+    if kind.gc_policy == "Unsupported":
+        return list(have)
+    if orphan is not None:
+        wanted = ORPHAN if orphan else ""
+    elif propagation:
+        wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(propagation, "")
+    elif ORPHAN in have:
+        wanted = ORPHAN
+    elif FOREGROUND in have:
+        wanted = FOREGROUND
+    else:
+        wanted = ORPHAN if kind.gc_policy == "OrphanDependents" else ""
+    return [*kept, wanted] if wanted else kept
+
+
+def _delete_namespace(write: Write) -> Result:
+    old = write.old
+    assert old is not None
+    tree = write.old_tree
+    obj = old.obj
+    if obj.metadata.deletionTimestamp is None:
+        meta = tree["metadata"]
+        finalizers = gc_finalizers(
+            write.hub, obj.metadata.finalizers, write.deletion.propagation, write.deletion.orphan
+        )
+        if finalizers:
+            meta["finalizers"] = finalizers
+        else:
+            meta.pop("finalizers", None)
+        if not obj.spec.finalizers and not finalizers:
+            return Result(obj, b"", remove=True)
+        meta["deletionTimestamp"] = rfc3339(write.now)
+        tree.setdefault("status", {})["phase"] = "Terminating"
+        new = codec.from_tree(write.hub, tree)
+        return Result(new, codec.stored(write.hub, new))
+    if obj.spec.finalizers or obj.metadata.finalizers:
+        return Result(obj, b"", keep=True)
+    return Result(obj, b"", remove=True)
+
+
+def absent(kind: Kind, name: str) -> StatusError:
+    return NotFound(kind.plural, kind.group, name)
+
+
+def subresource_of(kind: Kind, name: str, verb: str) -> Subresource | None:
+    sub = kind.subresource(name)
+    return sub if sub is not None and verb in sub.verbs else None
+
+
+def unknown_revision(text: str) -> StatusError:
+    return BadRequest(str(invalid("resourceVersion", text, f'strconv.ParseUint: parsing "{text}": invalid syntax')))
+
+
+def status_tree(kind: Kind, name: str, uid: str) -> Tree:
+    """The Status that answers a finished deletion."""
+    details: Tree = {"name": name}
+    if kind.group:
+        details["group"] = kind.group
+    details["kind"] = kind.plural
+    if uid:
+        details["uid"] = uid
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
+encode = msgspec.json.Encoder(order="deterministic").encode

@@ -1,0 +1,89 @@
+"""One write on its way through the server, and the read access that admission and strategies have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pelamis.api.field import Tree
+from pelamis.api.kind import Kind
+from pelamis.apiserver.authz.attributes import Attributes, Decision
+from pelamis.apiserver.request import DeleteOptions, WriteOptions
+from pelamis.apiserver.user import User
+from pelamis.base.errors import Forbidden, StatusError
+from pelamis.cache.entry import Entry
+
+
+@dataclass(slots=True)
+class Patch:
+    """type: json, merge, strategic, apply. body: the decoded patch."""
+
+    type: str
+    body: Any
+
+
+@dataclass(slots=True)
+class Write:
+    """``tree`` is the new object, changed in place by every step; ``old`` the stored one (None on create).
+
+    verb: create, update, patch, delete. ``operation``: CREATE, UPDATE or DELETE, what admission sees. ``kind``: as
+    addressed; ``hub``: as stored. ``undo``: run when the write is not carried out (allocations). ``warnings``: texts
+    for the client.
+    """
+
+    verb: str
+    kind: Kind
+    user: User
+    namespace: str
+    name: str
+    subresource: str = ""
+    tree: Tree = field(default_factory=dict)
+    patch: Patch | None = None
+    options: WriteOptions = field(default_factory=WriteOptions)
+    deletion: DeleteOptions = field(default_factory=DeleteOptions)
+    user_agent: str = ""
+    old: Entry | None = None
+    old_tree: Tree = field(default_factory=dict)
+    operation: str = ""
+    now: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    prepared: bool = False
+    """The tree is already complete and checked (made by the server itself): no decoding of input."""
+    attempts: int = 0
+    generated: bool = False
+    rev_given: bool = False
+
+    @property
+    def hub(self) -> Kind:
+        return self.kind.hub or self.kind
+
+    @property
+    def dry_run(self) -> bool:
+        return self.options.dry_run or self.deletion.dry_run
+
+    @property
+    def resource(self) -> str:
+        return self.kind.plural
+
+    def forbid(self, why: str) -> StatusError:
+        """What admission answers when it refuses: ``pods "x" is forbidden: why``."""
+        name = self.name or (self.tree.get("metadata") or {}).get("name") or ""
+        return Forbidden(self.kind.plural, self.kind.group, name or "Unknown", why)
+
+    def cancel(self) -> None:
+        while self.undo:
+            self.undo.pop()()
+
+
+class Objects(Protocol):
+    """Synchronous reads for those who decide. ``resource``: ``pods``, ``deployments.apps``."""
+
+    def get(self, resource: str, namespace: str, name: str) -> Any: ...
+
+    def list(self, resource: str, namespace: str = "") -> Sequence[Any]: ...
+
+    def view(self, resource: str) -> Any: ...
+
+    def authorize(self, user: User, a: Attributes) -> Decision: ...
