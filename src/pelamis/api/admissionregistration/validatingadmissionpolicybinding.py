@@ -1,4 +1,4 @@
-"""ValidatingAdmissionPolicyBinding: where a ValidatingAdmissionPolicy acts, with which parameters, and what a failure does."""
+"""ValidatingAdmissionPolicyBinding: where a ValidatingAdmissionPolicy acts, its parameters, what a failure does."""
 
 from __future__ import annotations
 

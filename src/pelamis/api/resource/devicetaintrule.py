@@ -1,13 +1,17 @@
-"""TODO-DOC"""
+"""DeviceTaintRule: puts a taint on all devices that a selector matches. ``timeAdded`` is set when absent."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Struct, always
+from pelamis.api.check import Errors, check_text
+from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
-from pelamis.api.resource.device import DeviceTaint
+from pelamis.api.metavalidate import validate_conditions
+from pelamis.api.resource.device import DeviceTaint, check_driver, check_pool, check_taint
+from pelamis.base import names
 
 
 class DeviceTaintSelector(Struct, frozen=True):
@@ -33,6 +37,39 @@ class DeviceTaintRule(Struct, frozen=True):
     status: Annotated[DeviceTaintRuleStatus, F(3)] = always(DeviceTaintRuleStatus)
 
 
+def prepare_create(tree: Tree) -> None:
+    taint = tree["spec"].setdefault("taint", {})
+    created = tree["metadata"].get("creationTimestamp")
+    if not taint.get("timeAdded") and created:
+        taint["timeAdded"] = created
+
+
+def validate(obj: DeviceTaintRule) -> Errors:
+    errors: Errors = []
+    selector = obj.spec.deviceSelector
+    if selector is not None:
+        path = "spec.deviceSelector"
+        if selector.driver is not None:
+            errors += check_driver(selector.driver, f"{path}.driver")
+        if selector.pool is not None:
+            errors += check_pool(selector.pool, f"{path}.pool")
+        if selector.device is not None:
+            errors += check_text(names.is_dns1123_label, selector.device, f"{path}.device")
+    return errors + check_taint(obj.spec.taint, "spec.taint")
+
+
+def validate_update(obj: DeviceTaintRule, old: DeviceTaintRule) -> Errors:
+    return validate(obj)
+
+
+def validate_status_update(obj: DeviceTaintRule, old: DeviceTaintRule) -> Errors:
+    return list(validate_conditions(obj.status.conditions, "status.conditions"))
+
+
+def cells(obj: DeviceTaintRule, now: float) -> Sequence[Any]:
+    return obj.metadata.name, obj.metadata.creationTimestamp
+
+
 KIND = Kind(
     group="resource.k8s.io",
     version="v1",
@@ -41,10 +78,21 @@ KIND = Kind(
     singular="devicetaintrule",
     namespaced=False,
     verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
-    subresources=(Subresource("status", "resource.k8s.io", "v1", "DeviceTaintRule", ("get", "patch", "update")),),
+    subresources=(
+        Subresource(
+            "status", "resource.k8s.io", "v1", "DeviceTaintRule", ("get", "patch", "update"), reset=("spec", "metadata")
+        ),
+    ),
     columns=(
         Column("Name", "string", format="name"),
         Column("Created At", "date"),
     ),
     storage_hash="DJ3UJ0fj8MI=",
+    reset=("status",),
+    generation=True,
+    cells=cells,
+    prepare_create=prepare_create,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

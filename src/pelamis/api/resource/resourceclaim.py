@@ -1,16 +1,32 @@
-"""TODO-DOC"""
+"""ResourceClaim: asks for devices; the scheduler notes in the status which ones it got and which pods may use them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 
+from pelamis.api.check import Errors, check_choice, check_immutable, check_text
 from pelamis.api.core.nodeselector import NodeSelector
-from pelamis.api.field import F, Quantity, RawJSON, Struct, Time, always
+from pelamis.api.core.pod.validate_affinity import check_node_selector
+from pelamis.api.field import F, Quantity, RawJSON, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
-from pelamis.api.resource.device import DeviceToleration, OpaqueDeviceConfiguration, ResourceClaimSpec
+from pelamis.api.metavalidate import validate_conditions
+from pelamis.api.resource.device import (
+    DeviceToleration,
+    OpaqueDeviceConfiguration,
+    ResourceClaimSpec,
+    check_driver,
+    check_opaque,
+    check_pool,
+    default_claim,
+    validate_claim_spec,
+)
+from pelamis.api.table import age
+from pelamis.base import names
+from pelamis.base.errors import duplicate, forbidden, invalid, required, too_many
 
 
 class DeviceRequestAllocationResult(Struct, frozen=True):
@@ -116,6 +132,106 @@ class ResourceClaim(Struct, frozen=True):
     status: Annotated[ResourceClaimStatus, F(3)] = always(ResourceClaimStatus)
 
 
+_MOST_CONSUMERS, _MOST_RESULTS = 256, 32
+
+
+def default(tree: Tree) -> None:
+    default_claim(tree.setdefault("spec", {}))
+
+
+def validate(obj: ResourceClaim) -> Errors:
+    return validate_claim_spec(obj.spec, "spec")
+
+
+def validate_update(obj: ResourceClaim, old: ResourceClaim) -> Errors:
+    return check_immutable(obj.spec, old.spec, "spec")
+
+
+def _validate_allocation(allocation: AllocationResult, known: set[str], path: str) -> Errors:
+    errors: Errors = []
+    results, where = allocation.devices.results, f"{path}.devices.results"
+    if len(results) > _MOST_RESULTS:
+        errors.append(too_many(where, len(results), _MOST_RESULTS))
+    for i, result in enumerate(results):
+        if result.request not in known:
+            detail = "must be the name of a request in the claim or the name of a request and a subrequest"
+            errors.append(invalid(f"{where}[{i}].request", result.request, detail))
+        errors += check_driver(result.driver, f"{where}[{i}].driver")
+        errors += check_pool(result.pool, f"{where}[{i}].pool")
+        errors += check_text(names.is_dns1123_label, result.device, f"{where}[{i}].device")
+    for i, config in enumerate(allocation.devices.config):
+        at = f"{path}.devices.config[{i}]"
+        errors += check_choice(config.source, f"{at}.source", ("FromClaim", "FromClass"))
+        errors += check_opaque(config.opaque, at)
+    if allocation.nodeSelector is not None:
+        check_node_selector(allocation.nodeSelector, f"{path}.nodeSelector", errors)
+        if len(allocation.nodeSelector.nodeSelectorTerms) != 1:
+            terms = allocation.nodeSelector.nodeSelectorTerms
+            detail = "must have exactly one node selector term"
+            errors.append(invalid(f"{path}.nodeSelector.nodeSelectorTerms", terms, detail))
+    return errors
+
+
+def _validate_consumers(obj: ResourceClaim, old: ResourceClaim) -> Errors:
+    consumers, path = obj.status.reservedFor, "status.reservedFor"
+    errors: Errors = []
+    if len(consumers) > _MOST_CONSUMERS:
+        errors.append(too_many(path, len(consumers), _MOST_CONSUMERS))
+    seen: set[str] = set()
+    for i, consumer in enumerate(consumers):
+        where = f"{path}[{i}]"
+        if consumer.apiGroup:
+            errors += check_text(names.is_dns1123_subdomain, consumer.apiGroup, f"{where}.apiGroup")
+        for name in ("resource", "name", "uid"):
+            if not getattr(consumer, name):
+                errors.append(required(f"{where}.{name}"))
+        if consumer.uid in seen:
+            errors.append(duplicate(f"{where}.uid", consumer.uid))
+        seen.add(consumer.uid)
+    if consumers and obj.status.allocation is None:
+        errors.append(forbidden(path, "may not be specified when `allocated` is not set"))
+    elif obj.metadata.deletionTimestamp and seen - {c.uid for c in old.status.reservedFor}:
+        detail = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
+        errors.append(forbidden(path, detail))
+    return errors
+
+
+def validate_status_update(obj: ResourceClaim, old: ResourceClaim) -> Errors:
+    status, was = obj.status, old.status
+    known = {r.name for r in obj.spec.devices.requests}
+    known |= {f"{r.name}/{asked.name}" for r in obj.spec.devices.requests for asked in r.firstAvailable}
+    errors = _validate_consumers(obj, old)
+    if status.allocation is not None:
+        errors += _validate_allocation(status.allocation, known, "status.allocation")
+        if was.allocation is not None:
+            errors += check_immutable(status.allocation, was.allocation, "status.allocation")
+    results = status.allocation.devices.results if status.allocation is not None else ()
+    allocated = {(r.driver, r.pool, r.device, r.shareID) for r in results}
+    seen: set[tuple[str, str, str, str | None]] = set()
+    for i, device in enumerate(status.devices):
+        path, mark = f"status.devices[{i}]", (device.driver, device.pool, device.device, device.shareID)
+        if mark in seen:
+            errors.append(duplicate(path, {"driver": device.driver, "pool": device.pool, "device": device.device}))
+        seen.add(mark)
+        if mark not in allocated:
+            detail = "must be an allocated device in the claim"
+            shown = {"driver": device.driver, "pool": device.pool, "device": device.device}
+            errors.append(invalid(path, shown, detail))
+        errors += validate_conditions(device.conditions, f"{path}.conditions")
+    return errors
+
+
+def _state(obj: ResourceClaim) -> str:
+    deleted = ["deleted"] if obj.metadata.deletionTimestamp else []
+    if obj.status.allocation is None:
+        return ",".join(deleted or ["pending"])
+    return ",".join([*deleted, "allocated", *(["reserved"] if obj.status.reservedFor else [])])
+
+
+def cells(obj: ResourceClaim, now: float) -> Sequence[Any]:
+    return obj.metadata.name, _state(obj), age(obj.metadata.creationTimestamp, now)
+
+
 KIND = Kind(
     group="resource.k8s.io",
     version="v1",
@@ -134,4 +250,9 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="RnQSwRxMnsw=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status_update=validate_status_update,
 )

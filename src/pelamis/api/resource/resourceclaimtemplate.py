@@ -1,13 +1,17 @@
-"""TODO-DOC"""
+"""ResourceClaimTemplate: the claim that each pod naming it gets one of its own of."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from pelamis.api.field import F, Struct, always
+from pelamis.api.check import Errors, check_immutable
+from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.api.resource.device import ResourceClaimSpec
+from pelamis.api.metavalidate import validate_annotations, validate_labels
+from pelamis.api.resource.device import ResourceClaimSpec, default_claim, validate_claim_spec
+from pelamis.api.table import age
 
 
 class ResourceClaimTemplateSpec(Struct, frozen=True):
@@ -20,6 +24,25 @@ class ResourceClaimTemplate(Struct, frozen=True):
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
     spec: Annotated[ResourceClaimTemplateSpec, F(2)] = always(ResourceClaimTemplateSpec)
+
+
+def default(tree: Tree) -> None:
+    default_claim(tree.setdefault("spec", {}).setdefault("spec", {}))
+
+
+def validate(obj: ResourceClaimTemplate) -> Errors:
+    metadata = obj.spec.metadata
+    errors = list(validate_labels(metadata.labels, "spec.metadata.labels"))
+    errors += validate_annotations(metadata.annotations, "spec.metadata.annotations")
+    return errors + validate_claim_spec(obj.spec.spec, "spec.spec")
+
+
+def validate_update(obj: ResourceClaimTemplate, old: ResourceClaimTemplate) -> Errors:
+    return check_immutable(obj.spec, old.spec, "spec")
+
+
+def cells(obj: ResourceClaimTemplate, now: float) -> Sequence[Any]:
+    return obj.metadata.name, age(obj.metadata.creationTimestamp, now)
 
 
 KIND = Kind(
@@ -35,4 +58,8 @@ KIND = Kind(
         Column("Age", "string"),
     ),
     storage_hash="F6aZtQPvFlU=",
+    cells=cells,
+    default=default,
+    validate=validate,
+    validate_update=validate_update,
 )
