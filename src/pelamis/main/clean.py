@@ -95,6 +95,7 @@ def _remove_network(cluster: Cluster) -> None:
         name = line.split(": ")[1].split("@")[0]
         _run("ip", "link", "delete", name)
     _run("ip", "link", "delete", cluster.bridge)
+    _run("ip", "address", "del", f"{cluster.dns_ip}/32", "dev", "lo")
     note = cluster.path("cni", "namespaces")
     _remove_namespaces(cluster, note)
 

@@ -122,7 +122,7 @@ def load(data: Path) -> Cluster | None:
     try:
         text = (data / "cluster.json").read_text()
     except FileNotFoundError:
-        if (data / "store.db").exists():
+        if (data / "store").exists():
             raise ConfigError(
                 f"{data} holds a store but no cluster.json: it is damaged or not a Pelamis data directory. "
                 "Restore the file from a backup, or choose another directory with --data-dir"
@@ -160,9 +160,7 @@ def _taken(base: Path, data: Path) -> set[int]:
     return taken
 
 
-def create(
-    name: str, data: Path, *, port: int | None, node: bool, node_name: str, datastore: str = "", host_ip: str = ""
-) -> Cluster:
+def create(name: str, data: Path, *, port: int | None, node: bool, node_name: str, datastore: str = "") -> Cluster:
     """A new cluster with the lowest free index. Nothing is written yet."""
     taken = _taken(base_dir(), data)
     index = next(i for i in range(256) if i not in taken)
@@ -181,7 +179,6 @@ def create(
         service_cidr="10.96.0.0/12" if index == 0 else f"172.{30 - index // 16}.{16 * (index % 16)}.0/20",
         kubelet_port=10250 + (1000 * index if index < 20 else 100 * index + 19000),
         datastore=datastore,
-        advertise=host_ip or "127.0.0.1",
     )
 
 

@@ -9,6 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
+from pelamis.main.addresses import node_range
 from pelamis.main.config import Cluster
 from pelamis.main.image import PAUSE_IMAGE
 
@@ -101,11 +102,6 @@ def _network(cluster: Cluster) -> dict[str, object]:
         },
     }
     return {"cniVersion": "0.4.0", "name": cluster.network, "plugins": [bridge]}
-
-
-def node_range(cluster: Cluster) -> str:
-    """The pod range of the cluster's own first node: the first /24 of the pod range."""
-    return cluster.pod_cidr.rsplit("/", 1)[0] + "/24"
 
 
 def prepare(cluster: Cluster) -> list[str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from pelamis.main.config import Cluster, ConfigError, load
 
 _PR_SET_PDEATHSIG = 1
+_IP_FREEBIND = 15
 _LOG_LIMIT = 20 * 2**20
 """Bytes after which a component's log is moved to ``<name>.log.1`` at its next start."""
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S, _HEALTHY_S = 0.1, 10.0, 60.0
@@ -63,6 +64,8 @@ def listen(cluster: Cluster) -> list[socket.socket]:
     for host in hosts:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            sock.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # the bridge comes up with the first pod
         try:
             sock.bind((host, cluster.port))
         except PermissionError:

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from pelamis.main.addresses import gateway
 from pelamis.main.config import Cluster, ConfigError, check_name, create, data_dir, load, with_options
 from pelamis.main.supervisor import listen, running
 
@@ -46,10 +48,11 @@ def up(args: argparse.Namespace) -> int:
             port=args.port,
             node=node,
             node_name=name if args.name == "default" else f"{name}-{args.name}",
-            host_ip=_host_ip() if node else "",
         )
     else:
         cluster = with_options(cluster, port=args.port, node=node)
+    # The machine may have moved to another network since the last start.
+    cluster = replace(cluster, advertise=(_host_ip() or gateway(cluster)) if node else "127.0.0.1")
     for sock in listen(cluster):  # a taken port is said here, before anything is written
         sock.close()
     try:
@@ -91,7 +94,7 @@ def _check_machine() -> None:
 
 
 def _host_ip() -> str:
-    """The address that this machine uses towards others; the loopback where it has none. Sends no packet."""
+    """The address that this machine uses towards others, "" where it has none. Sends no packet."""
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -99,7 +102,7 @@ def _host_ip() -> str:
             probe.connect(("192.0.2.1", 9))
             return str(probe.getsockname()[0])
         except OSError:
-            return "127.0.0.1"
+            return ""
 
 
 def _prepare_kernel() -> None:

@@ -183,6 +183,15 @@ def subject(der: bytes) -> tuple[str, tuple[str, ...]]:
     return (str(common[0].value) if common else ""), tuple(str(o.value) for o in organizations)
 
 
+def hosts(cert: x509.Certificate) -> set[str]:
+    """The DNS names and addresses that a certificate is for."""
+    try:
+        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
 def expires_at(pem: bytes) -> float:
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
 

@@ -1,0 +1,54 @@
+"""What runs inside the server beside the API: the controllers and the scheduler, each with its own identity."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from pelamis.api.kind import Kind
+from pelamis.api.registry import Registry
+from pelamis.apiserver.server import ApiServer
+from pelamis.main.config import Cluster
+from pelamis.main.pki import Pki
+
+
+class ServedKinds:
+    """The kinds that the server stores, as controllers of every kind see them."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._kinds: Sequence[Kind] = ()
+        self._refresh()
+        registry.subscribe(lambda kind, served: self._refresh())
+
+    def _refresh(self) -> None:
+        self._kinds = tuple(self._registry.stored())
+
+    def current(self) -> Sequence[Kind]:
+        return self._kinds
+
+    def subscribe(self, fn: Callable[[Kind, bool], None]) -> Callable[[], None]:
+        for kind in self._kinds:
+            fn(kind, True)
+        return self._registry.subscribe(lambda kind, served: fn(kind, served) if kind.hub is None else None)
+
+
+async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
+    """Until cancelled; raises what ended one of them."""
+    from pelamis.controllers import Options, controllers
+    from pelamis.reconcile.runner import run_all
+    from pelamis.scheduler.run import Scheduler
+
+    options = Options(ca_bundle=keys.ca.cert.decode(), node_ranges=((cluster.pod_cidr, 24),))
+    scheduler = Scheduler(
+        server.client("system:kube-scheduler"), clock=time.time, entropy=random.Random(os.urandom(16)).random
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            run_all(controllers(options), server.client, clock=time.time, kinds=ServedKinds(server.registry)),
+            name="controllers",
+        )
+        group.create_task(scheduler.run(), name="scheduler")
