@@ -9,13 +9,18 @@ from pelamis.api.field import F, Int32, Int64, IntOrString, Quantity, Struct, al
 
 
 class ContainerPort(Struct, frozen=True):
-    name: Annotated[str, F(1)] = ""
-    hostPort: Annotated[Int32, F(2)] = 0
-    containerPort: Annotated[Int32, F(3, required=True)] = always(int)
+    """A port that a container listens on."""
+
+    name: Annotated[str, F(1, "IANA service name, unique in the pod; services can refer to it.")] = ""
+    hostPort: Annotated[
+        Int32, F(2, "Port on the node, 1 to 65535; 0: none. With hostNetwork it equals containerPort.")
+    ] = 0
+    containerPort: Annotated[Int32, F(3, "Port in the pod, 1 to 65535.", required=True)] = always(int)
     protocol: Annotated[
         str,
         F(
             4,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -25,94 +30,131 @@ class ContainerPort(Struct, frozen=True):
             shown=True,
         ),
     ] = ""
-    hostIP: Annotated[str, F(5)] = ""
+    hostIP: Annotated[str, F(5, "Node address that the host port is bound to; empty: all.")] = ""
 
 
 class ConfigMapEnvSource(Struct, frozen=True):
-    name: Annotated[str, F(1, within=(1,), default="", shown=True)] = ""
-    optional: Annotated[bool | None, F(2)] = None
+    """All keys of a ConfigMap as environment variables."""
+
+    name: Annotated[str, F(1, "Name of the ConfigMap.", within=(1,), default="", shown=True)] = ""
+    optional: Annotated[bool | None, F(2, "Whether the ConfigMap may be missing.")] = None
 
 
 class SecretEnvSource(Struct, frozen=True):
-    name: Annotated[str, F(1, within=(1,), default="", shown=True)] = ""
-    optional: Annotated[bool | None, F(2)] = None
+    """All keys of a Secret as environment variables."""
+
+    name: Annotated[str, F(1, "Name of the Secret.", within=(1,), default="", shown=True)] = ""
+    optional: Annotated[bool | None, F(2, "Whether the Secret may be missing.")] = None
 
 
 class EnvFromSource(Struct, frozen=True):
-    prefix: Annotated[str, F(1)] = ""
-    configMapRef: Annotated[ConfigMapEnvSource | None, F(2)] = None
-    secretRef: Annotated[SecretEnvSource | None, F(3)] = None
+    """A source of several environment variables. Exactly one reference is set."""
+
+    prefix: Annotated[str, F(1, "Put before each key.")] = ""
+    configMapRef: Annotated[ConfigMapEnvSource | None, F(2, "The ConfigMap to take keys from.")] = None
+    secretRef: Annotated[SecretEnvSource | None, F(3, "The Secret to take keys from.")] = None
 
 
 class ConfigMapKeySelector(Struct, frozen=True):
-    name: Annotated[str, F(1, within=(1,), default="", shown=True)] = ""
-    key: Annotated[str, F(2, required=True)] = always(str)
-    optional: Annotated[bool | None, F(3)] = None
+    """One key of a ConfigMap."""
+
+    name: Annotated[str, F(1, "Name of the ConfigMap.", within=(1,), default="", shown=True)] = ""
+    key: Annotated[str, F(2, "The key.", required=True)] = always(str)
+    optional: Annotated[bool | None, F(3, "Whether the ConfigMap or the key may be missing.")] = None
 
 
 class SecretKeySelector(Struct, frozen=True):
-    name: Annotated[str, F(1, within=(1,), default="", shown=True)] = ""
-    key: Annotated[str, F(2, required=True)] = always(str)
-    optional: Annotated[bool | None, F(3)] = None
+    """One key of a Secret."""
+
+    name: Annotated[str, F(1, "Name of the Secret.", within=(1,), default="", shown=True)] = ""
+    key: Annotated[str, F(2, "The key.", required=True)] = always(str)
+    optional: Annotated[bool | None, F(3, "Whether the Secret or the key may be missing.")] = None
 
 
 class FileKeySelector(Struct, frozen=True):
-    volumeName: Annotated[str, F(1, required=True)] = always(str)
-    path: Annotated[str, F(2, required=True)] = always(str)
-    key: Annotated[str, F(3, required=True)] = always(str)
-    optional: Annotated[bool | None, F(4, default=False, shown=True)] = None
+    """One variable of an env file that an init container wrote to an emptyDir."""
+
+    volumeName: Annotated[str, F(1, "Name of the emptyDir volume.", required=True)] = always(str)
+    path: Annotated[str, F(2, "Path of the file in the volume, relative and without '..'.", required=True)] = always(
+        str
+    )
+    key: Annotated[str, F(3, "Name of the variable in the file.", required=True)] = always(str)
+    optional: Annotated[
+        bool | None, F(4, "Whether the file or the variable may be missing.", default=False, shown=True)
+    ] = None
 
 
 class EnvVarSource(Struct, frozen=True):
-    fieldRef: Annotated[ObjectFieldSelector | None, F(1)] = None
-    resourceFieldRef: Annotated[ResourceFieldSelector | None, F(2)] = None
-    configMapKeyRef: Annotated[ConfigMapKeySelector | None, F(3)] = None
-    secretKeyRef: Annotated[SecretKeySelector | None, F(4)] = None
-    fileKeyRef: Annotated[FileKeySelector | None, F(5)] = None
+    """Where the value of a variable comes from. Exactly one field is set."""
+
+    fieldRef: Annotated[ObjectFieldSelector | None, F(1, "A field of the pod.")] = None
+    resourceFieldRef: Annotated[ResourceFieldSelector | None, F(2, "A resource of a container.")] = None
+    configMapKeyRef: Annotated[ConfigMapKeySelector | None, F(3, "A key of a ConfigMap in the pod's namespace.")] = None
+    secretKeyRef: Annotated[SecretKeySelector | None, F(4, "A key of a Secret in the pod's namespace.")] = None
+    fileKeyRef: Annotated[FileKeySelector | None, F(5, "A variable of a file in a volume.")] = None
 
 
 class EnvVar(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    value: Annotated[str, F(2)] = ""
-    valueFrom: Annotated[EnvVarSource | None, F(3)] = None
+    """An environment variable."""
+
+    name: Annotated[str, F(1, "Printable ASCII without '='.", required=True)] = always(str)
+    value: Annotated[str, F(2, "Literal text; $(NAME) stands for an earlier variable, $$ for a dollar sign.")] = ""
+    valueFrom: Annotated[EnvVarSource | None, F(3, "Source of the value; not together with value.")] = None
 
 
 class ResourceClaim(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    request: Annotated[str, F(2)] = ""
+    """A claim of the pod that a container uses."""
+
+    name: Annotated[str, F(1, "Name of an entry of the pod's resourceClaims.", required=True)] = always(str)
+    request: Annotated[str, F(2, "One request of the claim; empty: all of it.")] = ""
 
 
 class ResourceRequirements(Struct, frozen=True):
-    limits: Annotated[dict[str, Quantity], F(1)] = {}
-    requests: Annotated[dict[str, Quantity], F(2)] = {}
-    claims: Annotated[tuple[ResourceClaim, ...], F(3, list="map", keys=("name",))] = ()
+    """Compute resources that are asked for and granted at most."""
+
+    limits: Annotated[dict[str, Quantity], F(1, "The most that may be used, by resource.")] = {}
+    requests: Annotated[dict[str, Quantity], F(2, "The least that is reserved, by resource; defaults to limits.")] = {}
+    claims: Annotated[
+        tuple[ResourceClaim, ...], F(3, "Resource claims of the pod that are used here.", list="map", keys=("name",))
+    ] = ()
 
 
 class ContainerResizePolicy(Struct, frozen=True):
-    resourceName: Annotated[str, F(1, required=True)] = always(str)
-    restartPolicy: Annotated[str, F(2, required=True)] = always(str)
+    """What a change of a resource does to a running container."""
+
+    resourceName: Annotated[str, F(1, "cpu or memory.", required=True)] = always(str)
+    restartPolicy: Annotated[str, F(2, "NotRequired or RestartContainer.", required=True)] = always(str)
 
 
 class ContainerRestartRuleOnExitCodes(Struct, frozen=True):
-    operator: Annotated[str, F(1, required=True)] = ""
-    values: Annotated[tuple[Int32, ...], F(2, list="set")] = ()
+    """A condition on exit codes."""
+
+    operator: Annotated[str, F(1, "In or NotIn.", required=True)] = ""
+    values: Annotated[tuple[Int32, ...], F(2, "Exit codes, at most 255.", list="set")] = ()
 
 
 class ContainerRestartRule(Struct, frozen=True):
-    action: Annotated[str, F(1, required=True)] = ""
-    exitCodes: Annotated[ContainerRestartRuleOnExitCodes | None, F(2)] = None
+    """What to do when a container ends in a certain way."""
+
+    action: Annotated[str, F(1, "Restart, or RestartAllContainers for the whole pod.", required=True)] = ""
+    exitCodes: Annotated[ContainerRestartRuleOnExitCodes | None, F(2, "The exit codes that the rule is for.")] = None
 
 
 class VolumeMount(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    readOnly: Annotated[bool, F(2)] = False
-    recursiveReadOnly: Annotated[str | None, F(7)] = None
-    mountPath: Annotated[str, F(3, required=True)] = always(str)
-    subPath: Annotated[str, F(4)] = ""
+    """A volume in a container's file system."""
+
+    name: Annotated[str, F(1, "Name of a volume of the pod.", required=True)] = always(str)
+    readOnly: Annotated[bool, F(2, "Whether writes are refused.")] = False
+    recursiveReadOnly: Annotated[
+        str | None, F(7, "Disabled, IfPossible or Enabled: whether mounts below are read-only too.")
+    ] = None
+    mountPath: Annotated[str, F(3, "Path in the container; unique in it.", required=True)] = always(str)
+    subPath: Annotated[str, F(4, "Path in the volume that is mounted instead of its root.")] = ""
     mountPropagation: Annotated[
         str | None,
         F(
             5,
+            "Whether mounts made later are seen across: None, HostToContainer or Bidirectional.",
             enum=(
                 "None",
                 "HostToContainer",
@@ -120,32 +162,45 @@ class VolumeMount(Struct, frozen=True):
             ),
         ),
     ] = None
-    subPathExpr: Annotated[str, F(6)] = ""
-    bindMountOptions: Annotated[tuple[str, ...], F(8, list="set")] = ()
+    subPathExpr: Annotated[str, F(6, "As subPath, with $(NAME) replaced by environment variables.")] = ""
+    bindMountOptions: Annotated[tuple[str, ...], F(8, "Further options of the bind mount.", list="set")] = ()
 
 
 class VolumeDevice(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    devicePath: Annotated[str, F(2, required=True)] = always(str)
+    """A block volume as a device file in a container."""
+
+    name: Annotated[str, F(1, "Name of a claim volume of the pod.", required=True)] = always(str)
+    devicePath: Annotated[str, F(2, "Path of the device in the container.", required=True)] = always(str)
 
 
 class ExecAction(Struct, frozen=True):
-    command: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
+    """A command to run in the container."""
+
+    command: Annotated[
+        tuple[str, ...], F(1, "The program and its arguments; no shell. Exit code 0 is success.", list="atomic")
+    ] = ()
 
 
 class HTTPHeader(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    value: Annotated[str, F(2, required=True)] = always(str)
+    """A header of a probe's request."""
+
+    name: Annotated[str, F(1, "Header name.", required=True)] = always(str)
+    value: Annotated[str, F(2, "Header value.", required=True)] = always(str)
 
 
 class HTTPGetAction(Struct, frozen=True):
-    path: Annotated[str, F(1, default="/")] = ""
-    port: Annotated[IntOrString, F(2, required=True)] = always(lambda: 0)
-    host: Annotated[str, F(3)] = ""
+    """An HTTP GET; a code from 200 to 399 is success."""
+
+    path: Annotated[str, F(1, "Path of the URL.", default="/")] = ""
+    port: Annotated[IntOrString, F(2, "Port number, or the name of a container port.", required=True)] = always(
+        lambda: 0
+    )
+    host: Annotated[str, F(3, "Host to connect to; the pod's address if empty.")] = ""
     scheme: Annotated[
         str,
         F(
             4,
+            "HTTP or HTTPS (the certificate is not verified).",
             enum=(
                 "HTTP",
                 "HTTPS",
@@ -153,11 +208,12 @@ class HTTPGetAction(Struct, frozen=True):
             default="HTTP",
         ),
     ] = ""
-    httpHeaders: Annotated[tuple[HTTPHeader, ...], F(5, list="atomic")] = ()
+    httpHeaders: Annotated[tuple[HTTPHeader, ...], F(5, "Headers to add.", list="atomic")] = ()
     protocol: Annotated[
         str | None,
         F(
             6,
+            "HTTP1 or HTTP2.",
             enum=(
                 "HTTP1",
                 "HTTP2",
@@ -167,17 +223,24 @@ class HTTPGetAction(Struct, frozen=True):
 
 
 class TCPSocketAction(Struct, frozen=True):
-    port: Annotated[IntOrString, F(1, required=True)] = always(lambda: 0)
-    host: Annotated[str, F(2)] = ""
+    """A TCP connection; that it opens is success."""
+
+    port: Annotated[IntOrString, F(1, "Port number, or the name of a container port.", required=True)] = always(
+        lambda: 0
+    )
+    host: Annotated[str, F(2, "Host to connect to; the pod's address if empty.")] = ""
 
 
 class GRPCAction(Struct, frozen=True):
-    port: Annotated[Int32, F(1, required=True)] = always(int)
-    service: Annotated[str | None, F(2, default="", shown=True)] = None
+    """A call of the gRPC health service."""
+
+    port: Annotated[Int32, F(1, "Port number.", required=True)] = always(int)
+    service: Annotated[str | None, F(2, "Service name to ask for.", default="", shown=True)] = None
     mode: Annotated[
         str | None,
         F(
             3,
+            "Plaintext or TLS.",
             enum=(
                 "Plaintext",
                 "TLS",
@@ -187,36 +250,51 @@ class GRPCAction(Struct, frozen=True):
 
 
 class Probe(Struct, frozen=True):
-    exec: Annotated[ExecAction | None, F(1, within=(1,))] = None
-    httpGet: Annotated[HTTPGetAction | None, F(2, within=(1,))] = None
-    tcpSocket: Annotated[TCPSocketAction | None, F(3, within=(1,))] = None
-    grpc: Annotated[GRPCAction | None, F(4, within=(1,))] = None
-    initialDelaySeconds: Annotated[Int32, F(2)] = 0
-    timeoutSeconds: Annotated[Int32, F(3)] = 0
-    periodSeconds: Annotated[Int32, F(4)] = 0
-    successThreshold: Annotated[Int32, F(5)] = 0
-    failureThreshold: Annotated[Int32, F(6)] = 0
-    terminationGracePeriodSeconds: Annotated[Int64 | None, F(7)] = None
+    """A regular check of a container. Exactly one of the four actions is set."""
+
+    exec: Annotated[ExecAction | None, F(1, "Run a command.", within=(1,))] = None
+    httpGet: Annotated[HTTPGetAction | None, F(2, "Do an HTTP GET.", within=(1,))] = None
+    tcpSocket: Annotated[TCPSocketAction | None, F(3, "Open a TCP connection.", within=(1,))] = None
+    grpc: Annotated[GRPCAction | None, F(4, "Ask the gRPC health service.", within=(1,))] = None
+    initialDelaySeconds: Annotated[Int32, F(2, "Seconds to wait after the container's start.")] = 0
+    timeoutSeconds: Annotated[Int32, F(3, "Seconds after which a check counts as failed; default 1.")] = 0
+    periodSeconds: Annotated[Int32, F(4, "Seconds between checks; default 10.")] = 0
+    successThreshold: Annotated[Int32, F(5, "Successes in a row that count as healthy; 1 except for readiness.")] = 0
+    failureThreshold: Annotated[Int32, F(6, "Failures in a row that count as unhealthy; default 3.")] = 0
+    terminationGracePeriodSeconds: Annotated[
+        Int64 | None, F(7, "Seconds the container gets to end when this probe kills it; overrides the pod's.")
+    ] = None
 
 
 class SleepAction(Struct, frozen=True):
-    seconds: Annotated[Int64, F(1, required=True)] = always(int)
+    """A pause."""
+
+    seconds: Annotated[Int64, F(1, "Seconds to sleep.", required=True)] = always(int)
 
 
 class LifecycleHandler(Struct, frozen=True):
-    exec: Annotated[ExecAction | None, F(1)] = None
-    httpGet: Annotated[HTTPGetAction | None, F(2)] = None
-    tcpSocket: Annotated[TCPSocketAction | None, F(3)] = None
-    sleep: Annotated[SleepAction | None, F(4)] = None
+    """What to do at a point of a container's life. Exactly one field is set."""
+
+    exec: Annotated[ExecAction | None, F(1, "Run a command.")] = None
+    httpGet: Annotated[HTTPGetAction | None, F(2, "Do an HTTP GET.")] = None
+    tcpSocket: Annotated[TCPSocketAction | None, F(3, "Without function; kept for old objects.")] = None
+    sleep: Annotated[SleepAction | None, F(4, "Pause.")] = None
 
 
 class Lifecycle(Struct, frozen=True):
-    postStart: Annotated[LifecycleHandler | None, F(1)] = None
-    preStop: Annotated[LifecycleHandler | None, F(2)] = None
+    """Hooks in a container's life."""
+
+    postStart: Annotated[
+        LifecycleHandler | None, F(1, "Runs right after the start; the container is killed if it fails.")
+    ] = None
+    preStop: Annotated[
+        LifecycleHandler | None, F(2, "Runs before the container is asked to end, within the grace period.")
+    ] = None
     stopSignal: Annotated[
         str | None,
         F(
             3,
+            "Signal that ends the container; needs spec.os.name.",
             enum=(
                 "SIGABRT",
                 "SIGALRM",
@@ -289,29 +367,40 @@ class Lifecycle(Struct, frozen=True):
 
 
 class Capabilities(Struct, frozen=True):
-    add: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
-    drop: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
+    """Linux capabilities to change."""
+
+    add: Annotated[tuple[str, ...], F(1, "Names to add, without CAP_; ALL for all.", list="atomic")] = ()
+    drop: Annotated[tuple[str, ...], F(2, "Names to drop, without CAP_; ALL for all.", list="atomic")] = ()
 
 
 class SELinuxOptions(Struct, frozen=True):
-    user: Annotated[str, F(1)] = ""
-    role: Annotated[str, F(2)] = ""
-    type: Annotated[str, F(3)] = ""
-    level: Annotated[str, F(4)] = ""
+    """An SELinux context."""
+
+    user: Annotated[str, F(1, "SELinux user.")] = ""
+    role: Annotated[str, F(2, "SELinux role.")] = ""
+    type: Annotated[str, F(3, "SELinux type.")] = ""
+    level: Annotated[str, F(4, "SELinux level.")] = ""
 
 
 class WindowsSecurityContextOptions(Struct, frozen=True):
-    gmsaCredentialSpecName: Annotated[str | None, F(1)] = None
-    gmsaCredentialSpec: Annotated[str | None, F(2)] = None
-    runAsUserName: Annotated[str | None, F(3)] = None
-    hostProcess: Annotated[bool | None, F(4)] = None
+    """Security settings of Windows containers."""
+
+    gmsaCredentialSpecName: Annotated[str | None, F(1, "Name of the GMSA credential spec.")] = None
+    gmsaCredentialSpec: Annotated[str | None, F(2, "Contents of the GMSA credential spec, at most 64 KiB.")] = None
+    runAsUserName: Annotated[str | None, F(3, "User to run as, user or DOMAIN and user.")] = None
+    hostProcess: Annotated[
+        bool | None, F(4, "Whether to run as a process of the host; the same for all containers of a pod.")
+    ] = None
 
 
 class SeccompProfile(Struct, frozen=True):
+    """A filter of system calls."""
+
     type: Annotated[
         str,
         F(
             1,
+            "Unconfined, RuntimeDefault or Localhost.",
             enum=(
                 "Unconfined",
                 "RuntimeDefault",
@@ -320,14 +409,19 @@ class SeccompProfile(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    localhostProfile: Annotated[str | None, F(2)] = None
+    localhostProfile: Annotated[
+        str | None, F(2, "Path below the kubelet's profile directory; with Localhost only.")
+    ] = None
 
 
 class AppArmorProfile(Struct, frozen=True):
+    """An AppArmor profile."""
+
     type: Annotated[
         str,
         F(
             1,
+            "Unconfined, RuntimeDefault or Localhost.",
             enum=(
                 "Unconfined",
                 "RuntimeDefault",
@@ -336,43 +430,53 @@ class AppArmorProfile(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    localhostProfile: Annotated[str | None, F(2)] = None
+    localhostProfile: Annotated[str | None, F(2, "Name of a profile loaded on the node; with Localhost only.")] = None
 
 
 class SecurityContext(Struct, frozen=True):
-    capabilities: Annotated[Capabilities | None, F(1)] = None
-    privileged: Annotated[bool | None, F(2)] = None
-    seLinuxOptions: Annotated[SELinuxOptions | None, F(3)] = None
-    windowsOptions: Annotated[WindowsSecurityContextOptions | None, F(10)] = None
-    runAsUser: Annotated[Int64 | None, F(4)] = None
-    runAsGroup: Annotated[Int64 | None, F(8)] = None
-    runAsNonRoot: Annotated[bool | None, F(5)] = None
-    readOnlyRootFilesystem: Annotated[bool | None, F(6)] = None
-    allowPrivilegeEscalation: Annotated[bool | None, F(7)] = None
+    """Security settings of one container; they override the pod's."""
+
+    capabilities: Annotated[Capabilities | None, F(1, "Linux capabilities to add and to drop.")] = None
+    privileged: Annotated[bool | None, F(2, "Whether the container has the rights of root on the host.")] = None
+    seLinuxOptions: Annotated[SELinuxOptions | None, F(3, "SELinux context.")] = None
+    windowsOptions: Annotated[WindowsSecurityContextOptions | None, F(10, "Settings for Windows.")] = None
+    runAsUser: Annotated[Int64 | None, F(4, "User id of the first process.")] = None
+    runAsGroup: Annotated[Int64 | None, F(8, "Group id of the first process.")] = None
+    runAsNonRoot: Annotated[bool | None, F(5, "Refuse to start as user 0.")] = None
+    readOnlyRootFilesystem: Annotated[bool | None, F(6, "Whether the root file system is read-only.")] = None
+    allowPrivilegeEscalation: Annotated[
+        bool | None, F(7, "Whether a process can gain more rights than its parent.")
+    ] = None
     procMount: Annotated[
         str | None,
         F(
             9,
+            "Default, or Unmasked for all of /proc (needs hostUsers false).",
             enum=(
                 "Default",
                 "Unmasked",
             ),
         ),
     ] = None
-    seccompProfile: Annotated[SeccompProfile | None, F(11)] = None
-    appArmorProfile: Annotated[AppArmorProfile | None, F(12)] = None
+    seccompProfile: Annotated[SeccompProfile | None, F(11, "Filter of system calls.")] = None
+    appArmorProfile: Annotated[AppArmorProfile | None, F(12, "AppArmor profile.")] = None
 
 
 class Container(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    image: Annotated[str, F(2)] = ""
-    command: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
-    args: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
-    workingDir: Annotated[str, F(5)] = ""
+    """A container of a pod."""
+
+    name: Annotated[str, F(1, "DNS label, unique in the pod.", required=True)] = always(str)
+    image: Annotated[str, F(2, "Image reference.")] = ""
+    command: Annotated[
+        tuple[str, ...], F(3, "Entry point instead of the image's; $(NAME) is replaced.", list="atomic")
+    ] = ()
+    args: Annotated[tuple[str, ...], F(4, "Arguments instead of the image's; $(NAME) is replaced.", list="atomic")] = ()
+    workingDir: Annotated[str, F(5, "Working directory instead of the image's.")] = ""
     ports: Annotated[
         tuple[ContainerPort, ...],
         F(
             6,
+            "Ports the container listens on; for information and for names.",
             merge="merge",
             key="containerPort",
             list="map",
@@ -382,27 +486,39 @@ class Container(Struct, frozen=True):
             ),
         ),
     ] = ()
-    envFrom: Annotated[tuple[EnvFromSource, ...], F(19, list="atomic")] = ()
-    env: Annotated[tuple[EnvVar, ...], F(7, merge="merge", key="name", list="map", keys=("name",))] = ()
-    resources: Annotated[ResourceRequirements, F(8)] = always(ResourceRequirements)
-    resizePolicy: Annotated[tuple[ContainerResizePolicy, ...], F(23, list="atomic")] = ()
-    restartPolicy: Annotated[str | None, F(24)] = None
-    restartPolicyRules: Annotated[tuple[ContainerRestartRule, ...], F(25, list="atomic")] = ()
+    envFrom: Annotated[tuple[EnvFromSource, ...], F(19, "Sources of many variables; env wins.", list="atomic")] = ()
+    env: Annotated[
+        tuple[EnvVar, ...], F(7, "Environment variables.", merge="merge", key="name", list="map", keys=("name",))
+    ] = ()
+    resources: Annotated[ResourceRequirements, F(8, "Compute resources.")] = always(ResourceRequirements)
+    resizePolicy: Annotated[
+        tuple[ContainerResizePolicy, ...],
+        F(23, "What a change of resources does to the running container.", list="atomic"),
+    ] = ()
+    restartPolicy: Annotated[str | None, F(24, "Overrides the pod's. Always makes an init container a sidecar.")] = None
+    restartPolicyRules: Annotated[
+        tuple[ContainerRestartRule, ...], F(25, "Exceptions to restartPolicy by exit code.", list="atomic")
+    ] = ()
     volumeMounts: Annotated[
-        tuple[VolumeMount, ...], F(9, merge="merge", key="mountPath", list="map", keys=("mountPath",))
+        tuple[VolumeMount, ...],
+        F(9, "Volumes in the file system.", merge="merge", key="mountPath", list="map", keys=("mountPath",)),
     ] = ()
     volumeDevices: Annotated[
-        tuple[VolumeDevice, ...], F(21, merge="merge", key="devicePath", list="map", keys=("devicePath",))
+        tuple[VolumeDevice, ...],
+        F(21, "Block volumes as devices.", merge="merge", key="devicePath", list="map", keys=("devicePath",)),
     ] = ()
-    livenessProbe: Annotated[Probe | None, F(10)] = None
-    readinessProbe: Annotated[Probe | None, F(11)] = None
-    startupProbe: Annotated[Probe | None, F(22)] = None
-    lifecycle: Annotated[Lifecycle | None, F(12)] = None
-    terminationMessagePath: Annotated[str, F(13, default="/dev/termination-log")] = ""
+    livenessProbe: Annotated[Probe | None, F(10, "Restarts the container when it fails.")] = None
+    readinessProbe: Annotated[Probe | None, F(11, "Takes the pod out of services while it fails.")] = None
+    startupProbe: Annotated[Probe | None, F(22, "Holds the other probes back until it succeeds.")] = None
+    lifecycle: Annotated[Lifecycle | None, F(12, "Hooks.")] = None
+    terminationMessagePath: Annotated[
+        str, F(13, "File whose contents become the message of the ended container.", default="/dev/termination-log")
+    ] = ""
     terminationMessagePolicy: Annotated[
         str,
         F(
             20,
+            "File, or FallbackToLogsOnError: the end of the log when the file is empty.",
             enum=(
                 "File",
                 "FallbackToLogsOnError",
@@ -414,6 +530,7 @@ class Container(Struct, frozen=True):
         str,
         F(
             14,
+            "Always, Never or IfNotPresent; default by the image's tag.",
             enum=(
                 "Always",
                 "Never",
@@ -421,22 +538,25 @@ class Container(Struct, frozen=True):
             ),
         ),
     ] = ""
-    securityContext: Annotated[SecurityContext | None, F(15)] = None
-    stdin: Annotated[bool, F(16)] = False
-    stdinOnce: Annotated[bool, F(17)] = False
-    tty: Annotated[bool, F(18)] = False
+    securityContext: Annotated[SecurityContext | None, F(15, "Security settings.")] = None
+    stdin: Annotated[bool, F(16, "Whether to keep an input stream.")] = False
+    stdinOnce: Annotated[bool, F(17, "Close the input after the first client has left.")] = False
+    tty: Annotated[bool, F(18, "Whether to allocate a terminal; needs stdin.")] = False
 
 
 class EphemeralContainer(Struct, frozen=True):
-    name: Annotated[str, F(1, within=(1,), required=True)] = always(str)
-    image: Annotated[str, F(2, within=(1,))] = ""
-    command: Annotated[tuple[str, ...], F(3, within=(1,), list="atomic")] = ()
-    args: Annotated[tuple[str, ...], F(4, within=(1,), list="atomic")] = ()
-    workingDir: Annotated[str, F(5, within=(1,))] = ""
+    """A container added to a running pod for debugging. It is never restarted."""
+
+    name: Annotated[str, F(1, "DNS label, unique in the pod.", within=(1,), required=True)] = always(str)
+    image: Annotated[str, F(2, "Image reference.", within=(1,))] = ""
+    command: Annotated[tuple[str, ...], F(3, "Entry point instead of the image's.", within=(1,), list="atomic")] = ()
+    args: Annotated[tuple[str, ...], F(4, "Arguments instead of the image's.", within=(1,), list="atomic")] = ()
+    workingDir: Annotated[str, F(5, "Working directory instead of the image's.", within=(1,))] = ""
     ports: Annotated[
         tuple[ContainerPort, ...],
         F(
             6,
+            "Not allowed here.",
             within=(1,),
             merge="merge",
             key="containerPort",
@@ -447,27 +567,61 @@ class EphemeralContainer(Struct, frozen=True):
             ),
         ),
     ] = ()
-    envFrom: Annotated[tuple[EnvFromSource, ...], F(19, within=(1,), list="atomic")] = ()
-    env: Annotated[tuple[EnvVar, ...], F(7, within=(1,), merge="merge", key="name", list="map", keys=("name",))] = ()
-    resources: Annotated[ResourceRequirements, F(8, within=(1,))] = always(ResourceRequirements)
-    resizePolicy: Annotated[tuple[ContainerResizePolicy, ...], F(23, within=(1,), list="atomic")] = ()
-    restartPolicy: Annotated[str | None, F(24, within=(1,))] = None
-    restartPolicyRules: Annotated[tuple[ContainerRestartRule, ...], F(25, within=(1,), list="atomic")] = ()
+    envFrom: Annotated[tuple[EnvFromSource, ...], F(19, "Sources of many variables.", within=(1,), list="atomic")] = ()
+    env: Annotated[
+        tuple[EnvVar, ...],
+        F(7, "Environment variables.", within=(1,), merge="merge", key="name", list="map", keys=("name",)),
+    ] = ()
+    resources: Annotated[ResourceRequirements, F(8, "Not allowed here.", within=(1,))] = always(ResourceRequirements)
+    resizePolicy: Annotated[
+        tuple[ContainerResizePolicy, ...], F(23, "Not allowed here.", within=(1,), list="atomic")
+    ] = ()
+    restartPolicy: Annotated[str | None, F(24, "Not allowed here.", within=(1,))] = None
+    restartPolicyRules: Annotated[
+        tuple[ContainerRestartRule, ...], F(25, "Not allowed here.", within=(1,), list="atomic")
+    ] = ()
     volumeMounts: Annotated[
-        tuple[VolumeMount, ...], F(9, within=(1,), merge="merge", key="mountPath", list="map", keys=("mountPath",))
+        tuple[VolumeMount, ...],
+        F(
+            9,
+            "Volumes in the file system; without subPath.",
+            within=(1,),
+            merge="merge",
+            key="mountPath",
+            list="map",
+            keys=("mountPath",),
+        ),
     ] = ()
     volumeDevices: Annotated[
-        tuple[VolumeDevice, ...], F(21, within=(1,), merge="merge", key="devicePath", list="map", keys=("devicePath",))
+        tuple[VolumeDevice, ...],
+        F(
+            21,
+            "Block volumes as devices.",
+            within=(1,),
+            merge="merge",
+            key="devicePath",
+            list="map",
+            keys=("devicePath",),
+        ),
     ] = ()
-    livenessProbe: Annotated[Probe | None, F(10, within=(1,))] = None
-    readinessProbe: Annotated[Probe | None, F(11, within=(1,))] = None
-    startupProbe: Annotated[Probe | None, F(22, within=(1,))] = None
-    lifecycle: Annotated[Lifecycle | None, F(12, within=(1,))] = None
-    terminationMessagePath: Annotated[str, F(13, within=(1,), default="/dev/termination-log")] = ""
+    livenessProbe: Annotated[Probe | None, F(10, "Not allowed here.", within=(1,))] = None
+    readinessProbe: Annotated[Probe | None, F(11, "Not allowed here.", within=(1,))] = None
+    startupProbe: Annotated[Probe | None, F(22, "Not allowed here.", within=(1,))] = None
+    lifecycle: Annotated[Lifecycle | None, F(12, "Not allowed here.", within=(1,))] = None
+    terminationMessagePath: Annotated[
+        str,
+        F(
+            13,
+            "File whose contents become the message of the ended container.",
+            within=(1,),
+            default="/dev/termination-log",
+        ),
+    ] = ""
     terminationMessagePolicy: Annotated[
         str,
         F(
             20,
+            "File or FallbackToLogsOnError.",
             within=(1,),
             enum=(
                 "File",
@@ -480,6 +634,7 @@ class EphemeralContainer(Struct, frozen=True):
         str,
         F(
             14,
+            "Always, Never or IfNotPresent.",
             within=(1,),
             enum=(
                 "Always",
@@ -488,13 +643,15 @@ class EphemeralContainer(Struct, frozen=True):
             ),
         ),
     ] = ""
-    securityContext: Annotated[SecurityContext | None, F(15, within=(1,))] = None
-    stdin: Annotated[bool, F(16, within=(1,))] = False
-    stdinOnce: Annotated[bool, F(17, within=(1,))] = False
-    tty: Annotated[bool, F(18, within=(1,))] = False
-    targetContainerName: Annotated[str, F(2)] = ""
+    securityContext: Annotated[SecurityContext | None, F(15, "Security settings.", within=(1,))] = None
+    stdin: Annotated[bool, F(16, "Whether to keep an input stream.", within=(1,))] = False
+    stdinOnce: Annotated[bool, F(17, "Close the input after the first client has left.", within=(1,))] = False
+    tty: Annotated[bool, F(18, "Whether to allocate a terminal.", within=(1,))] = False
+    targetContainerName: Annotated[str, F(2, "Container whose process namespace to join; empty: the pod's.")] = ""
 
 
 class EvictionResponder(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    priority: Annotated[Int32 | None, F(2, required=True)] = None
+    """Somebody who takes part in moving the pod away."""
+
+    name: Annotated[str, F(1, "Qualified name of the responder.", required=True)] = always(str)
+    priority: Annotated[Int32 | None, F(2, "Order among responders; the highest goes first.", required=True)] = None

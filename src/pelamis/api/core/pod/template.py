@@ -10,5 +10,7 @@ from pelamis.api.meta import ObjectMeta
 
 
 class PodTemplateSpec(Struct, frozen=True):
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[PodSpec, F(2)] = always(PodSpec)
+    """The pods that a workload makes."""
+
+    metadata: Annotated[ObjectMeta, F(1, "Labels and annotations of the pods.")] = always(ObjectMeta)
+    spec: Annotated[PodSpec, F(2, "What the pods run.")] = always(PodSpec)
