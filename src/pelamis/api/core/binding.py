@@ -12,10 +12,12 @@ from pelamis.base.errors import FieldError, not_supported, required
 
 
 class Binding(Struct, frozen=True):
+    """Assigns a pod to a node."""
+
     kind: str = always(lambda: "Binding")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    target: Annotated[ObjectReference, F(2, required=True)] = always(ObjectReference)
+    metadata: Annotated[ObjectMeta, F(1, "Name and namespace of the pod.")] = always(ObjectMeta)
+    target: Annotated[ObjectReference, F(2, "The node.", required=True)] = always(ObjectReference)
 
 
 def validate(obj: Binding) -> list[FieldError]:

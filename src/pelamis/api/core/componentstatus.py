@@ -10,18 +10,22 @@ from pelamis.api.meta import ObjectMeta
 
 
 class ComponentCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    message: Annotated[str, F(3)] = ""
-    error: Annotated[str, F(4)] = ""
+    """Health of a component."""
+
+    type: Annotated[str, F(1, "Healthy.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    message: Annotated[str, F(3, "What it answered.")] = ""
+    error: Annotated[str, F(4, "What went wrong.")] = ""
 
 
 class ComponentStatus(Struct, frozen=True):
+    """Health of one control plane component."""
+
     kind: str = always(lambda: "ComponentStatus")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
     conditions: Annotated[
-        tuple[ComponentCondition, ...], F(2, merge="merge", key="type", list="map", keys=("type",))
+        tuple[ComponentCondition, ...], F(2, "Its health.", merge="merge", key="type", list="map", keys=("type",))
     ] = ()
 
 

@@ -14,12 +14,16 @@ from pelamis.base.errors import FieldError, forbidden, invalid
 
 
 class ConfigMap(Struct, frozen=True):
+    """Settings, as small files."""
+
     kind: str = always(lambda: "ConfigMap")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    immutable: Annotated[bool | None, F(4)] = None
-    data: Annotated[dict[str, str], F(2)] = {}
-    binaryData: Annotated[dict[str, bytes], F(3)] = {}
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    immutable: Annotated[bool | None, F(4, "Whether the data can never change again.")] = None
+    data: Annotated[dict[str, str], F(2, "Texts by key.")] = {}
+    binaryData: Annotated[
+        dict[str, bytes], F(3, "Bytes by key; keys differ from those in data. Both together hold at most 1 MiB.")
+    ] = {}
 
 
 def validate(obj: ConfigMap) -> list[FieldError]:

@@ -15,19 +15,24 @@ from pelamis.base.errors import FieldError, invalid, not_supported, required
 
 
 class EndpointAddress(Struct, frozen=True):
-    ip: Annotated[str, F(1, required=True)] = always(str)
-    hostname: Annotated[str, F(3)] = ""
-    nodeName: Annotated[str | None, F(4)] = None
-    targetRef: Annotated[ObjectReference | None, F(2)] = None
+    """One pod behind a service."""
+
+    ip: Annotated[str, F(1, "Its address.", required=True)] = always(str)
+    hostname: Annotated[str, F(3, "Its name in DNS.")] = ""
+    nodeName: Annotated[str | None, F(4, "Its node.")] = None
+    targetRef: Annotated[ObjectReference | None, F(2, "The pod.")] = None
 
 
 class EndpointPort(Struct, frozen=True):
-    name: Annotated[str, F(1)] = ""
-    port: Annotated[Int32, F(2, required=True)] = always(int)
+    """A port of all addresses of a subset."""
+
+    name: Annotated[str, F(1, "Name of the service's port.")] = ""
+    port: Annotated[Int32, F(2, "Port number.", required=True)] = always(int)
     protocol: Annotated[
         str,
         F(
             3,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -36,20 +41,24 @@ class EndpointPort(Struct, frozen=True):
             default="TCP",
         ),
     ] = ""
-    appProtocol: Annotated[str | None, F(4)] = None
+    appProtocol: Annotated[str | None, F(4, "Protocol on top.")] = None
 
 
 class EndpointSubset(Struct, frozen=True):
-    addresses: Annotated[tuple[EndpointAddress, ...], F(1, list="atomic")] = ()
-    notReadyAddresses: Annotated[tuple[EndpointAddress, ...], F(2, list="atomic")] = ()
-    ports: Annotated[tuple[EndpointPort, ...], F(3, list="atomic")] = ()
+    """Addresses that share ports."""
+
+    addresses: Annotated[tuple[EndpointAddress, ...], F(1, "Those that are ready.", list="atomic")] = ()
+    notReadyAddresses: Annotated[tuple[EndpointAddress, ...], F(2, "Those that are not.", list="atomic")] = ()
+    ports: Annotated[tuple[EndpointPort, ...], F(3, "Ports of each.", list="atomic")] = ()
 
 
 class Endpoints(Struct, frozen=True):
+    """All addresses behind a service."""
+
     kind: str = always(lambda: "Endpoints")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    subsets: Annotated[tuple[EndpointSubset, ...], F(2, list="atomic")] = ()
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    subsets: Annotated[tuple[EndpointSubset, ...], F(2, "Addresses by their ports.", list="atomic")] = ()
 
 
 DEPRECATION = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"

@@ -14,33 +14,39 @@ from pelamis.base.errors import FieldError, invalid, required
 
 
 class EventSource(Struct, frozen=True):
-    component: Annotated[str, F(1)] = ""
-    host: Annotated[str, F(2)] = ""
+    """Who reports, in the older form."""
+
+    component: Annotated[str, F(1, "Component.")] = ""
+    host: Annotated[str, F(2, "Node.")] = ""
 
 
 class EventSeries(Struct, frozen=True):
-    count: Annotated[Int32, F(1)] = 0
-    lastObservedTime: Annotated[MicroTime, F(2)] = ""
+    """Repetitions."""
+
+    count: Annotated[Int32, F(1, "How often so far.")] = 0
+    lastObservedTime: Annotated[MicroTime, F(2, "When last.")] = ""
 
 
 class Event(Struct, frozen=True):
+    """Something happened to an object."""
+
     kind: str = always(lambda: "Event")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1, required=True)] = always(ObjectMeta)
-    involvedObject: Annotated[ObjectReference, F(2, required=True)] = always(ObjectReference)
-    reason: Annotated[str, F(3)] = ""
-    message: Annotated[str, F(4)] = ""
-    source: Annotated[EventSource, F(5)] = always(EventSource)
-    firstTimestamp: Annotated[Time, F(6)] = ""
-    lastTimestamp: Annotated[Time, F(7)] = ""
-    count: Annotated[Int32, F(8)] = 0
-    type: Annotated[str, F(9)] = ""
-    eventTime: Annotated[MicroTime, F(10)] = ""
-    series: Annotated[EventSeries | None, F(11)] = None
-    action: Annotated[str, F(12)] = ""
-    related: Annotated[ObjectReference | None, F(13)] = None
-    reportingComponent: Annotated[str, F(14)] = always(str)
-    reportingInstance: Annotated[str, F(15)] = always(str)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.", required=True)] = always(ObjectMeta)
+    involvedObject: Annotated[ObjectReference, F(2, "The object.", required=True)] = always(ObjectReference)
+    reason: Annotated[str, F(3, "One word in CamelCase.")] = ""
+    message: Annotated[str, F(4, "Text for people, at most 1024 characters.")] = ""
+    source: Annotated[EventSource, F(5, "Who reports, in the older form.")] = always(EventSource)
+    firstTimestamp: Annotated[Time, F(6, "When it first happened, in the older form.")] = ""
+    lastTimestamp: Annotated[Time, F(7, "When it last happened, in the older form.")] = ""
+    count: Annotated[Int32, F(8, "How often, in the older form.")] = 0
+    type: Annotated[str, F(9, "Normal or Warning.")] = ""
+    eventTime: Annotated[MicroTime, F(10, "When it first happened.")] = ""
+    series: Annotated[EventSeries | None, F(11, "Repetitions; null: it happened once.")] = None
+    action: Annotated[str, F(12, "What was done or failed.")] = ""
+    related: Annotated[ObjectReference | None, F(13, "A second object.")] = None
+    reportingComponent: Annotated[str, F(14, "Who reports, such as kubernetes.io/kubelet.")] = always(str)
+    reportingInstance: Annotated[str, F(15, "Which instance of it.")] = always(str)
 
 
 _MISMATCH = "does not match event.namespace"

@@ -15,23 +15,31 @@ from pelamis.base.quantity import NANO, canonical, parse
 
 
 class LimitRangeItem(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    max: Annotated[dict[str, Quantity], F(2)] = {}
-    min: Annotated[dict[str, Quantity], F(3)] = {}
-    default: Annotated[dict[str, Quantity], F(4)] = {}
-    defaultRequest: Annotated[dict[str, Quantity], F(5)] = {}
-    maxLimitRequestRatio: Annotated[dict[str, Quantity], F(6)] = {}
+    """Defaults and bounds for one type of thing."""
+
+    type: Annotated[str, F(1, "Pod, Container or PersistentVolumeClaim.", required=True)] = always(str)
+    max: Annotated[dict[str, Quantity], F(2, "Upper bounds.")] = {}
+    min: Annotated[dict[str, Quantity], F(3, "Lower bounds.")] = {}
+    default: Annotated[dict[str, Quantity], F(4, "Limits of containers that state none.")] = {}
+    defaultRequest: Annotated[dict[str, Quantity], F(5, "Requests of containers that state none.")] = {}
+    maxLimitRequestRatio: Annotated[dict[str, Quantity], F(6, "How many times the request a limit may be.")] = {}
 
 
 class LimitRangeSpec(Struct, frozen=True):
-    limits: Annotated[tuple[LimitRangeItem, ...], F(1, list="atomic", required=True)] = always(tuple)
+    """The rules."""
+
+    limits: Annotated[tuple[LimitRangeItem, ...], F(1, "One for each type.", list="atomic", required=True)] = always(
+        tuple
+    )
 
 
 class LimitRange(Struct, frozen=True):
+    """Defaults and bounds for single objects."""
+
     kind: str = always(lambda: "LimitRange")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[LimitRangeSpec, F(2)] = always(LimitRangeSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[LimitRangeSpec, F(2, "The rules.")] = always(LimitRangeSpec)
 
 
 _TYPES = ("Pod", "Container", "PersistentVolumeClaim")

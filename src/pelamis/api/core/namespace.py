@@ -19,22 +19,33 @@ from pelamis.base.tree import copy
 
 
 class NamespaceSpec(Struct, frozen=True):
-    finalizers: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
+    """What holds a namespace back from going."""
+
+    finalizers: Annotated[
+        tuple[str, ...], F(1, "Who has to clean up first; kubernetes removes all objects.", list="atomic")
+    ] = ()
 
 
 class NamespaceCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastTransitionTime: Annotated[Time, F(4)] = ""
-    reason: Annotated[str, F(5)] = ""
-    message: Annotated[str, F(6)] = ""
+    """How far deletion has come."""
+
+    type: Annotated[str, F(1, "NamespaceDeletionContentFailure, NamespaceContentRemaining, ...", required=True)] = (
+        always(str)
+    )
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(4, "When status last changed.")] = ""
+    reason: Annotated[str, F(5, "One word in CamelCase.")] = ""
+    message: Annotated[str, F(6, "Text for people.")] = ""
 
 
 class NamespaceStatus(Struct, frozen=True):
+    """State of a namespace."""
+
     phase: Annotated[
         str,
         F(
             1,
+            "Active or Terminating.",
             enum=(
                 "Active",
                 "Terminating",
@@ -43,16 +54,19 @@ class NamespaceStatus(Struct, frozen=True):
         ),
     ] = ""
     conditions: Annotated[
-        tuple[NamespaceCondition, ...], F(2, merge="merge", key="type", list="map", keys=("type",))
+        tuple[NamespaceCondition, ...],
+        F(2, "How far deletion has come.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 
 class Namespace(Struct, frozen=True):
+    """A scope for names."""
+
     kind: str = always(lambda: "Namespace")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[NamespaceSpec, F(2)] = always(NamespaceSpec)
-    status: Annotated[NamespaceStatus, F(3)] = always(NamespaceStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[NamespaceSpec, F(2, "What holds it back from going.")] = always(NamespaceSpec)
+    status: Annotated[NamespaceStatus, F(3, "Its state.")] = always(NamespaceStatus)
 
 
 NAME_LABEL = "kubernetes.io/metadata.name"

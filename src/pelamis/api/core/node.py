@@ -19,12 +19,15 @@ from pelamis.base.tree import copy
 
 
 class Taint(Struct, frozen=True):
-    key: Annotated[str, F(1, required=True)] = always(str)
-    value: Annotated[str, F(2)] = ""
+    """Keeps pods away that do not tolerate it."""
+
+    key: Annotated[str, F(1, "Taint key.", required=True)] = always(str)
+    value: Annotated[str, F(2, "Taint value.")] = ""
     effect: Annotated[
         str,
         F(
             3,
+            "NoSchedule, PreferNoSchedule or NoExecute (evicts as well).",
             enum=(
                 "NoSchedule",
                 "PreferNoSchedule",
@@ -33,115 +36,159 @@ class Taint(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    timeAdded: Annotated[Time | None, F(4)] = None
+    timeAdded: Annotated[Time | None, F(4, "When it was added; for NoExecute.")] = None
 
 
 class ConfigMapNodeConfigSource(Struct, frozen=True):
-    namespace: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
-    uid: Annotated[str, F(3)] = ""
-    resourceVersion: Annotated[str, F(4)] = ""
-    kubeletConfigKey: Annotated[str, F(5, required=True)] = always(str)
+    """Out of use."""
+
+    namespace: Annotated[str, F(1, "Namespace of the ConfigMap.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Name of the ConfigMap.", required=True)] = always(str)
+    uid: Annotated[str, F(3, "Id of the ConfigMap.")] = ""
+    resourceVersion: Annotated[str, F(4, "Version of the ConfigMap.")] = ""
+    kubeletConfigKey: Annotated[str, F(5, "Key in the ConfigMap.", required=True)] = always(str)
 
 
 class NodeConfigSource(Struct, frozen=True):
-    configMap: Annotated[ConfigMapNodeConfigSource | None, F(2)] = None
+    """Out of use."""
+
+    configMap: Annotated[ConfigMapNodeConfigSource | None, F(2, "A ConfigMap.")] = None
 
 
 class NodePodPreemptionPolicy(Struct, frozen=True):
-    disableResizePreemption: Annotated[tuple[str, ...], F(1, list="set")] = ()
+    """How pods are pushed off the node."""
+
+    disableResizePreemption: Annotated[
+        tuple[str, ...], F(1, "Resources for whose resize nobody is pushed off.", list="set")
+    ] = ()
 
 
 class NodeSpec(Struct, frozen=True):
-    podCIDR: Annotated[str, F(1)] = ""
-    podCIDRs: Annotated[tuple[str, ...], F(7, merge="merge", list="set")] = ()
-    providerID: Annotated[str, F(3)] = ""
-    unschedulable: Annotated[bool, F(4)] = False
-    taints: Annotated[tuple[Taint, ...], F(5, list="atomic")] = ()
-    configSource: Annotated[NodeConfigSource | None, F(6)] = None
-    externalID: Annotated[str, F(2)] = ""
-    podPreemptionPolicy: Annotated[NodePodPreemptionPolicy | None, F(8)] = None
+    """What others want of a node."""
+
+    podCIDR: Annotated[str, F(1, "Address range of its pods; the first of podCIDRs.")] = ""
+    podCIDRs: Annotated[
+        tuple[str, ...],
+        F(7, "Address ranges of its pods, at most one of each family; fixed once set.", merge="merge", list="set"),
+    ] = ()
+    providerID: Annotated[str, F(3, "Its id at the cloud provider; fixed once set.")] = ""
+    unschedulable: Annotated[bool, F(4, "Whether no new pods are placed on it.")] = False
+    taints: Annotated[tuple[Taint, ...], F(5, "Its taints, unique by key and effect.", list="atomic")] = ()
+    configSource: Annotated[NodeConfigSource | None, F(6, "Out of use.")] = None
+    externalID: Annotated[str, F(2, "Out of use.")] = ""
+    podPreemptionPolicy: Annotated[NodePodPreemptionPolicy | None, F(8, "How pods are pushed off the node.")] = None
 
 
 class NodeCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastHeartbeatTime: Annotated[Time, F(3)] = ""
-    lastTransitionTime: Annotated[Time, F(4)] = ""
-    reason: Annotated[str, F(5)] = ""
-    message: Annotated[str, F(6)] = ""
+    """One aspect of a node's state."""
+
+    type: Annotated[
+        str, F(1, "Ready, MemoryPressure, DiskPressure, PIDPressure, NetworkUnavailable, ...", required=True)
+    ] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastHeartbeatTime: Annotated[Time, F(3, "When it was last confirmed.")] = ""
+    lastTransitionTime: Annotated[Time, F(4, "When status last changed.")] = ""
+    reason: Annotated[str, F(5, "One word in CamelCase.")] = ""
+    message: Annotated[str, F(6, "Text for people.")] = ""
 
 
 class NodeAddress(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    address: Annotated[str, F(2, required=True)] = always(str)
+    """An address of a node."""
+
+    type: Annotated[str, F(1, "Hostname, InternalIP, ExternalIP, InternalDNS or ExternalDNS.", required=True)] = always(
+        str
+    )
+    address: Annotated[str, F(2, "The address.", required=True)] = always(str)
 
 
 class DaemonEndpoint(Struct, frozen=True):
-    Port: Annotated[Int32, F(1, required=True)] = always(int)
+    """Where a daemon listens."""
+
+    Port: Annotated[Int32, F(1, "Port number.", required=True)] = always(int)
 
 
 class NodeDaemonEndpoints(Struct, frozen=True):
-    kubeletEndpoint: Annotated[DaemonEndpoint, F(1)] = always(DaemonEndpoint)
+    """Where the node's daemons listen."""
+
+    kubeletEndpoint: Annotated[DaemonEndpoint, F(1, "The kubelet.")] = always(DaemonEndpoint)
 
 
 class NodeSwapStatus(Struct, frozen=True):
-    capacity: Annotated[Int64 | None, F(1)] = None
+    """Swap space."""
+
+    capacity: Annotated[Int64 | None, F(1, "Bytes.")] = None
 
 
 class NodeSystemInfo(Struct, frozen=True):
-    machineID: Annotated[str, F(1, required=True)] = always(str)
-    systemUUID: Annotated[str, F(2, required=True)] = always(str)
-    bootID: Annotated[str, F(3, required=True)] = always(str)
-    kernelVersion: Annotated[str, F(4, required=True)] = always(str)
-    osImage: Annotated[str, F(5, required=True)] = always(str)
-    containerRuntimeVersion: Annotated[str, F(6, required=True)] = always(str)
-    kubeletVersion: Annotated[str, F(7, required=True)] = always(str)
-    kubeProxyVersion: Annotated[str, F(8, required=True)] = always(str)
-    operatingSystem: Annotated[str, F(9, required=True)] = always(str)
-    architecture: Annotated[str, F(10, required=True)] = always(str)
-    swap: Annotated[NodeSwapStatus | None, F(11)] = None
-    runningInUserNamespace: Annotated[bool | None, F(None)] = None
+    """What the machine is."""
+
+    machineID: Annotated[str, F(1, "Id of the installation.", required=True)] = always(str)
+    systemUUID: Annotated[str, F(2, "Id of the hardware.", required=True)] = always(str)
+    bootID: Annotated[str, F(3, "Id of this boot.", required=True)] = always(str)
+    kernelVersion: Annotated[str, F(4, "Kernel release.", required=True)] = always(str)
+    osImage: Annotated[str, F(5, "Name of the system.", required=True)] = always(str)
+    containerRuntimeVersion: Annotated[str, F(6, "Runtime and version.", required=True)] = always(str)
+    kubeletVersion: Annotated[str, F(7, "Version of the kubelet.", required=True)] = always(str)
+    kubeProxyVersion: Annotated[str, F(8, "Out of use.", required=True)] = always(str)
+    operatingSystem: Annotated[str, F(9, "linux or windows.", required=True)] = always(str)
+    architecture: Annotated[str, F(10, "amd64, arm64, ...", required=True)] = always(str)
+    swap: Annotated[NodeSwapStatus | None, F(11, "Swap space.")] = None
+    runningInUserNamespace: Annotated[bool | None, F(None, "Whether the kubelet runs in a user namespace.")] = None
 
 
 class ContainerImage(Struct, frozen=True):
-    names: Annotated[tuple[str, ...], F(1, list="atomic")] = always(tuple)
-    sizeBytes: Annotated[Int64, F(2)] = 0
+    """An image on the node."""
+
+    names: Annotated[tuple[str, ...], F(1, "Its references.", list="atomic")] = always(tuple)
+    sizeBytes: Annotated[Int64, F(2, "Its size.")] = 0
 
 
 class AttachedVolume(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    devicePath: Annotated[str, F(2, required=True)] = always(str)
+    """A volume attached to the node."""
+
+    name: Annotated[str, F(1, "Unique name of the volume.", required=True)] = always(str)
+    devicePath: Annotated[str, F(2, "Where it appears.", required=True)] = always(str)
 
 
 class NodeConfigStatus(Struct, frozen=True):
-    assigned: Annotated[NodeConfigSource | None, F(1)] = None
-    active: Annotated[NodeConfigSource | None, F(2)] = None
-    lastKnownGood: Annotated[NodeConfigSource | None, F(3)] = None
-    error: Annotated[str, F(4)] = ""
+    """Out of use."""
+
+    assigned: Annotated[NodeConfigSource | None, F(1, "Configuration to use next.")] = None
+    active: Annotated[NodeConfigSource | None, F(2, "Configuration in use.")] = None
+    lastKnownGood: Annotated[NodeConfigSource | None, F(3, "Configuration to fall back to.")] = None
+    error: Annotated[str, F(4, "What is wrong.")] = ""
 
 
 class NodeRuntimeHandlerFeatures(Struct, frozen=True):
-    recursiveReadOnlyMounts: Annotated[bool | None, F(1)] = None
-    userNamespaces: Annotated[bool | None, F(2)] = None
+    """What a runtime handler can do."""
+
+    recursiveReadOnlyMounts: Annotated[bool | None, F(1, "Read-only mounts all the way down.")] = None
+    userNamespaces: Annotated[bool | None, F(2, "User namespaces.")] = None
 
 
 class NodeRuntimeHandler(Struct, frozen=True):
-    name: Annotated[str, F(1)] = always(str)
-    features: Annotated[NodeRuntimeHandlerFeatures | None, F(2)] = None
+    """A handler of the container runtime."""
+
+    name: Annotated[str, F(1, "Name; empty: the default.")] = always(str)
+    features: Annotated[NodeRuntimeHandlerFeatures | None, F(2, "What it can do.")] = None
 
 
 class NodeFeatures(Struct, frozen=True):
-    supplementalGroupsPolicy: Annotated[bool | None, F(1)] = None
+    """What the node can do."""
+
+    supplementalGroupsPolicy: Annotated[bool | None, F(1, "Strict supplemental groups.")] = None
 
 
 class NodeStatus(Struct, frozen=True):
-    capacity: Annotated[dict[str, Quantity], F(1)] = {}
-    allocatable: Annotated[dict[str, Quantity], F(2)] = {}
+    """What a node reports."""
+
+    capacity: Annotated[dict[str, Quantity], F(1, "All resources.")] = {}
+    allocatable: Annotated[dict[str, Quantity], F(2, "Resources for pods.")] = {}
     phase: Annotated[
         str,
         F(
             3,
+            "Out of use.",
             enum=(
                 "Pending",
                 "Running",
@@ -149,25 +196,33 @@ class NodeStatus(Struct, frozen=True):
             ),
         ),
     ] = ""
-    conditions: Annotated[tuple[NodeCondition, ...], F(4, merge="merge", key="type", list="map", keys=("type",))] = ()
-    addresses: Annotated[tuple[NodeAddress, ...], F(5, merge="merge", key="type", list="map", keys=("type",))] = ()
-    daemonEndpoints: Annotated[NodeDaemonEndpoints, F(6)] = always(NodeDaemonEndpoints)
-    nodeInfo: Annotated[NodeSystemInfo, F(7)] = always(NodeSystemInfo)
-    images: Annotated[tuple[ContainerImage, ...], F(8, list="atomic")] = ()
-    volumesInUse: Annotated[tuple[str, ...], F(9, list="atomic")] = ()
-    volumesAttached: Annotated[tuple[AttachedVolume, ...], F(10, list="atomic")] = ()
-    config: Annotated[NodeConfigStatus | None, F(11)] = None
-    runtimeHandlers: Annotated[tuple[NodeRuntimeHandler, ...], F(12, list="atomic")] = ()
-    features: Annotated[NodeFeatures | None, F(13)] = None
-    declaredFeatures: Annotated[tuple[str, ...], F(14, list="atomic")] = ()
+    conditions: Annotated[
+        tuple[NodeCondition, ...], F(4, "Aspects of its state.", merge="merge", key="type", list="map", keys=("type",))
+    ] = ()
+    addresses: Annotated[
+        tuple[NodeAddress, ...], F(5, "Its addresses.", merge="merge", key="type", list="map", keys=("type",))
+    ] = ()
+    daemonEndpoints: Annotated[NodeDaemonEndpoints, F(6, "Where its daemons listen.")] = always(NodeDaemonEndpoints)
+    nodeInfo: Annotated[NodeSystemInfo, F(7, "What the machine is.")] = always(NodeSystemInfo)
+    images: Annotated[tuple[ContainerImage, ...], F(8, "Images on it, the largest first.", list="atomic")] = ()
+    volumesInUse: Annotated[tuple[str, ...], F(9, "Attachable volumes that pods use.", list="atomic")] = ()
+    volumesAttached: Annotated[tuple[AttachedVolume, ...], F(10, "Volumes attached to it.", list="atomic")] = ()
+    config: Annotated[NodeConfigStatus | None, F(11, "Out of use.")] = None
+    runtimeHandlers: Annotated[tuple[NodeRuntimeHandler, ...], F(12, "Handlers of its runtime.", list="atomic")] = ()
+    features: Annotated[NodeFeatures | None, F(13, "What it can do.")] = None
+    declaredFeatures: Annotated[
+        tuple[str, ...], F(14, "Names of features it declares, for placing pods.", list="atomic")
+    ] = ()
 
 
 class Node(Struct, frozen=True):
+    """A machine that runs pods."""
+
     kind: str = always(lambda: "Node")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[NodeSpec, F(2)] = always(NodeSpec)
-    status: Annotated[NodeStatus, F(3)] = always(NodeStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[NodeSpec, F(2, "What others want of it.")] = always(NodeSpec)
+    status: Annotated[NodeStatus, F(3, "What it reports.")] = always(NodeStatus)
 
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")

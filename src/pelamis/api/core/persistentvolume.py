@@ -37,139 +37,178 @@ from pelamis.base.errors import FieldError, forbidden, invalid, not_supported, r
 
 
 class GlusterfsPersistentVolumeSource(Struct, frozen=True):
-    endpoints: Annotated[str, F(1, required=True)] = always(str)
-    path: Annotated[str, F(2, required=True)] = always(str)
-    readOnly: Annotated[bool, F(3)] = False
-    endpointsNamespace: Annotated[str | None, F(4)] = None
+    """Without function since v1.26."""
+
+    endpoints: Annotated[str, F(1, "Name of the Endpoints.", required=True)] = always(str)
+    path: Annotated[str, F(2, "Path of the volume.", required=True)] = always(str)
+    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
+    endpointsNamespace: Annotated[str | None, F(4, "Namespace of the Endpoints; null: the claim's.")] = None
 
 
 class RBDPersistentVolumeSource(Struct, frozen=True):
-    monitors: Annotated[tuple[str, ...], F(1, list="atomic", required=True)] = always(tuple)
-    image: Annotated[str, F(2, required=True)] = always(str)
-    fsType: Annotated[str, F(3)] = ""
-    pool: Annotated[str, F(4, default="rbd")] = ""
-    user: Annotated[str, F(5, default="admin")] = ""
-    keyring: Annotated[str, F(6, default="/etc/ceph/keyring")] = ""
-    secretRef: Annotated[SecretReference | None, F(7)] = None
-    readOnly: Annotated[bool, F(8)] = False
+    """Without function since v1.31."""
+
+    monitors: Annotated[tuple[str, ...], F(1, "Addresses of Ceph monitors.", list="atomic", required=True)] = always(
+        tuple
+    )
+    image: Annotated[str, F(2, "Name of the image.", required=True)] = always(str)
+    fsType: Annotated[str, F(3, "File system type; the runtime's default if empty.")] = ""
+    pool: Annotated[str, F(4, "Name of the pool.", default="rbd")] = ""
+    user: Annotated[str, F(5, "User to access as.", default="admin")] = ""
+    keyring: Annotated[str, F(6, "Path of the keyring.", default="/etc/ceph/keyring")] = ""
+    secretRef: Annotated[SecretReference | None, F(7, "Secret with credentials.")] = None
+    readOnly: Annotated[bool, F(8, "Whether writes are refused.")] = False
 
 
 class ISCSIPersistentVolumeSource(Struct, frozen=True):
-    targetPortal: Annotated[str, F(1, required=True)] = always(str)
-    iqn: Annotated[str, F(2, required=True)] = always(str)
-    lun: Annotated[Int32, F(3, required=True)] = always(int)
-    iscsiInterface: Annotated[str, F(4, default="default")] = ""
-    fsType: Annotated[str, F(5)] = ""
-    readOnly: Annotated[bool, F(6)] = False
-    portals: Annotated[tuple[str, ...], F(7, list="atomic")] = ()
-    chapAuthDiscovery: Annotated[bool, F(8)] = False
-    chapAuthSession: Annotated[bool, F(11)] = False
-    secretRef: Annotated[SecretReference | None, F(10)] = None
-    initiatorName: Annotated[str | None, F(12)] = None
+    """An iSCSI disk."""
+
+    targetPortal: Annotated[str, F(1, "Address of the target, with port if it is not 3260.", required=True)] = always(
+        str
+    )
+    iqn: Annotated[str, F(2, "Name of the target: iqn., eui. or naa. notation.", required=True)] = always(str)
+    lun: Annotated[Int32, F(3, "Unit number, 0 to 255.", required=True)] = always(int)
+    iscsiInterface: Annotated[str, F(4, "Name of the interface.", default="default")] = ""
+    fsType: Annotated[str, F(5, "File system type; the runtime's default if empty.")] = ""
+    readOnly: Annotated[bool, F(6, "Whether writes are refused.")] = False
+    portals: Annotated[tuple[str, ...], F(7, "Further addresses of the target.", list="atomic")] = ()
+    chapAuthDiscovery: Annotated[bool, F(8, "Whether discovery authenticates with CHAP.")] = False
+    chapAuthSession: Annotated[bool, F(11, "Whether sessions authenticate with CHAP.")] = False
+    secretRef: Annotated[SecretReference | None, F(10, "Secret with credentials.")] = None
+    initiatorName: Annotated[str | None, F(12, "Name of the initiator instead of the node's.")] = None
 
 
 class CinderPersistentVolumeSource(Struct, frozen=True):
-    volumeID: Annotated[str, F(1, required=True)] = always(str)
-    fsType: Annotated[str, F(2)] = ""
-    readOnly: Annotated[bool, F(3)] = False
-    secretRef: Annotated[SecretReference | None, F(4)] = None
+    """An OpenStack disk; served by its CSI driver."""
+
+    volumeID: Annotated[str, F(1, "Id of the volume.", required=True)] = always(str)
+    fsType: Annotated[str, F(2, "File system type; the runtime's default if empty.")] = ""
+    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
+    secretRef: Annotated[SecretReference | None, F(4, "Secret with credentials.")] = None
 
 
 class CephFSPersistentVolumeSource(Struct, frozen=True):
-    monitors: Annotated[tuple[str, ...], F(1, list="atomic", required=True)] = always(tuple)
-    path: Annotated[str, F(2)] = ""
-    user: Annotated[str, F(3)] = ""
-    secretFile: Annotated[str, F(4)] = ""
-    secretRef: Annotated[SecretReference | None, F(5)] = None
-    readOnly: Annotated[bool, F(6)] = False
+    """Without function since v1.31."""
+
+    monitors: Annotated[tuple[str, ...], F(1, "Addresses of Ceph monitors.", list="atomic", required=True)] = always(
+        tuple
+    )
+    path: Annotated[str, F(2, "Path in the file system.")] = ""
+    user: Annotated[str, F(3, "User to access as.")] = ""
+    secretFile: Annotated[str, F(4, "Path of the key.")] = ""
+    secretRef: Annotated[SecretReference | None, F(5, "Secret with credentials.")] = None
+    readOnly: Annotated[bool, F(6, "Whether writes are refused.")] = False
 
 
 class FlexPersistentVolumeSource(Struct, frozen=True):
-    driver: Annotated[str, F(1, required=True)] = always(str)
-    fsType: Annotated[str, F(2)] = ""
-    secretRef: Annotated[SecretReference | None, F(3)] = None
-    readOnly: Annotated[bool, F(4)] = False
-    options: Annotated[dict[str, str], F(5)] = {}
+    """A volume of a driver program on the node; use CSI instead."""
+
+    driver: Annotated[str, F(1, "Name of the driver.", required=True)] = always(str)
+    fsType: Annotated[str, F(2, "File system type; the runtime's default if empty.")] = ""
+    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.")] = None
+    readOnly: Annotated[bool, F(4, "Whether writes are refused.")] = False
+    options: Annotated[dict[str, str], F(5, "Options for the driver.")] = {}
 
 
 class AzureFilePersistentVolumeSource(Struct, frozen=True):
-    secretName: Annotated[str, F(1, required=True)] = always(str)
-    shareName: Annotated[str, F(2, required=True)] = always(str)
-    readOnly: Annotated[bool, F(3)] = False
-    secretNamespace: Annotated[str | None, F(4)] = None
+    """An Azure share; served by its CSI driver."""
+
+    secretName: Annotated[str, F(1, "Secret with credentials.", required=True)] = always(str)
+    shareName: Annotated[str, F(2, "Name of the share.", required=True)] = always(str)
+    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
+    secretNamespace: Annotated[str | None, F(4, "Namespace of the Secret; null: the claim's.")] = None
 
 
 class ScaleIOPersistentVolumeSource(Struct, frozen=True):
-    gateway: Annotated[str, F(1, required=True)] = always(str)
-    system: Annotated[str, F(2, required=True)] = always(str)
-    secretRef: Annotated[SecretReference | None, F(3, required=True)] = None
-    sslEnabled: Annotated[bool, F(4)] = False
-    protectionDomain: Annotated[str, F(5)] = ""
-    storagePool: Annotated[str, F(6)] = ""
-    storageMode: Annotated[str, F(7, default="ThinProvisioned")] = ""
-    volumeName: Annotated[str, F(8)] = ""
-    fsType: Annotated[str, F(9, default="xfs")] = ""
-    readOnly: Annotated[bool, F(10)] = False
+    """Without function since v1.22."""
+
+    gateway: Annotated[str, F(1, "Address of the gateway.", required=True)] = always(str)
+    system: Annotated[str, F(2, "Name of the system.", required=True)] = always(str)
+    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.", required=True)] = None
+    sslEnabled: Annotated[bool, F(4, "Whether to use TLS.")] = False
+    protectionDomain: Annotated[str, F(5, "Name of the protection domain.")] = ""
+    storagePool: Annotated[str, F(6, "Name of the pool.")] = ""
+    storageMode: Annotated[str, F(7, "ThickProvisioned or ThinProvisioned.", default="ThinProvisioned")] = ""
+    volumeName: Annotated[str, F(8, "Name of the volume.")] = ""
+    fsType: Annotated[str, F(9, "File system type; the runtime's default if empty.", default="xfs")] = ""
+    readOnly: Annotated[bool, F(10, "Whether writes are refused.")] = False
 
 
 class LocalVolumeSource(Struct, frozen=True):
-    path: Annotated[str, F(1, required=True)] = always(str)
-    fsType: Annotated[str | None, F(2)] = None
+    """A disk or directory of one node; needs nodeAffinity."""
+
+    path: Annotated[str, F(1, "Path on the node.", required=True)] = always(str)
+    fsType: Annotated[str | None, F(2, "File system type; the runtime's default if empty.")] = None
 
 
 class StorageOSPersistentVolumeSource(Struct, frozen=True):
-    volumeName: Annotated[str, F(1)] = ""
-    volumeNamespace: Annotated[str, F(2)] = ""
-    fsType: Annotated[str, F(3)] = ""
-    readOnly: Annotated[bool, F(4)] = False
-    secretRef: Annotated[ObjectReference | None, F(5)] = None
+    """Without function since v1.25."""
+
+    volumeName: Annotated[str, F(1, "Name of the volume.")] = ""
+    volumeNamespace: Annotated[str, F(2, "Scope of the volume.")] = ""
+    fsType: Annotated[str, F(3, "File system type; the runtime's default if empty.")] = ""
+    readOnly: Annotated[bool, F(4, "Whether writes are refused.")] = False
+    secretRef: Annotated[ObjectReference | None, F(5, "Secret with credentials.")] = None
 
 
 class CSIPersistentVolumeSource(Struct, frozen=True):
-    driver: Annotated[str, F(1, required=True)] = always(str)
-    volumeHandle: Annotated[str, F(2, required=True)] = always(str)
-    readOnly: Annotated[bool, F(3)] = False
-    fsType: Annotated[str, F(4)] = ""
-    volumeAttributes: Annotated[dict[str, str], F(5)] = {}
-    controllerPublishSecretRef: Annotated[SecretReference | None, F(6)] = None
-    nodeStageSecretRef: Annotated[SecretReference | None, F(7)] = None
-    nodePublishSecretRef: Annotated[SecretReference | None, F(8)] = None
-    controllerExpandSecretRef: Annotated[SecretReference | None, F(9)] = None
-    nodeExpandSecretRef: Annotated[SecretReference | None, F(10)] = None
+    """A volume of a CSI driver."""
+
+    driver: Annotated[str, F(1, "Name of the driver.", required=True)] = always(str)
+    volumeHandle: Annotated[str, F(2, "Id of the volume, given by the driver.", required=True)] = always(str)
+    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
+    fsType: Annotated[str, F(4, "File system type; the runtime's default if empty.")] = ""
+    volumeAttributes: Annotated[dict[str, str], F(5, "Attributes of the volume.")] = {}
+    controllerPublishSecretRef: Annotated[SecretReference | None, F(6, "Credentials for attaching.")] = None
+    nodeStageSecretRef: Annotated[SecretReference | None, F(7, "Credentials for staging.")] = None
+    nodePublishSecretRef: Annotated[SecretReference | None, F(8, "Credentials for mounting.")] = None
+    controllerExpandSecretRef: Annotated[SecretReference | None, F(9, "Credentials for growing.")] = None
+    nodeExpandSecretRef: Annotated[SecretReference | None, F(10, "Credentials for growing on the node.")] = None
 
 
 class VolumeNodeAffinity(Struct, frozen=True):
-    required: Annotated[NodeSelector | None, F(1)] = None
+    """Which nodes reach the volume."""
+
+    required: Annotated[NodeSelector | None, F(1, "What the node must be like.")] = None
 
 
 class PersistentVolumeSpec(Struct, frozen=True):
-    capacity: Annotated[dict[str, Quantity], F(1)] = {}
-    gcePersistentDisk: Annotated[GCEPersistentDiskVolumeSource | None, F(1, within=(2,))] = None
-    awsElasticBlockStore: Annotated[AWSElasticBlockStoreVolumeSource | None, F(2, within=(2,))] = None
-    hostPath: Annotated[HostPathVolumeSource | None, F(3, within=(2,))] = None
-    glusterfs: Annotated[GlusterfsPersistentVolumeSource | None, F(4, within=(2,))] = None
-    nfs: Annotated[NFSVolumeSource | None, F(5, within=(2,))] = None
-    rbd: Annotated[RBDPersistentVolumeSource | None, F(6, within=(2,))] = None
-    iscsi: Annotated[ISCSIPersistentVolumeSource | None, F(7, within=(2,))] = None
-    cinder: Annotated[CinderPersistentVolumeSource | None, F(8, within=(2,))] = None
-    cephfs: Annotated[CephFSPersistentVolumeSource | None, F(9, within=(2,))] = None
-    fc: Annotated[FCVolumeSource | None, F(10, within=(2,))] = None
-    flocker: Annotated[FlockerVolumeSource | None, F(11, within=(2,))] = None
-    flexVolume: Annotated[FlexPersistentVolumeSource | None, F(12, within=(2,))] = None
-    azureFile: Annotated[AzureFilePersistentVolumeSource | None, F(13, within=(2,))] = None
-    vsphereVolume: Annotated[VsphereVirtualDiskVolumeSource | None, F(14, within=(2,))] = None
-    quobyte: Annotated[QuobyteVolumeSource | None, F(15, within=(2,))] = None
-    azureDisk: Annotated[AzureDiskVolumeSource | None, F(16, within=(2,))] = None
-    photonPersistentDisk: Annotated[PhotonPersistentDiskVolumeSource | None, F(17, within=(2,))] = None
-    portworxVolume: Annotated[PortworxVolumeSource | None, F(18, within=(2,))] = None
-    scaleIO: Annotated[ScaleIOPersistentVolumeSource | None, F(19, within=(2,))] = None
-    local: Annotated[LocalVolumeSource | None, F(20, within=(2,))] = None
-    storageos: Annotated[StorageOSPersistentVolumeSource | None, F(21, within=(2,))] = None
-    csi: Annotated[CSIPersistentVolumeSource | None, F(22, within=(2,))] = None
+    """A piece of storage. Exactly one source is set."""
+
+    capacity: Annotated[dict[str, Quantity], F(1, "Size; storage, in bytes.")] = {}
+    gcePersistentDisk: Annotated[GCEPersistentDiskVolumeSource | None, F(1, "A Google disk.", within=(2,))] = None
+    awsElasticBlockStore: Annotated[AWSElasticBlockStoreVolumeSource | None, F(2, "An Amazon disk.", within=(2,))] = (
+        None
+    )
+    hostPath: Annotated[
+        HostPathVolumeSource | None, F(3, "A directory of the node; for tests on one node.", within=(2,))
+    ] = None
+    glusterfs: Annotated[GlusterfsPersistentVolumeSource | None, F(4, "A Gluster volume.", within=(2,))] = None
+    nfs: Annotated[NFSVolumeSource | None, F(5, "A directory of an NFS server.", within=(2,))] = None
+    rbd: Annotated[RBDPersistentVolumeSource | None, F(6, "A Ceph block image.", within=(2,))] = None
+    iscsi: Annotated[ISCSIPersistentVolumeSource | None, F(7, "An iSCSI disk.", within=(2,))] = None
+    cinder: Annotated[CinderPersistentVolumeSource | None, F(8, "An OpenStack disk.", within=(2,))] = None
+    cephfs: Annotated[CephFSPersistentVolumeSource | None, F(9, "A Ceph file system.", within=(2,))] = None
+    fc: Annotated[FCVolumeSource | None, F(10, "A Fibre Channel disk.", within=(2,))] = None
+    flocker: Annotated[FlockerVolumeSource | None, F(11, "A Flocker dataset.", within=(2,))] = None
+    flexVolume: Annotated[FlexPersistentVolumeSource | None, F(12, "A volume of a driver program.", within=(2,))] = None
+    azureFile: Annotated[AzureFilePersistentVolumeSource | None, F(13, "An Azure share.", within=(2,))] = None
+    vsphereVolume: Annotated[VsphereVirtualDiskVolumeSource | None, F(14, "A vSphere disk.", within=(2,))] = None
+    quobyte: Annotated[QuobyteVolumeSource | None, F(15, "A Quobyte volume.", within=(2,))] = None
+    azureDisk: Annotated[AzureDiskVolumeSource | None, F(16, "An Azure disk.", within=(2,))] = None
+    photonPersistentDisk: Annotated[PhotonPersistentDiskVolumeSource | None, F(17, "A Photon disk.", within=(2,))] = (
+        None
+    )
+    portworxVolume: Annotated[PortworxVolumeSource | None, F(18, "A Portworx volume.", within=(2,))] = None
+    scaleIO: Annotated[ScaleIOPersistentVolumeSource | None, F(19, "A ScaleIO volume.", within=(2,))] = None
+    local: Annotated[LocalVolumeSource | None, F(20, "A disk or directory of one node.", within=(2,))] = None
+    storageos: Annotated[StorageOSPersistentVolumeSource | None, F(21, "A StorageOS volume.", within=(2,))] = None
+    csi: Annotated[CSIPersistentVolumeSource | None, F(22, "A volume of a CSI driver.", within=(2,))] = None
     accessModes: Annotated[
         tuple[str, ...],
         F(
             3,
+            "How it can be mounted.",
             list="atomic",
             enum=(
                 "ReadWriteOnce",
@@ -179,11 +218,14 @@ class PersistentVolumeSpec(Struct, frozen=True):
             ),
         ),
     ] = ()
-    claimRef: Annotated[ObjectReference | None, F(4, struct="granular")] = None
+    claimRef: Annotated[ObjectReference | None, F(4, "The claim it is bound to, or kept for.", struct="granular")] = (
+        None
+    )
     persistentVolumeReclaimPolicy: Annotated[
         str,
         F(
             5,
+            "What happens when its claim goes: Retain, Delete or Recycle.",
             enum=(
                 "Recycle",
                 "Delete",
@@ -191,27 +233,31 @@ class PersistentVolumeSpec(Struct, frozen=True):
             ),
         ),
     ] = ""
-    storageClassName: Annotated[str, F(6)] = ""
-    mountOptions: Annotated[tuple[str, ...], F(7, list="atomic")] = ()
+    storageClassName: Annotated[str, F(6, "Class; empty: none.")] = ""
+    mountOptions: Annotated[tuple[str, ...], F(7, "Options of the mount.", list="atomic")] = ()
     volumeMode: Annotated[
         str | None,
         F(
             8,
+            "Filesystem or Block.",
             enum=(
                 "Block",
                 "Filesystem",
             ),
         ),
     ] = None
-    nodeAffinity: Annotated[VolumeNodeAffinity | None, F(9)] = None
-    volumeAttributesClassName: Annotated[str | None, F(10)] = None
+    nodeAffinity: Annotated[VolumeNodeAffinity | None, F(9, "Which nodes reach it.")] = None
+    volumeAttributesClassName: Annotated[str | None, F(10, "Class of attributes that can change.")] = None
 
 
 class PersistentVolumeStatus(Struct, frozen=True):
+    """State of a volume."""
+
     phase: Annotated[
         str,
         F(
             1,
+            "Pending, Available, Bound, Released or Failed.",
             enum=(
                 "Pending",
                 "Available",
@@ -222,17 +268,19 @@ class PersistentVolumeStatus(Struct, frozen=True):
             default="Pending",
         ),
     ] = ""
-    message: Annotated[str, F(2)] = ""
-    reason: Annotated[str, F(3)] = ""
-    lastPhaseTransitionTime: Annotated[Time | None, F(4)] = None
+    message: Annotated[str, F(2, "Text for people.")] = ""
+    reason: Annotated[str, F(3, "One word in CamelCase.")] = ""
+    lastPhaseTransitionTime: Annotated[Time | None, F(4, "When phase last changed.")] = None
 
 
 class PersistentVolume(Struct, frozen=True):
+    """A piece of storage in the cluster."""
+
     kind: str = always(lambda: "PersistentVolume")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[PersistentVolumeSpec, F(2)] = always(PersistentVolumeSpec)
-    status: Annotated[PersistentVolumeStatus, F(3)] = always(PersistentVolumeStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[PersistentVolumeSpec, F(2, "What it is.")] = always(PersistentVolumeSpec)
+    status: Annotated[PersistentVolumeStatus, F(3, "Its state.")] = always(PersistentVolumeStatus)
 
 
 _Errors = list[FieldError]

@@ -24,15 +24,20 @@ from pelamis.base.quantity import NANO, canonical, parse
 
 
 class VolumeResourceRequirements(Struct, frozen=True):
-    limits: Annotated[dict[str, Quantity], F(1)] = {}
-    requests: Annotated[dict[str, Quantity], F(2)] = {}
+    """Size."""
+
+    limits: Annotated[dict[str, Quantity], F(1, "The most; storage.")] = {}
+    requests: Annotated[dict[str, Quantity], F(2, "The least; storage, in bytes.")] = {}
 
 
 class PersistentVolumeClaimSpec(Struct, frozen=True):
+    """What storage is asked for."""
+
     accessModes: Annotated[
         tuple[str, ...],
         F(
             1,
+            "ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod.",
             list="atomic",
             enum=(
                 "ReadWriteOnce",
@@ -42,14 +47,19 @@ class PersistentVolumeClaimSpec(Struct, frozen=True):
             ),
         ),
     ] = ()
-    selector: Annotated[LabelSelector | None, F(4)] = None
-    resources: Annotated[VolumeResourceRequirements, F(2)] = always(VolumeResourceRequirements)
-    volumeName: Annotated[str, F(3)] = ""
-    storageClassName: Annotated[str | None, F(5)] = None
+    selector: Annotated[LabelSelector | None, F(4, "Labels that the volume must have.")] = None
+    resources: Annotated[VolumeResourceRequirements, F(2, "Size; may grow once bound.")] = always(
+        VolumeResourceRequirements
+    )
+    volumeName: Annotated[str, F(3, "The volume it is bound to.")] = ""
+    storageClassName: Annotated[
+        str | None, F(5, "Class; empty: volumes without class only; null: the default class.")
+    ] = None
     volumeMode: Annotated[
         str | None,
         F(
             6,
+            "Filesystem or Block.",
             enum=(
                 "Block",
                 "Filesystem",
@@ -57,26 +67,33 @@ class PersistentVolumeClaimSpec(Struct, frozen=True):
             default="Filesystem",
         ),
     ] = None
-    dataSource: Annotated[TypedLocalObjectReference | None, F(7)] = None
-    dataSourceRef: Annotated[TypedObjectReference | None, F(8)] = None
-    volumeAttributesClassName: Annotated[str | None, F(9)] = None
+    dataSource: Annotated[
+        TypedLocalObjectReference | None, F(7, "Snapshot or claim to start from, in the same namespace.")
+    ] = None
+    dataSourceRef: Annotated[TypedObjectReference | None, F(8, "Any object to start from.")] = None
+    volumeAttributesClassName: Annotated[str | None, F(9, "Class of attributes that can change.")] = None
 
 
 class PersistentVolumeClaimCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastProbeTime: Annotated[Time, F(3)] = ""
-    lastTransitionTime: Annotated[Time, F(4)] = ""
-    reason: Annotated[str, F(5)] = ""
-    message: Annotated[str, F(6)] = ""
+    """What happens to a claim."""
+
+    type: Annotated[str, F(1, "Resizing, FileSystemResizePending, ...", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastProbeTime: Annotated[Time, F(3, "When it was last checked.")] = ""
+    lastTransitionTime: Annotated[Time, F(4, "When status last changed.")] = ""
+    reason: Annotated[str, F(5, "One word in CamelCase.")] = ""
+    message: Annotated[str, F(6, "Text for people.")] = ""
 
 
 class ModifyVolumeStatus(Struct, frozen=True):
-    targetVolumeAttributesClassName: Annotated[str, F(1)] = ""
+    """A change of attributes under way."""
+
+    targetVolumeAttributesClassName: Annotated[str, F(1, "Class it changes to.")] = ""
     status: Annotated[
         str,
         F(
             2,
+            "Pending, InProgress or Infeasible.",
             enum=(
                 "Pending",
                 "InProgress",
@@ -88,10 +105,13 @@ class ModifyVolumeStatus(Struct, frozen=True):
 
 
 class VolumeHealthCondition(Struct, frozen=True):
+    """Something wrong with a volume."""
+
     status: Annotated[
         str,
         F(
             1,
+            "Inaccessible, DataLoss or Degraded.",
             enum=(
                 "Inaccessible",
                 "DataLoss",
@@ -100,15 +120,18 @@ class VolumeHealthCondition(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    reason: Annotated[str, F(2, required=True)] = always(str)
-    message: Annotated[str, F(3)] = ""
+    reason: Annotated[str, F(2, "One word in CamelCase.", required=True)] = always(str)
+    message: Annotated[str, F(3, "Text for people.")] = ""
 
 
 class VolumeHealthStatus(Struct, frozen=True):
+    """Health of a volume."""
+
     healthConditions: Annotated[
         tuple[VolumeHealthCondition, ...],
         F(
             1,
+            "What is wrong.",
             merge="merge",
             key="status",
             list="map",
@@ -118,14 +141,17 @@ class VolumeHealthStatus(Struct, frozen=True):
             ),
         ),
     ] = ()
-    lastTransitionTime: Annotated[Time, F(2)] = ""
+    lastTransitionTime: Annotated[Time, F(2, "When that last changed.")] = ""
 
 
 class PersistentVolumeClaimStatus(Struct, frozen=True):
+    """What storage was given."""
+
     phase: Annotated[
         str,
         F(
             1,
+            "Pending, Bound or Lost.",
             enum=(
                 "Pending",
                 "Bound",
@@ -137,6 +163,7 @@ class PersistentVolumeClaimStatus(Struct, frozen=True):
         tuple[str, ...],
         F(
             2,
+            "Modes of the volume.",
             list="atomic",
             enum=(
                 "ReadWriteOnce",
@@ -146,15 +173,17 @@ class PersistentVolumeClaimStatus(Struct, frozen=True):
             ),
         ),
     ] = ()
-    capacity: Annotated[dict[str, Quantity], F(3)] = {}
+    capacity: Annotated[dict[str, Quantity], F(3, "Size of the volume.")] = {}
     conditions: Annotated[
-        tuple[PersistentVolumeClaimCondition, ...], F(4, merge="merge", key="type", list="map", keys=("type",))
+        tuple[PersistentVolumeClaimCondition, ...],
+        F(4, "What happens to it.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
-    allocatedResources: Annotated[dict[str, Quantity], F(5)] = {}
+    allocatedResources: Annotated[dict[str, Quantity], F(5, "Size that is set aside while it grows.")] = {}
     allocatedResourceStatuses: Annotated[
         dict[str, str],
         F(
             7,
+            "How far growing has come, by resource.",
             map="granular",
             enum=(
                 "ControllerResizeInProgress",
@@ -165,17 +194,19 @@ class PersistentVolumeClaimStatus(Struct, frozen=True):
             ),
         ),
     ] = {}
-    currentVolumeAttributesClassName: Annotated[str | None, F(8)] = None
-    modifyVolumeStatus: Annotated[ModifyVolumeStatus | None, F(9)] = None
-    healthStatus: Annotated[VolumeHealthStatus | None, F(10)] = None
+    currentVolumeAttributesClassName: Annotated[str | None, F(8, "Class of attributes in effect.")] = None
+    modifyVolumeStatus: Annotated[ModifyVolumeStatus | None, F(9, "A change of attributes under way.")] = None
+    healthStatus: Annotated[VolumeHealthStatus | None, F(10, "Health of the volume.")] = None
 
 
 class PersistentVolumeClaim(Struct, frozen=True):
+    """A request for storage."""
+
     kind: str = always(lambda: "PersistentVolumeClaim")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[PersistentVolumeClaimSpec, F(2)] = always(PersistentVolumeClaimSpec)
-    status: Annotated[PersistentVolumeClaimStatus, F(3)] = always(PersistentVolumeClaimStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[PersistentVolumeClaimSpec, F(2, "What is asked for.")] = always(PersistentVolumeClaimSpec)
+    status: Annotated[PersistentVolumeClaimStatus, F(3, "What was given.")] = always(PersistentVolumeClaimStatus)
 
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")

@@ -16,10 +16,12 @@ from pelamis.base.errors import FieldError
 
 
 class PodTemplate(Struct, frozen=True):
+    """A pod template as an object."""
+
     kind: str = always(lambda: "PodTemplate")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    template: Annotated[PodTemplateSpec, F(2)] = always(PodTemplateSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    template: Annotated[PodTemplateSpec, F(2, "The template.")] = always(PodTemplateSpec)
 
 
 def default(tree: Tree) -> None:

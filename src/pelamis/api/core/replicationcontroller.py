@@ -19,37 +19,48 @@ from pelamis.base.tree import copy
 
 
 class ReplicationControllerSpec(Struct, frozen=True):
-    replicas: Annotated[Int32 | None, F(1, default=1)] = None
-    minReadySeconds: Annotated[Int32, F(4, default=0, shown=True)] = 0
-    selector: Annotated[dict[str, str], F(2, map="atomic")] = {}
-    template: Annotated[PodTemplateSpec | None, F(3)] = None
+    """How many pods of what."""
+
+    replicas: Annotated[Int32 | None, F(1, "Number of pods; default 1.", default=1)] = None
+    minReadySeconds: Annotated[
+        Int32, F(4, "Seconds a pod must be ready to count as available.", default=0, shown=True)
+    ] = 0
+    selector: Annotated[dict[str, str], F(2, "Labels of its pods; default the template's.", map="atomic")] = {}
+    template: Annotated[PodTemplateSpec | None, F(3, "What new pods are like.")] = None
 
 
 class ReplicationControllerCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    """One aspect of the state."""
+
+    type: Annotated[str, F(1, "ReplicaFailure.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase.")] = ""
+    message: Annotated[str, F(5, "Text for people.")] = ""
 
 
 class ReplicationControllerStatus(Struct, frozen=True):
-    replicas: Annotated[Int32, F(1, required=True)] = always(int)
-    fullyLabeledReplicas: Annotated[Int32, F(2)] = 0
-    readyReplicas: Annotated[Int32, F(4)] = 0
-    availableReplicas: Annotated[Int32, F(5)] = 0
-    observedGeneration: Annotated[Int64, F(3)] = 0
+    """How many pods there are."""
+
+    replicas: Annotated[Int32, F(1, "Pods.", required=True)] = always(int)
+    fullyLabeledReplicas: Annotated[Int32, F(2, "Pods with all labels of the template.")] = 0
+    readyReplicas: Annotated[Int32, F(4, "Pods that are ready.")] = 0
+    availableReplicas: Annotated[Int32, F(5, "Pods that have been ready for long enough.")] = 0
+    observedGeneration: Annotated[Int64, F(3, "Generation that this is about.")] = 0
     conditions: Annotated[
-        tuple[ReplicationControllerCondition, ...], F(6, merge="merge", key="type", list="map", keys=("type",))
+        tuple[ReplicationControllerCondition, ...],
+        F(6, "Aspects of the state.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 
 class ReplicationController(Struct, frozen=True):
+    """Keeps a number of pods running."""
+
     kind: str = always(lambda: "ReplicationController")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ReplicationControllerSpec, F(2)] = always(ReplicationControllerSpec)
-    status: Annotated[ReplicationControllerStatus, F(3)] = always(ReplicationControllerStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[ReplicationControllerSpec, F(2, "What is wanted.")] = always(ReplicationControllerSpec)
+    status: Annotated[ReplicationControllerStatus, F(3, "What is.")] = always(ReplicationControllerStatus)
 
 
 def default(tree: Tree) -> None:

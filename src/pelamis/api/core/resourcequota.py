@@ -14,10 +14,13 @@ from pelamis.base.errors import FieldError, invalid, required
 
 
 class ScopedResourceSelectorRequirement(Struct, frozen=True):
+    """A condition on what is counted."""
+
     scopeName: Annotated[
         str,
         F(
             1,
+            "Terminating, NotTerminating, BestEffort, NotBestEffort, PriorityClass, ...",
             enum=(
                 "Terminating",
                 "NotTerminating",
@@ -34,6 +37,7 @@ class ScopedResourceSelectorRequirement(Struct, frozen=True):
         str,
         F(
             2,
+            "In, NotIn, Exists or DoesNotExist.",
             enum=(
                 "In",
                 "NotIn",
@@ -43,19 +47,26 @@ class ScopedResourceSelectorRequirement(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    values: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
+    values: Annotated[tuple[str, ...], F(3, "Values for In and NotIn.", list="atomic")] = ()
 
 
 class ScopeSelector(Struct, frozen=True):
-    matchExpressions: Annotated[tuple[ScopedResourceSelectorRequirement, ...], F(1, list="atomic")] = ()
+    """Conditions that must all hold."""
+
+    matchExpressions: Annotated[
+        tuple[ScopedResourceSelectorRequirement, ...], F(1, "The conditions.", list="atomic")
+    ] = ()
 
 
 class ResourceQuotaSpec(Struct, frozen=True):
-    hard: Annotated[dict[str, Quantity], F(1)] = {}
+    """What a namespace may use."""
+
+    hard: Annotated[dict[str, Quantity], F(1, "Limits by resource; count/<resource>.<group> counts objects.")] = {}
     scopes: Annotated[
         tuple[str, ...],
         F(
             2,
+            "Scopes that what is counted must all be in; fixed.",
             list="atomic",
             enum=(
                 "Terminating",
@@ -68,20 +79,24 @@ class ResourceQuotaSpec(Struct, frozen=True):
             ),
         ),
     ] = ()
-    scopeSelector: Annotated[ScopeSelector | None, F(3)] = None
+    scopeSelector: Annotated[ScopeSelector | None, F(3, "As scopes, with values.")] = None
 
 
 class ResourceQuotaStatus(Struct, frozen=True):
-    hard: Annotated[dict[str, Quantity], F(1)] = {}
-    used: Annotated[dict[str, Quantity], F(2)] = {}
+    """What a namespace uses."""
+
+    hard: Annotated[dict[str, Quantity], F(1, "Limits in effect.")] = {}
+    used: Annotated[dict[str, Quantity], F(2, "Use by resource.")] = {}
 
 
 class ResourceQuota(Struct, frozen=True):
+    """Limits what a namespace may use."""
+
     kind: str = always(lambda: "ResourceQuota")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ResourceQuotaSpec, F(2)] = always(ResourceQuotaSpec)
-    status: Annotated[ResourceQuotaStatus, F(3)] = always(ResourceQuotaStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[ResourceQuotaSpec, F(2, "The limits.")] = always(ResourceQuotaSpec)
+    status: Annotated[ResourceQuotaStatus, F(3, "The use.")] = always(ResourceQuotaStatus)
 
 
 _PAIRS = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))

@@ -19,13 +19,15 @@ from pelamis.base.errors import FieldError, forbidden, invalid, required
 
 
 class Secret(Struct, frozen=True):
+    """Sensitive data, as small files."""
+
     kind: str = always(lambda: "Secret")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    immutable: Annotated[bool | None, F(5)] = None
-    data: Annotated[dict[str, bytes], F(2)] = {}
-    stringData: Annotated[dict[str, str], F(4)] = {}
-    type: Annotated[str, F(3, default="Opaque")] = ""
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    immutable: Annotated[bool | None, F(5, "Whether the data can never change again.")] = None
+    data: Annotated[dict[str, bytes], F(2, "Bytes by key, at most 1 MiB together.")] = {}
+    stringData: Annotated[dict[str, str], F(4, "Texts by key, for writing: they end up in data.")] = {}
+    type: Annotated[str, F(3, "What keys there are: Opaque, kubernetes.io/tls, ...; fixed.", default="Opaque")] = ""
 
 
 TOKEN = "kubernetes.io/service-account-token"

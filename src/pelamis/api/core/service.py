@@ -21,11 +21,14 @@ from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, not_s
 
 
 class ServicePort(Struct, frozen=True):
-    name: Annotated[str, F(1)] = ""
+    """A port of a service."""
+
+    name: Annotated[str, F(1, "DNS label; needed when there are several ports.")] = ""
     protocol: Annotated[
         str,
         F(
             2,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -34,25 +37,34 @@ class ServicePort(Struct, frozen=True):
             default="TCP",
         ),
     ] = ""
-    appProtocol: Annotated[str | None, F(6)] = None
-    port: Annotated[Int32, F(3, required=True)] = always(int)
-    targetPort: Annotated[IntOrString, F(4)] = always(lambda: 0)
-    nodePort: Annotated[Int32, F(5)] = 0
+    appProtocol: Annotated[str | None, F(6, "Protocol on top, for proxies and balancers.")] = None
+    port: Annotated[Int32, F(3, "Port of the service.", required=True)] = always(int)
+    targetPort: Annotated[IntOrString, F(4, "Port of the pods, by number or name; default port.")] = always(lambda: 0)
+    nodePort: Annotated[Int32, F(5, "Port on every node, 30000 to 32767.")] = 0
 
 
 class ClientIPConfig(Struct, frozen=True):
-    timeoutSeconds: Annotated[Int32 | None, F(1)] = None
+    """Settings of affinity by client address."""
+
+    timeoutSeconds: Annotated[Int32 | None, F(1, "How long a client stays with a pod, 1 to 86400; default 10800.")] = (
+        None
+    )
 
 
 class SessionAffinityConfig(Struct, frozen=True):
-    clientIP: Annotated[ClientIPConfig | None, F(1)] = None
+    """Settings of session affinity."""
+
+    clientIP: Annotated[ClientIPConfig | None, F(1, "For ClientIP.")] = None
 
 
 class ServiceSpec(Struct, frozen=True):
+    """How a service is reached, and what is behind it."""
+
     ports: Annotated[
         tuple[ServicePort, ...],
         F(
             1,
+            "The ports.",
             merge="merge",
             key="port",
             list="map",
@@ -62,13 +74,18 @@ class ServiceSpec(Struct, frozen=True):
             ),
         ),
     ] = ()
-    selector: Annotated[dict[str, str], F(2, map="atomic")] = {}
-    clusterIP: Annotated[str, F(3)] = ""
-    clusterIPs: Annotated[tuple[str, ...], F(18, list="atomic")] = ()
+    selector: Annotated[
+        dict[str, str], F(2, "Labels of the pods behind it; empty: somebody else keeps its endpoints.", map="atomic")
+    ] = {}
+    clusterIP: Annotated[str, F(3, "Its address; None: none, DNS gives the pods' addresses.")] = ""
+    clusterIPs: Annotated[
+        tuple[str, ...], F(18, "Its addresses, at most one of each family; the first is clusterIP.", list="atomic")
+    ] = ()
     type: Annotated[
         str,
         F(
             4,
+            "ClusterIP, NodePort, LoadBalancer or ExternalName.",
             enum=(
                 "ClusterIP",
                 "NodePort",
@@ -78,11 +95,14 @@ class ServiceSpec(Struct, frozen=True):
             default="ClusterIP",
         ),
     ] = ""
-    externalIPs: Annotated[tuple[str, ...], F(5, list="atomic")] = ()
+    externalIPs: Annotated[
+        tuple[str, ...], F(5, "Addresses of nodes that take traffic for it as well; deprecated.", list="atomic")
+    ] = ()
     sessionAffinity: Annotated[
         str,
         F(
             7,
+            "None or ClientIP.",
             enum=(
                 "ClientIP",
                 "None",
@@ -90,26 +110,28 @@ class ServiceSpec(Struct, frozen=True):
             default="None",
         ),
     ] = ""
-    loadBalancerIP: Annotated[str, F(8)] = ""
-    loadBalancerSourceRanges: Annotated[tuple[str, ...], F(9, list="atomic")] = ()
-    externalName: Annotated[str, F(10)] = ""
+    loadBalancerIP: Annotated[str, F(8, "Wanted address of the balancer; deprecated.")] = ""
+    loadBalancerSourceRanges: Annotated[tuple[str, ...], F(9, "Clients that the balancer lets in.", list="atomic")] = ()
+    externalName: Annotated[str, F(10, "DNS name that the service stands for; with ExternalName.")] = ""
     externalTrafficPolicy: Annotated[
         str,
         F(
             11,
+            "Cluster, or Local: traffic from outside goes to pods of the same node only.",
             enum=(
                 "Cluster",
                 "Local",
             ),
         ),
     ] = ""
-    healthCheckNodePort: Annotated[Int32, F(12)] = 0
-    publishNotReadyAddresses: Annotated[bool, F(13)] = False
-    sessionAffinityConfig: Annotated[SessionAffinityConfig | None, F(14)] = None
+    healthCheckNodePort: Annotated[Int32, F(12, "Port where balancers ask nodes for local pods.")] = 0
+    publishNotReadyAddresses: Annotated[bool, F(13, "Whether pods that are not ready count as endpoints.")] = False
+    sessionAffinityConfig: Annotated[SessionAffinityConfig | None, F(14, "Settings of session affinity.")] = None
     ipFamilies: Annotated[
         tuple[str, ...],
         F(
             19,
+            "IPv4, IPv6; the first is fixed.",
             list="atomic",
             enum=(
                 "IPv4",
@@ -122,6 +144,7 @@ class ServiceSpec(Struct, frozen=True):
         str | None,
         F(
             17,
+            "SingleStack, PreferDualStack or RequireDualStack.",
             enum=(
                 "SingleStack",
                 "PreferDualStack",
@@ -129,27 +152,35 @@ class ServiceSpec(Struct, frozen=True):
             ),
         ),
     ] = None
-    allocateLoadBalancerNodePorts: Annotated[bool | None, F(20)] = None
-    loadBalancerClass: Annotated[str | None, F(21)] = None
+    allocateLoadBalancerNodePorts: Annotated[
+        bool | None, F(20, "Whether a LoadBalancer gets node ports; default true.")
+    ] = None
+    loadBalancerClass: Annotated[str | None, F(21, "Which balancer implementation is meant.")] = None
     internalTrafficPolicy: Annotated[
         str | None,
         F(
             22,
+            "Cluster, or Local: traffic from pods goes to pods of the same node only.",
             enum=(
                 "Cluster",
                 "Local",
             ),
         ),
     ] = None
-    trafficDistribution: Annotated[str | None, F(23)] = None
+    trafficDistribution: Annotated[
+        str | None, F(23, "PreferSameZone, PreferSameNode, or PreferClose (old name of PreferSameZone).")
+    ] = None
 
 
 class PortStatus(Struct, frozen=True):
-    port: Annotated[Int32, F(1, required=True)] = always(int)
+    """State of a port of the balancer."""
+
+    port: Annotated[Int32, F(1, "Port number.", required=True)] = always(int)
     protocol: Annotated[
         str,
         F(
             2,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -158,31 +189,43 @@ class PortStatus(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    error: Annotated[str | None, F(3)] = None
+    error: Annotated[str | None, F(3, "What is wrong, one CamelCase word.")] = None
 
 
 class LoadBalancerIngress(Struct, frozen=True):
-    ip: Annotated[str, F(1)] = ""
-    hostname: Annotated[str, F(2)] = ""
-    ipMode: Annotated[str | None, F(3)] = None
-    ports: Annotated[tuple[PortStatus, ...], F(4, list="atomic")] = ()
+    """Where the balancer takes traffic."""
+
+    ip: Annotated[str, F(1, "Address.")] = ""
+    hostname: Annotated[str, F(2, "Name, where it has no address.")] = ""
+    ipMode: Annotated[
+        str | None, F(3, "VIP (default), or Proxy: traffic from inside goes through the balancer too.")
+    ] = None
+    ports: Annotated[tuple[PortStatus, ...], F(4, "State of its ports.", list="atomic")] = ()
 
 
 class LoadBalancerStatus(Struct, frozen=True):
-    ingress: Annotated[tuple[LoadBalancerIngress, ...], F(1, list="atomic")] = ()
+    """State of the balancer."""
+
+    ingress: Annotated[tuple[LoadBalancerIngress, ...], F(1, "Where it takes traffic.", list="atomic")] = ()
 
 
 class ServiceStatus(Struct, frozen=True):
-    loadBalancer: Annotated[LoadBalancerStatus, F(1)] = always(LoadBalancerStatus)
-    conditions: Annotated[tuple[Condition, ...], F(2, merge="merge", key="type", list="map", keys=("type",))] = ()
+    """State of a service."""
+
+    loadBalancer: Annotated[LoadBalancerStatus, F(1, "State of the balancer.")] = always(LoadBalancerStatus)
+    conditions: Annotated[
+        tuple[Condition, ...], F(2, "Aspects of the state.", merge="merge", key="type", list="map", keys=("type",))
+    ] = ()
 
 
 class Service(Struct, frozen=True):
+    """A stable address and name for a changing set of pods."""
+
     kind: str = always(lambda: "Service")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ServiceSpec, F(2)] = always(ServiceSpec)
-    status: Annotated[ServiceStatus, F(3)] = always(ServiceStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    spec: Annotated[ServiceSpec, F(2, "What is wanted.")] = always(ServiceSpec)
+    status: Annotated[ServiceStatus, F(3, "What is.")] = always(ServiceStatus)
 
 
 _Errors = list[FieldError]

@@ -12,12 +12,21 @@ from pelamis.api.table import age
 
 
 class ServiceAccount(Struct, frozen=True):
+    """An identity for pods."""
+
     kind: str = always(lambda: "ServiceAccount")
     apiVersion: str = always(lambda: "v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    secrets: Annotated[tuple[ObjectReference, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
-    imagePullSecrets: Annotated[tuple[LocalObjectReference, ...], F(3, list="atomic")] = ()
-    automountServiceAccountToken: Annotated[bool | None, F(4)] = None
+    metadata: Annotated[ObjectMeta, F(1, "Name, labels and other metadata.")] = always(ObjectMeta)
+    secrets: Annotated[
+        tuple[ObjectReference, ...],
+        F(2, "Secrets that its pods may mount.", merge="merge", key="name", list="map", keys=("name",)),
+    ] = ()
+    imagePullSecrets: Annotated[
+        tuple[LocalObjectReference, ...], F(3, "Registry credentials for its pods.", list="atomic")
+    ] = ()
+    automountServiceAccountToken: Annotated[
+        bool | None, F(4, "Whether its pods get a token, unless they say otherwise.")
+    ] = None
 
 
 _ENFORCE = "kubernetes.io/enforce-mountable-secrets"
