@@ -18,7 +18,7 @@ BUSYBOX = "localhost/busybox:1"
 _CONFIG = """version = 2
 root = "{dir}/root"
 state = "{dir}/state"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.internal.v1.opt"]
+disabled_plugins = ["io.containerd.internal.v1.opt"]
 [grpc]
   address = "{dir}/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -136,14 +136,9 @@ class Rig:
         (self.dir / "cni/10-bridge.conflist").write_text(json.dumps(conf))
         config = self.dir / "config.toml"
         config.write_text(_CONFIG.format(dir=self.dir, pause=PAUSE, snapshotter="overlayfs"))
-        log = (self.dir / "containerd.log").open("wb")
-        self.process = subprocess.Popen(
-            ["containerd", "--config", str(config)],
-            stdout=log,
-            stderr=log,
-        )
+        self._spawn(config)
         for _ in range(200):
-            if Path(self.socket).exists():
+            if self._listens():
                 break
             await asyncio.sleep(0.02)
         for name, entrypoint in ((PAUSE, ["/bin/sleep", "2147483647"]), (BUSYBOX, ["/bin/sh"])):
@@ -178,11 +173,21 @@ class Rig:
                 await runtime.remove_sandbox(sandbox.id)
         finally:
             await runtime.close()
-            assert self.process is not None
-            self.process.terminate()
-            self.process.wait(10)
-            subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True)
-            mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-            for mount in sorted((m for m in mounts if m.startswith(f"{self.dir}/")), reverse=True):
-                subprocess.run(["umount", "-l", mount], capture_output=True)
-            shutil.rmtree(self.dir, ignore_errors=True)
+            self._tear_down()
+
+    def _spawn(self, config: Path) -> None:
+        with (self.dir / "containerd.log").open("wb") as log:
+            self.process = subprocess.Popen(["containerd", "--config", str(config)], stdout=log, stderr=log)
+
+    def _listens(self) -> bool:
+        return Path(self.socket).exists()
+
+    def _tear_down(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(10)
+        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True)
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in sorted((m for m in mounts if m.startswith(f"{self.dir}/")), reverse=True):
+            subprocess.run(["umount", "-l", mount], capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)

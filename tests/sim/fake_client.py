@@ -309,7 +309,7 @@ def merged(old: dict[str, Any], patch: dict[str, Any], *, strategic: bool) -> di
                 if item.get("$patch") == "delete":
                     items.pop(item[by], None)
                 else:
-                    items[item[by]] = {**items.get(item[by], {}), **item}
+                    items[item[by]] = merged(items.get(item[by], {}), item, strategic=True)
             out[key] = list(items.values())
         elif strategic and key == "finalizers":
             out[key] = [*out.get(key, []), *(v for v in value if v not in out.get(key, []))]

@@ -6,7 +6,6 @@ which the kubelet shows as CreateContainerConfigError.
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -161,10 +160,6 @@ class Sources:
         self.file = file
 
 
-def secret_value(text: str) -> bytes:
-    return base64.b64decode(text)
-
-
 def _from(pod: Any, source: Any, sources: Sources) -> dict[str, str]:
     namespace = pod.metadata.namespace
     if source.configMapRef is not None:
@@ -182,10 +177,7 @@ def _from(pod: Any, source: Any, sources: Sources) -> dict[str, str]:
             if ref.optional:
                 return {}
             raise ConfigError(f'secret "{ref.name}" not found')
-        return {
-            source.prefix + key: secret_value(value).decode("utf-8", "surrogateescape")
-            for key, value in found.data.items()
-        }
+        return {source.prefix + key: value.decode("utf-8", "surrogateescape") for key, value in found.data.items()}
     return {}
 
 
@@ -225,7 +217,7 @@ def _value_from(pod: Any, container: Any, variable: Any, sources: Sources) -> st
             if ref.optional:
                 return None
             raise ConfigError(f"couldn't find key {ref.key} in Secret {namespace}/{ref.name}")
-        return secret_value(found.data[ref.key]).decode("utf-8", "surrogateescape")
+        return str(found.data[ref.key].decode("utf-8", "surrogateescape"))
     if source.fileKeyRef is not None:
         ref = source.fileKeyRef
         text = sources.file(ref.volumeName, ref.path) if sources.file is not None else None

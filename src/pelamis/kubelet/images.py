@@ -71,9 +71,9 @@ def credentials(secrets: Iterable[Any], image: str) -> list[im.AuthConfig]:
     for secret in secrets:
         try:
             if secret.type == "kubernetes.io/dockerconfigjson":
-                table = json.loads(base64.b64decode(secret.data[".dockerconfigjson"])).get("auths", {})
+                table = json.loads(secret.data[".dockerconfigjson"]).get("auths", {})
             elif secret.type == "kubernetes.io/dockercfg":
-                table = json.loads(base64.b64decode(secret.data[".dockercfg"]))
+                table = json.loads(secret.data[".dockercfg"])
             else:
                 continue
         except (KeyError, ValueError):

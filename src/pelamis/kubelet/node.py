@@ -239,7 +239,8 @@ class NodeAgent:
         if _gist(wanted) == _gist(self._sent) and now - self._sent_at < self._settings.status_report_s:
             return
         body: dict[str, Any] = dict(wanted)
-        body["addresses"] = [*wanted["addresses"], {"$patch": "replace"}]
+        if len(self.ips) > 1:  # addresses merge by type, which two addresses of one type cannot
+            body["addresses"] = [*wanted["addresses"], {"$patch": "replace"}]
         action = Patch(NODE, "", self._settings.node_name, {"status": body}, "strategic", subresource="status")
         outcome = (await self._client.commit([action]))[0]
         if outcome.error is not None:

@@ -17,7 +17,7 @@ from pelamis.client.types import Client, Outcome, Patch
 from pelamis.kubelet import status as statuses
 
 log = logging.getLogger("pelamis.kubelet.status")
-PATIENCE_S = 0.15
+PATIENCE_S = 0.3
 RETRY_S = 1.0
 
 

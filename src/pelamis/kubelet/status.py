@@ -399,7 +399,11 @@ def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[s
             continue
         if name == "conditions":
             known = {c["type"]: c for c in before or ()}
-            changed = [c for c in after or () if known.get(c["type"]) != c and c["type"] in owned]
+            changed = [
+                {**dict.fromkeys(known.get(c["type"], ())), **c}  # what is no longer said is taken away by a null
+                for c in after or ()
+                if known.get(c["type"]) != c and (c["type"] in owned or c["type"] == "DisruptionTarget")
+            ]
             if changed:
                 body[name] = changed
         elif name in ("podIPs", "hostIPs"):

@@ -107,7 +107,15 @@ class Worker:
 
     def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
         meta = self.pod.metadata
-        self.agent.tasks.create_task(work, name=f"pod {meta.namespace}/{meta.name} {what}")
+        name = f"pod {meta.namespace}/{meta.name} {what}"
+        self.agent.tasks.create_task(self._guard(work, name), name=name)
+
+    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A defect that shows with one pod must not end the agent of all the others."""
+        try:
+            await work
+        except Exception:
+            log.exception("%s", name)
 
     def _do(self, instruction: a.Instruction) -> None:
         agent = self.agent

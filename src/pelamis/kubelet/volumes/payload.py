@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,13 +38,12 @@ def pick(
 
 def configmap(found: Any, items: Any, mode: int, optional: bool, user: int | None = None) -> dict[str, File]:
     content = {key: value.encode("utf-8", "surrogateescape") for key, value in found.data.items()}
-    content.update({key: base64.b64decode(value) for key, value in found.binaryData.items()})
+    content.update(found.binaryData)
     return pick(content, items, mode, optional, "configmap", user)
 
 
 def secret(found: Any, items: Any, mode: int, optional: bool, user: int | None = None) -> dict[str, File]:
-    content = {key: base64.b64decode(value) for key, value in found.data.items()}
-    return pick(content, items, mode, optional, "secret", user)
+    return pick(found.data, items, mode, optional, "secret", user)
 
 
 def downward(

@@ -1,0 +1,326 @@
+"""Pods of every shape on a real containerd: what a user sees in the status, in the logs and inside the containers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from tests.kubelet import rig
+from tests.kubelet.live import Live, pod, running
+
+from pelamis.api.core.configmap import KIND as CONFIGMAP
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.secret import KIND as SECRET
+from pelamis.client.types import Create, Patch
+
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(rig.missing()), reason=f"needs {rig.missing()}")]
+SLEEP = {"command": ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done"]}
+HOLD = {"command": ["sleep", "3600"]}
+
+
+def run(scenario: Any) -> None:
+    async def main() -> None:
+        async with Live() as live:
+            await scenario(live)
+
+    asyncio.run(main())
+
+
+def status_of(found: Any, name: str = "main") -> Any:
+    everything = (*found.status.initContainerStatuses, *found.status.containerStatuses)
+    return next(c for c in everything if c.name == name)
+
+
+def test_environment_volumes_and_files() -> None:
+    async def scenario(live: Live) -> None:
+        data = {"greeting": "hello", "other": "x"}
+        live.server.do(
+            Create(
+                CONFIGMAP,
+                {
+                    "kind": "ConfigMap",
+                    "apiVersion": "v1",
+                    "metadata": {"name": "cm", "namespace": "default"},
+                    "data": data,
+                },
+            ),
+            Create(
+                SECRET,
+                {
+                    "kind": "Secret",
+                    "apiVersion": "v1",
+                    "metadata": {"name": "s", "namespace": "default"},
+                    "data": {"key": base64.b64encode(b"hidden").decode()},
+                },
+            ),
+        )
+        container = {
+            **HOLD,
+            "env": [
+                {"name": "A", "value": "1"},
+                {"name": "B", "value": "$(A)-$(NOPE)-$$(A)"},
+                {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}},
+                {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}},
+            ],
+            "envFrom": [{"configMapRef": {"name": "cm"}, "prefix": "CM_"}],
+            "resources": {"limits": {"cpu": "250m", "memory": "64Mi"}, "requests": {"cpu": "100m"}},
+            "volumeMounts": [
+                {"name": "cm", "mountPath": "/cm"},
+                {"name": "cm", "mountPath": "/one", "subPath": "greeting"},
+                {"name": "s", "mountPath": "/s", "readOnly": True},
+                {"name": "e", "mountPath": "/e"},
+                {"name": "m", "mountPath": "/m"},
+                {"name": "d", "mountPath": "/d"},
+            ],
+        }
+        volumes = [
+            {"name": "cm", "configMap": {"name": "cm", "defaultMode": 420}},
+            {"name": "s", "secret": {"secretName": "s", "defaultMode": 256}},
+            {"name": "e", "emptyDir": {}},
+            {"name": "m", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {
+                "name": "d",
+                "downwardAPI": {
+                    "defaultMode": 420,
+                    "items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}],
+                },
+            },
+        ]
+        tree = pod(
+            "all",
+            container,
+            volumes=volumes,
+            hostAliases=[{"ip": "1.2.3.4", "hostnames": ["friend"]}],
+            securityContext={"fsGroup": 2000},
+        )
+        tree["metadata"]["labels"] = {"app": "x"}
+        live.create(tree)
+        found = await live.until("all", running)
+        env = dict(line.split("=", 1) for line in (await live.exec("all", "env")).splitlines() if "=" in line)
+        assert (env["A"], env["B"], env["IP"]) == ("1", "1-$(NOPE)-$(A)", found.status.podIP)
+        assert (env["CPU"], env["KEY"], env["CM_greeting"]) == ("250", "hidden", "hello")
+        assert await live.exec("all", "cat", "/cm/greeting", "/one", "/s/key", "/d/labels") == 'hellohellohiddenapp="x"'
+        assert "friend" in await live.exec("all", "cat", "/etc/hosts")
+        resolv = await live.exec("all", "cat", "/etc/resolv.conf")
+        assert "nameserver 10.96.0.10" in resolv and "options ndots:5" in resolv
+        assert "search default.svc.cluster.local svc.cluster.local cluster.local" in resolv
+        assert "tmpfs" in await live.exec("all", "df", "/m") and "1024" in await live.exec("all", "df", "-k", "/m")
+        assert (await live.exec("all", "stat", "-c", "%g %a", "/e")).strip() == "2000 2777"
+        assert found.status.qosClass == "Burstable"
+        live.server.do(
+            Patch(CONFIGMAP, "default", "cm", {"data": {"greeting": "bye"}}, "merge"),
+            Patch(POD, "default", "all", {"metadata": {"labels": {"app": "y"}}}, "merge"),
+        )
+        for _ in range(100):
+            if await live.exec("all", "cat", "/cm/greeting", "/d/labels") == 'byeapp="y"':
+                break
+            await asyncio.sleep(0.02)
+        else:
+            raise AssertionError("the files did not follow")
+        assert await live.exec("all", "cat", "/one") == "hello"
+        live.delete("all", 1)
+        await live.until("all", lambda p: p is None)
+
+    run(scenario)
+
+
+def test_init_sidecar_order_and_completion() -> None:
+    async def scenario(live: Live) -> None:
+        share = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+        live.create(
+            pod(
+                "job",
+                {**share, "command": ["sh", "-c", "echo main >> /v/log; cat /v/log; exit 0"]},
+                restartPolicy="Never",
+                volumes=[{"name": "v", "emptyDir": {}}],
+                initContainers=[
+                    {"name": "one", "image": rig.BUSYBOX, **share, "command": ["sh", "-c", "echo one >> /v/log"]},
+                    {
+                        "name": "side",
+                        "image": rig.BUSYBOX,
+                        "restartPolicy": "Always",
+                        **share,
+                        "command": [
+                            "sh",
+                            "-c",
+                            "trap 'exit 0' TERM; echo side >> /v/log; while true; do sleep 0.05; done",
+                        ],
+                        "startupProbe": {"exec": {"command": ["grep", "side", "/v/log"]}, "periodSeconds": 1},
+                    },
+                    {"name": "two", "image": rig.BUSYBOX, **share, "command": ["sh", "-c", "echo two >> /v/log"]},
+                ],
+            )
+        )
+        found = await live.until("job", lambda p: p.status.phase == "Succeeded")
+        assert [line.split()[-1] for line in live.log_of("job").splitlines()] == ["one", "side", "two", "main"]
+        assert status_of(found, "side").state.terminated is not None
+        conditions = {c.type: (c.status, c.reason) for c in found.status.conditions}
+        assert conditions["Initialized"] == ("True", "PodCompleted")
+        assert conditions["Ready"] == ("False", "PodCompleted")
+
+    run(scenario)
+
+
+def test_failures_restarts_and_messages() -> None:
+    async def scenario(live: Live) -> None:
+        live.create(pod("crash", {"command": ["sh", "-c", "echo bad > /dev/termination-log; exit 3"]}))
+        live.create(pod("never", {"image": "localhost/nope:1", "imagePullPolicy": "Never"}))
+        live.create(pod("pull", {"image": "127.0.0.1:1/nope:1"}))
+        live.create(pod("name", {"image": "Not A Name"}))
+        live.create(pod("noenv", {**HOLD, "envFrom": [{"configMapRef": {"name": "gone"}}]}))
+        live.create(pod("root", {**HOLD, "securityContext": {"runAsNonRoot": True}}))
+        live.create(pod("binary", {"command": ["/nope"]}))
+        live.create(
+            pod(
+                "novol",
+                {**HOLD, "volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+                volumes=[{"name": "v", "secret": {"secretName": "gone"}}],
+            )
+        )
+
+        def waits(reason: str) -> Any:
+            def test(found: Any) -> bool:
+                states = [c.state.waiting for c in found.status.containerStatuses]
+                return any(w is not None and w.reason == reason for w in states)
+
+            return test
+
+        found = await live.until("crash", waits("CrashLoopBackOff"))
+        state = status_of(found)
+        assert state.restartCount == 1 and found.status.phase == "Running"
+        assert (state.lastState.terminated.exitCode, state.lastState.terminated.message) == (3, "bad\n")
+        assert state.state.waiting.message.startswith(
+            "back-off 10s restarting failed container=main pod=crash_default("
+        )
+        await live.until("never", waits("ErrImageNeverPull"))
+        await live.until("pull", waits("ErrImagePull"))
+        found = await live.until("pull", waits("ImagePullBackOff"))
+        assert status_of(found).state.waiting.message.startswith(
+            'Back-off pulling image "127.0.0.1:1/nope:1": ErrImagePull: '
+        )
+        await live.until("name", waits("InvalidImageName"))
+        found = await live.until("noenv", waits("CreateContainerConfigError"))
+        assert status_of(found).state.waiting.message == 'configmap "gone" not found'
+        live.server.do(
+            Create(
+                CONFIGMAP,
+                {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "gone", "namespace": "default"}},
+            )
+        )
+        await live.until("noenv", running, 5)
+        found = await live.until("root", waits("CreateContainerConfigError"))
+        assert "container has runAsNonRoot and image will run as root" in status_of(found).state.waiting.message
+        found = await live.until("binary", waits("CrashLoopBackOff"))
+        assert status_of(found).lastState.terminated.reason == "StartError"
+        assert "FailedMount" in live.reasons("novol")
+        for name in ("crash", "never", "pull", "name", "noenv", "root", "binary", "novol"):
+            live.delete(name, 1)
+        for name in ("crash", "never", "pull", "name", "noenv", "root", "binary", "novol"):
+            await live.until(name, lambda p: p is None)
+
+    run(scenario)
+
+
+def test_probes_and_hooks() -> None:
+    async def scenario(live: Live) -> None:
+        server = "touch /tmp/ok; trap 'exit 0' TERM; httpd -p 8080 -h /tmp; while true; do sleep 0.05; done"
+        live.create(
+            pod(
+                "probed",
+                {
+                    "command": ["sh", "-c", server],
+                    "ports": [{"name": "web", "containerPort": 8080}],
+                    "readinessProbe": {
+                        "httpGet": {"path": "/ok", "port": "web"},
+                        "periodSeconds": 1,
+                        "failureThreshold": 1,
+                    },
+                    "livenessProbe": {
+                        "tcpSocket": {"port": 8080},
+                        "periodSeconds": 1,
+                        "failureThreshold": 1,
+                        "initialDelaySeconds": 1,
+                    },
+                    "lifecycle": {
+                        "postStart": {"exec": {"command": ["sh", "-c", "echo started > /tmp/hook"]}},
+                        "preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}},
+                    },
+                },
+            )
+        )
+        await live.until("probed", running)
+        assert await live.exec("probed", "cat", "/tmp/hook") == "started\n"
+        await live.exec("probed", "rm", "/tmp/ok")
+        await live.until("probed", lambda p: not p.status.containerStatuses[0].ready)
+        await live.exec("probed", "touch", "/tmp/ok")
+        await live.until("probed", running)
+        await live.exec("probed", "killall", "httpd")
+        found = await live.until("probed", lambda p: p.status.containerStatuses[0].restartCount == 1 and running(p))
+        assert found.status.containerStatuses[0].lastState.terminated is not None
+        assert "Container main failed liveness probe, will be restarted" in [m for *_, m in live.events]
+        live.create(pod("badhook", {**SLEEP, "lifecycle": {"postStart": {"exec": {"command": ["false"]}}}}))
+        await live.until(
+            "badhook", lambda p: p.status.containerStatuses and p.status.containerStatuses[0].restartCount >= 1
+        )
+        assert "FailedPostStartHook" in live.reasons("badhook")
+
+    run(scenario)
+
+
+def test_the_agent_adopts_what_runs() -> None:
+    async def scenario(live: Live) -> None:
+        ready = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+        live.create(pod("stay", {**SLEEP, "readinessProbe": ready}))
+        live.create(pod("go", SLEEP))
+        live.create(pod("die", SLEEP))
+        before = await live.until("stay", running)
+        for name in ("go", "die"):
+            await live.until(name, running)
+        worker = live.kubelet.find("default", "die")
+        assert worker is not None
+        dying = worker.machine.state.slots["main"].current
+        writes = live.server.rev
+        await live.stop()
+        live.server.do(*[])
+        live.delete("go", 0)
+        await live.rig.ctr("task", "kill", "-s", "KILL", dying.id)
+        await live.start()
+        found = await live.until("die", lambda p: p.status.containerStatuses[0].restartCount == 1 and running(p))
+        assert found.status.containerStatuses[0].lastState.terminated.exitCode == 137
+        after = live.get("stay")
+        assert after.status == before.status, (before.status, after.status, writes)
+        await asyncio.sleep(1.0)
+        labels = {s.labels["io.kubernetes.pod.name"] for s in await live.runtime.list_sandboxes()}
+        assert labels == {"stay", "die"}
+
+    run(scenario)
+
+
+def test_deadline_deletion_grace_and_host_network() -> None:
+    async def scenario(live: Live) -> None:
+        live.create(pod("late", HOLD, activeDeadlineSeconds=1, terminationGracePeriodSeconds=1))
+        live.create(
+            pod(
+                "host",
+                {"command": ["sh", "-c", "hostname; sleep 3600"]},
+                hostNetwork=True,
+                terminationGracePeriodSeconds=1,
+            )
+        )
+        live.create(
+            pod("stubborn", {"command": ["sh", "-c", "trap '' TERM; sleep 3600"]}, terminationGracePeriodSeconds=30)
+        )
+        found = await live.until("host", running)
+        assert found.status.podIP == found.status.hostIP
+        found = await live.until("late", lambda p: p.status.phase == "Failed")
+        assert found.status.reason == "DeadlineExceeded"
+        await live.until("stubborn", running)
+        live.delete("stubborn", 1)
+        await live.until("stubborn", lambda p: p is None, 8)
+        live.delete("host")
+        await live.until("host", lambda p: p is None, 8)
+
+    run(scenario)
