@@ -10,9 +10,22 @@ from collections.abc import Callable, Sequence
 
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
+from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.main.config import Cluster
 from pelamis.main.pki import Pki
+
+
+class ControllerClient:
+    """Reads as the controller manager, whose informers all controllers share; writes as the controller itself."""
+
+    def __init__(self, reader: LocalClient, writer: LocalClient) -> None:
+        self.view = reader.view
+        self.get = reader.get
+        self.list = reader.list
+        self.watch = reader.watch
+        self.commit = writer.commit
+        self.post = writer.post
 
 
 class ServedKinds:
@@ -46,9 +59,12 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     scheduler = Scheduler(
         server.client("system:kube-scheduler"), clock=time.time, entropy=random.Random(os.urandom(16)).random
     )
+    reader = server.client("system:kube-controller-manager")
+
+    def client_for(user: str) -> ControllerClient:
+        return ControllerClient(reader, server.client(user))
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(
-            run_all(controllers(options), server.client, clock=time.time, kinds=ServedKinds(server.registry)),
-            name="controllers",
-        )
+        work = run_all(controllers(options), client_for, clock=time.time, kinds=ServedKinds(server.registry))
+        group.create_task(work, name="controllers")
         group.create_task(scheduler.run(), name="scheduler")
