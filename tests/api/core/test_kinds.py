@@ -416,6 +416,15 @@ def test_namespace_lifecycle() -> None:
     assert validate_finalize(done, done) == []
 
 
+def test_node_status_is_kept_on_create_and_fixed_on_update() -> None:
+    assert NODE.reset == ()
+    old = tree_of(NODE, {"status": NODE_STATUS})
+    assert old["status"]["conditions"]
+    new = merge(old, {"spec": {"unschedulable": True}, "status": None})
+    NODE.prepare_update(new, old)
+    assert new["status"] == old["status"]
+
+
 def test_secret_folds_string_data() -> None:
     tree = tree_of(SECRET, {"data": {"a": "eA==", "b": "eA=="}, "stringData": {"b": "y"}})
     assert tree["data"] == {"a": "eA==", "b": "eQ=="}

@@ -15,7 +15,7 @@ from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
 from pelamis.base import names
 from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, not_supported, required
-from pelamis.base.tree import copy
+from pelamis.base.tree import copy, keep
 
 
 class Taint(Struct, frozen=True):
@@ -244,6 +244,11 @@ def default(tree: Tree) -> None:
         spec["podCIDR"] = several[0]
 
 
+def prepare_update(tree: Tree, old: Tree) -> None:
+    """Status changes through its subresource only. (Not the kind's ``reset``: a new node comes with its status.)"""
+    keep(tree, old, "status")
+
+
 def _check_taints(taints: tuple[Taint, ...], path: str, errors: list[FieldError]) -> None:
     seen: set[tuple[str, str]] = set()
     for i, taint in enumerate(taints):
@@ -409,7 +414,6 @@ KIND = Kind(
         Subresource("proxy", "", "v1", "NodeProxyOptions", ("create", "delete", "get", "patch", "update")),
         Subresource("status", "", "v1", "Node", ("get", "patch", "update"), reset=("spec",)),
     ),
-    reset=("status",),
     columns=(
         Column("Name", "string", format="name"),
         Column("Status", "string"),
@@ -426,6 +430,7 @@ KIND = Kind(
     storage="minions",
     cells=cells,
     default=default,
+    prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_update,
