@@ -73,7 +73,8 @@ class Kind:
 
     default(tree): computed defaults, in place; constant ones are declared on the fields with ``F(default=...)`` and
     are already there when it runs. prepare_create(tree), prepare_update(tree, old): the upstream strategy beyond
-    ``reset`` and ``generation``, in place. validate(obj), validate_update(obj, old): field errors, metadata excluded
+    ``reset`` and ``generation``, in place; prepare_status(tree, old): as prepare_update, for a write of the status
+    subresource. validate(obj), validate_update(obj, old): field errors, metadata excluded
     (the server checks ObjectMeta for all kinds, with ``validate_name`` for the name; it returns messages). cells(obj,
     now): one value per column, ``now`` in seconds since the epoch. selectable: field label to getter returning a
     string, besides metadata.name and metadata.namespace. indexes: index name to a function giving the index values of
@@ -104,6 +105,7 @@ class Kind:
     default: Callable[[Tree], None] = _nothing
     prepare_create: Callable[[Tree], None] = _nothing
     prepare_update: Callable[[Tree, Tree], None] = _keep
+    prepare_status: Callable[[Tree, Tree], None] = _keep
     validate: Callable[[Any], Sequence[FieldError]] = _valid
     validate_update: Callable[[Any, Any], Sequence[FieldError]] = _valid_update
     validate_status_update: Callable[[Any, Any], Sequence[FieldError]] = _valid_update

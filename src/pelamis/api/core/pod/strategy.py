@@ -1,8 +1,7 @@
 """What the server itself sets in a pod when it is written: on create, on update, and through each subresource.
 
-All functions work on trees, in place. The server's verbs call ``prepare_status``, ``prepare_ephemeral_containers`` and
-``prepare_resize`` for the subresources of these names (then the ``validate_*`` functions of ``validate_update``), and
-``bind`` for the binding subresource.
+All functions work on trees, in place. ``prepare_ephemeral_containers`` and ``prepare_resize`` are for the subresources
+of these names (with the ``validate_*`` functions of ``validate_update``), ``bind`` is for the binding subresource.
 """
 
 from __future__ import annotations
@@ -16,16 +15,8 @@ from pelamis.api.field import Tree
 from pelamis.base.errors import Conflict, FieldError, StatusError, not_supported, required
 from pelamis.base.tree import copy
 
-_KEPT_METADATA = (
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "selfLink",
-    "ownerReferences",
-    "labels",
-    "annotations",
-    "finalizers",
-)
-"""Of the metadata, a write through a subresource changes managedFields only."""
+_GIVEN_METADATA = ("name", "namespace", "uid", "resourceVersion", "managedFields")
+"""Of the metadata, a write through a subresource brings no more than these; the rest stays."""
 
 
 def prepare_create(pod: Tree) -> None:
@@ -128,8 +119,8 @@ def _restore(pod: Tree, old: Tree) -> None:
     for name in ("spec", "status"):
         _keep(pod, old, name)
     pod.setdefault("spec", {})
-    for name in _KEPT_METADATA:
-        _keep(pod["metadata"], old["metadata"], name)
+    given = {name: pod["metadata"][name] for name in _GIVEN_METADATA if pod["metadata"].get(name)}
+    pod["metadata"] = {**copy(old["metadata"]), **given}
 
 
 # -- on create --------------------------------------------------------------------------------------------------------
