@@ -49,8 +49,7 @@ def _as_v2(obj: HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:
     tree = msgspec.json.decode(msgspec.json.encode(obj))
     to_hub(tree)
     tree.update(apiVersion=v2.KIND.api_version)
-    tree["status"]["currentMetrics"] = tree["status"]["currentMetrics"] or []
-    return msgspec.convert(tree, v2.HorizontalPodAutoscaler)
+    return msgspec.json.decode(msgspec.json.encode(tree), type=v2.HorizontalPodAutoscaler)
 
 
 def validate(obj: HorizontalPodAutoscaler) -> Errors:

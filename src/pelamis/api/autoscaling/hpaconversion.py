@@ -224,7 +224,7 @@ def to_hub(tree: Tree) -> None:
     current = _converted(annotations.pop(CURRENT_METRICS, None), _new_status)
     if current is None and used is not None:
         current = [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": used}}}]
-    status["currentMetrics"] = current
+    status["currentMetrics"] = current or []
     conditions = _read(annotations.pop(CONDITIONS, None))
     if isinstance(conditions, list):
         status["conditions"] = conditions

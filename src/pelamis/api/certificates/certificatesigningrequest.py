@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pelamis.api.cell import NONE
 from pelamis.api.certificates.signer import LEGACY_UNKNOWN, check_signer, pem_blocks
 from pelamis.api.check import Errors, check_choice
-from pelamis.api.field import F, Int32, Struct, Time, always
+from pelamis.api.field import F, Int32, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
@@ -175,6 +175,11 @@ def _validate_certificate(obj: CertificateSigningRequest) -> Errors:
     return []
 
 
+def prepare_update(tree: Tree, old: Tree) -> None:
+    """Not by ``reset``, which would also take the spec of a new object."""
+    tree["spec"] = old["spec"]
+
+
 def validate(obj: CertificateSigningRequest) -> Errors:
     spec = obj.spec
     errors: Errors = []
@@ -269,7 +274,7 @@ KIND = Kind(
             reset=("spec", "status.conditions"),
         ),
     ),
-    reset=("spec", "status"),
+    reset=("status",),
     columns=(
         Column("Name", "string", format="name"),
         Column("Age", "string"),
@@ -280,6 +285,7 @@ KIND = Kind(
     ),
     storage_hash="95fRKMXA+00=",
     cells=cells,
+    prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
