@@ -25,6 +25,9 @@ ORPHAN_GRACE_S = 1
 async def remove_orphan(kubelet: Kubelet, uid: str, held: a.Adopted) -> None:
     """Stop and remove all of a pod that is no longer declared."""
     runtime, settings = kubelet.runtime, kubelet.settings
+    if uid in kubelet.removing:
+        return
+    kubelet.removing.add(uid)
     try:
         for run in held.runs:
             if run.state in ("running", "unknown"):
@@ -37,6 +40,8 @@ async def remove_orphan(kubelet: Kubelet, uid: str, held: a.Adopted) -> None:
     except CriError as error:
         log.warning("orphaned pod %s: %s", uid, error)
         return
+    finally:
+        kubelet.removing.discard(uid)
     for id_ in (*(run.id for run in held.runs), *(sandbox.id for sandbox in held.sandboxes)):
         kubelet.agent.owners.pop(id_, None)
     _remove_files(kubelet, uid)

@@ -266,7 +266,7 @@ class NodeAgent:
         return {
             "capacity": self.capacity,
             "allocatable": self.allocatable,
-            "conditions": self._make_conditions(problem),
+            "conditions": self._make_conditions(problem, serving),
             "addresses": [
                 *({"type": "InternalIP", "address": ip} for ip in self.ips),
                 {"type": "Hostname", "address": settings.hostname or settings.node_name},
@@ -306,7 +306,7 @@ class NodeAgent:
                 return f"container runtime network not ready: {text}"
         return ""
 
-    def _make_conditions(self, problem: str) -> list[dict[str, Any]]:
+    def _make_conditions(self, problem: str, note: bool) -> list[dict[str, Any]]:
         now = rfc3339(self._now())
         wanted: list[tuple[str, str, str, str, str]] = []
         for type_, texts in _PRESSURES.items():
@@ -332,7 +332,7 @@ class NodeAgent:
             }
             self._conditions[type_] = condition
             out.append(condition)
-            if changed:
+            if changed and note:
                 name = self._settings.node_name
                 self._record(self.reference, "Normal", event, f"Node {name} status is now: {event}")
         return out

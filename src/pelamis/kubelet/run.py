@@ -39,6 +39,7 @@ from pelamis.kubelet.worker import Worker
 log = logging.getLogger("pelamis.kubelet")
 TERMINAL = ("Succeeded", "Failed")
 START_RETRY_S = 1.0
+SETTLE_S = (0.1, 1.0, 5.0)
 
 
 class Kubelet:
@@ -75,6 +76,8 @@ class Kubelet:
         self._serial = 0
         self._known: dict[str, a.Adopted] = {}
         self._refused: set[str] = set()
+        self._unsubscribe: Callable[[], None] | None = None
+        self.removing: set[str] = set()
         self.agent: Agent
         self.node: NodeAgent
 
@@ -89,9 +92,15 @@ class Kubelet:
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running when it ends."""
-        async with asyncio.TaskGroup() as tasks:
-            await self._start(tasks)
-            log.info("node %s is up: %d pods", self.settings.node_name, len(self.workers))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._start(tasks)
+                log.info("node %s is up: %d pods", self.settings.node_name, len(self.workers))
+        finally:
+            if self._unsubscribe is not None:
+                self._unsubscribe()
+            for worker in self.workers.values():
+                worker.close()
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         settings = self.settings
@@ -112,7 +121,7 @@ class Kubelet:
             except CriError as error:
                 log.warning("the container runtime does not answer: %s", error)
                 await asyncio.sleep(START_RETRY_S)
-        self.pods.subscribe(self._on_pod)
+        self._unsubscribe = self.pods.subscribe(self._on_pod)
         tasks.create_task(self._watch_runtime(), name="kubelet runtime events")
         tasks.create_task(self._relist(), name="kubelet relist")
         tasks.create_task(gc.housekeeping(self), name="kubelet housekeeping")
@@ -321,8 +330,15 @@ class Kubelet:
                     log.info("the stream of runtime events was opened anew")
                 first = False
                 await self._reconcile()
+                self.agent.tasks.create_task(self._settle(), name="kubelet relist after a new stream")
             else:
                 self._on_runtime(event)
+
+    async def _settle(self) -> None:
+        """The runtime's own listing lags behind its events by some milliseconds, and one may fall between both."""
+        for delay in SETTLE_S:
+            await asyncio.sleep(delay)
+            await self._reconcile()
 
     def _on_runtime(self, event: RuntimeEvent) -> None:
         if event.type != "exited":

@@ -174,11 +174,15 @@ class Worker:
         self.wanted = tree
         self.agent.publisher.mark(self, at_once=at_once)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """Take no more events; the containers stay as they are."""
         self._done = True
         for timer in (self._timer, self._token_timer):
             if timer is not None:
                 timer.cancel()
+
+    def _end(self) -> None:
+        self.close()
         agent = self.agent
         agent.references.drop(self.uid)
         agent.tokens.drop(self.uid)
