@@ -115,10 +115,6 @@ async def serve(cluster: Cluster) -> None:
         hostname=cluster.node_name,
         port=cluster.kubelet_port,
         client_ca=ca,
-        labels={
-            "node-role.kubernetes.io/control-plane": "",
-            "node.kubernetes.io/instance-type": "pelamis",
-        },
     )
     kubelet = Kubelet(
         settings,

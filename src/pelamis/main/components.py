@@ -8,12 +8,17 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from pelamis.api.core.node import KIND as NODE
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
+from pelamis.apiserver.user import LOOPBACK_USER
+from pelamis.client.types import Patch
 from pelamis.main.config import Cluster
 from pelamis.main.pki import Pki
+
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 class ControllerClient:
@@ -49,6 +54,21 @@ class ServedKinds:
         return self._registry.subscribe(lambda kind, served: fn(kind, served) if kind.hub is None else None)
 
 
+async def mark_control_plane(server: ApiServer, node_name: str) -> None:
+    """Gives the cluster's own node its role, which a node may not give itself."""
+    client = server.client(LOOPBACK_USER)
+    changed = asyncio.Event()
+    view = client.view(NODE, field_selector=f"metadata.name={node_name}")
+    view.subscribe(lambda key, old, new: changed.set())
+    body = {"metadata": {"labels": {CONTROL_PLANE: ""}}}
+    while True:
+        node = view.get("", node_name)
+        if node is not None and CONTROL_PLANE not in node.metadata.labels:
+            await client.commit([Patch(NODE, "", node_name, body)])
+        await changed.wait()
+        changed.clear()
+
+
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
@@ -68,3 +88,5 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         work = run_all(controllers(options), client_for, clock=time.time, kinds=ServedKinds(server.registry))
         group.create_task(work, name="controllers")
         group.create_task(scheduler.run(), name="scheduler")
+        if cluster.node:
+            group.create_task(mark_control_plane(server, cluster.node_name), name="role of the own node")

@@ -107,7 +107,8 @@ def _host_ip() -> str:
 
 def _prepare_kernel() -> None:
     """Forwarding for pods, and bridged packets shown to the packet filter (for Services reached on the same bridge)."""
-    subprocess.run(["modprobe", "-aq", "overlay", "br_netfilter"], check=False, capture_output=True)
+    if shutil.which("modprobe"):  # where it is missing, the kernel has everything built in
+        subprocess.run(["modprobe", "-aq", "overlay", "br_netfilter"], check=False, capture_output=True)
     for name, value in (
         ("net/ipv4/ip_forward", "1"),
         ("net/bridge/bridge-nf-call-iptables", "1"),

@@ -21,6 +21,14 @@ _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _SERVICE_LABEL = "kubernetes.io/service-name"
 
 
+async def _synced(view: View[object]) -> None:
+    """The first rules must know of every Service, or a restart would cut traffic."""
+    if not view.synced:
+        done = asyncio.Event()
+        view.when_reached(1, done.set)
+        await done.wait()
+
+
 class Proxy:
     """``await run()`` until cancelled. ``synced`` is set once the first whole table is in force."""
 
@@ -42,9 +50,9 @@ class Proxy:
             slices.subscribe(self._slice),
             pods.subscribe(self._pod),
         ]
-        for view in (services, slices, pods):
-            view.when_reached(1, self.wake.set)
         try:
+            for view in (services, slices, pods):
+                await _synced(view)
             await self._loop(services, slices, pods)
         finally:
             for cancel in cancels:
@@ -73,9 +81,6 @@ class Proxy:
             if not whole:
                 await self.wake.wait()
             self.wake.clear()
-            while not (services.synced and slices.synced and pods.synced):
-                await self.wake.wait()
-                self.wake.clear()
             dirty, self.dirty = self.dirty, set()
             new: dict[object, Part] = {key: self._part(key, services, slices, pods) for key in dirty}
             forget = [item for key, part in new.items() for item in stale_udp(self.table.parts.get(key, EMPTY), part)]
