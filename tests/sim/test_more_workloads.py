@@ -195,7 +195,7 @@ def test_job_counts_each_pod_once_under_faults(seed: int) -> None:
         await sim.settle(3000)
         done = the_job(sim)
         assert conditions(done)["Complete"] == ("True", "CompletionsReached")
-        assert done.status.succeeded == sum(c == 0 for c in ended.values()) >= 12
+        assert 12 <= done.status.succeeded <= sum(c == 0 for c in ended.values()), "no pod counts twice"
         bad = sum(c == 1 for c in ended.values())
         assert bad <= done.status.failed <= bad + len(cut)
 

@@ -1,0 +1,146 @@
+"""The runner: group commit, continuations, retries, the own-write barrier, start without polling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pelamis.api.core.configmap import KIND as CONFIGMAP
+from pelamis.api.core.configmap import ConfigMap
+from pelamis.api.core.secret import KIND as SECRET
+from pelamis.api.meta import ObjectMeta
+from pelamis.base import errors
+from pelamis.client.types import Create, Outcome, Patch
+from pelamis.reconcile.plan import Plan
+from pelamis.reconcile.runner import Runner
+from pelamis.reconcile.spec import Controller, Watch
+from tests.sim.fake_client import FakeClient, FakeServer
+from tests.sim.virtual import now, run
+
+
+def copier(reconcile: Callable[[Any, float], Plan], **more: Any) -> Controller:
+    def gather(views: Any, key: Any) -> Any:
+        source = views(CONFIGMAP).get(*key)
+        return None if source is None else (source, views(SECRET).get(*key), views.memo(key))
+
+    return Controller("copier", (Watch(CONFIGMAP), Watch(SECRET)), gather, reconcile, **more)
+
+
+def copy(world: Any, at: float) -> Plan:
+    source, copied, _ = world
+    if copied is not None:
+        return Plan()
+    return Plan(actions=(Create(SECRET, {"metadata": {"name": source.metadata.name, "namespace": "n"}}),))
+
+
+def start(server: FakeServer, controller: Controller) -> asyncio.Task[None]:
+    client: Any = FakeClient(server)
+    return asyncio.ensure_future(Runner(controller, client, clock=now, cpu=lambda: 0.0).run())
+
+
+def config(name: str) -> Create:
+    return Create(CONFIGMAP, ConfigMap(metadata=ObjectMeta(name=name, namespace="n")))
+
+
+def test_keys_of_one_turn_share_a_commit_and_idle_costs_nothing() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+        server.do(*(config(f"c{i}") for i in range(50)))
+        task = start(server, copier(copy))
+        await asyncio.sleep(1)
+        assert [len(c) for c in server.commits] == [50]
+        await asyncio.sleep(100_000)
+        assert len(server.commits) == 1
+        task.cancel()
+
+    run(main())
+
+
+def test_a_key_does_not_run_before_it_sees_its_own_write() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+        server.delay = lambda: 5.0
+        runs: list[float] = []
+
+        def reconcile(world: Any, at: float) -> Plan:
+            runs.append(at)
+            return copy(world, at)
+
+        task = start(server, copier(reconcile))
+        server.do(config("a"))
+        await asyncio.sleep(5.5)
+        server.do(Patch(CONFIGMAP, "n", "a", {"data": {"x": "y"}}))
+        await asyncio.sleep(30)
+        assert len(server.objects(SECRET)) == 1
+        assert len(server.commits) == 1, "no second create was tried"
+        assert len(runs) >= 2
+        task.cancel()
+
+    run(main())
+
+
+def test_continuation_errors_memo_and_time() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+        seen: list[tuple[float, Any]] = []
+
+        def reconcile(world: Any, at: float) -> Plan:
+            seen.append((round(at - START, 3), world[2]))
+            if len(seen) <= 3:
+                return Plan(error="not yet", memo=len(seen))
+
+            def then(outcomes: Sequence[Outcome]) -> Plan:
+                assert outcomes[0].obj.data == {"step": "1"}
+                return Plan(actions=(Patch(CONFIGMAP, "n", "a", {"data": {"step": "2"}}),), requeue_at=at + 60)
+
+            if len(seen) == 4:
+                return Plan(actions=(Patch(CONFIGMAP, "n", "a", {"data": {"step": "1"}}),), on_outcomes=then)
+            return Plan(requeue_at=START + 60 if at < START + 60 else None)
+
+        START = now()
+        server.do(config("a"))
+        task = start(server, copier(reconcile))
+        await asyncio.sleep(61)
+        assert [m for _, m in seen[:5]] == [None, 1, 2, 3, 3]
+        assert [t for t, _ in seen[:4]] == [0.0, 0.005, 0.015, 0.035]
+        assert server.get(CONFIGMAP, "n", "a").data == {"step": "2"}
+        assert seen[-1][0] == 60.0
+        task.cancel()
+
+    run(main())
+
+
+def test_a_defect_in_one_key_stops_no_other() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+
+        def reconcile(world: Any, at: float) -> Plan:
+            if world[0].metadata.name == "bad":
+                raise ZeroDivisionError
+            return copy(world, at)
+
+        server.do(config("bad"), config("good"))
+        task = start(server, copier(reconcile))
+        await asyncio.sleep(1)
+        assert [s.metadata.name for s in server.objects(SECRET)] == ["good"]
+        assert not task.done()
+        task.cancel()
+
+    run(main())
+
+
+def test_an_unreachable_server_is_tried_again() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+        server.do(config("a"))
+        broken = errors.Unavailable("down")
+        server.refuse = lambda action: broken
+        task = start(server, copier(copy))
+        await asyncio.sleep(3)
+        server.refuse = lambda action: None
+        await asyncio.sleep(5)
+        assert len(server.objects(SECRET)) == 1
+        task.cancel()
+
+    run(main())
