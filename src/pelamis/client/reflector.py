@@ -113,7 +113,8 @@ class Reflector:
                     self._rev = ""
                     if loop.time() - started > 1.0:
                         continue
-                log.debug("watch of %s: %s", self.kind.resource, error)
+                level = logging.DEBUG if isinstance(error, OSError | EOFError) else logging.WARNING
+                log.log(level, "list and watch of %s: %s", self.kind.resource, error)
                 if self._on_error is not None:
                     self._on_error(error)
             else:

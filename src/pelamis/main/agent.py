@@ -97,9 +97,11 @@ async def serve(cluster: Cluster) -> None:
 
     folder = cluster.path("pki")
     node, ca = pki.load(folder, "node"), (folder / "ca.crt").read_bytes()
-    assert node is not None
+    proxy_pair = pki.load(folder, "kube-proxy")
+    assert node is not None and proxy_pair is not None
     url = f"https://127.0.0.1:{cluster.port}"
     client = HttpClient(url, client_context(ca, node), user_agent="kubelet/v1.37.0 pelamis")
+    proxy_client = HttpClient(url, client_context(ca, proxy_pair), user_agent="kube-proxy/v1.37.0 pelamis")
     record = Recorder(client, "kubelet", time.time, cluster.node_name)
     resolv_conf, nameservers = _upstream_dns(cluster)
     settings = KubeletConfig(
@@ -125,11 +127,12 @@ async def serve(cluster: Cluster) -> None:
         server=KubeletServer(server_context(node, ca), port=cluster.kubelet_port),
     )
     proxy = Proxy(
+        proxy_client,
         client,
         Nft(),
         Settings(cluster.nft_table, cluster.node_name, cluster.bridge, (cluster.pod_cidr,), node_range(cluster)),
     )
-    zone = Zone("cluster.local", client.view(SERVICE), client.view(SLICE))
+    zone = Zone("cluster.local", proxy_client.view(SERVICE), proxy_client.view(SLICE))
     zone.services.subscribe(lambda key, old, new: zone.service_changed(old, new))
     zone.slices.subscribe(lambda key, old, new: zone.slice_changed(old, new))
     dns = DnsServer(zone, Upstream(nameservers, time.monotonic))
@@ -148,6 +151,7 @@ async def serve(cluster: Cluster) -> None:
                 task.cancel()
     finally:
         await dns.stop()
+        await proxy_client.close()
         await client.close()
 
 

@@ -32,6 +32,8 @@ class Pki:
     front_proxy_client: Pair
     node: Pair
     """The node's identity for the API and its serving certificate."""
+    proxy: Pair
+    """The identity of each node's service proxy and DNS."""
     service_account_key: bytes
 
 
@@ -98,5 +100,6 @@ def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, nod
         kubelet_client=leaf(ca, "apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
         front_proxy_client=leaf(proxy_ca, "front-proxy-client", "front-proxy-client"),
         node=leaf(ca, "node", f"system:node:{node_name}", ("system:nodes",), (node_name, *node_hosts)),
+        proxy=leaf(ca, "kube-proxy", "system:kube-proxy"),
         service_account_key=signer.read_bytes(),
     )

@@ -30,10 +30,14 @@ async def _synced(view: View[object]) -> None:
 
 
 class Proxy:
-    """``await run()`` until cancelled. ``synced`` is set once the first whole table is in force."""
+    """``await run()`` until cancelled. ``synced`` is set once the first whole table is in force.
 
-    def __init__(self, client: Client, packet_filter: PacketFilter, settings: Settings) -> None:
+    client: the identity of service proxies. node_client: the node's, which may read its own pods (for host ports).
+    """
+
+    def __init__(self, client: Client, node_client: Client, packet_filter: PacketFilter, settings: Settings) -> None:
         self.client = client
+        self.node_client = node_client
         self.filter = packet_filter
         self.settings = settings
         self.table = Table(settings)
@@ -44,7 +48,7 @@ class Proxy:
     async def run(self) -> None:
         services = self.client.view(SERVICE)
         slices = self.client.view(SLICE)
-        pods = self.client.view(POD, field_selector=f"spec.nodeName={self.settings.node}")
+        pods = self.node_client.view(POD, field_selector=f"spec.nodeName={self.settings.node}")
         cancels = [
             services.subscribe(lambda key, old, new: self._mark("service", key)),
             slices.subscribe(self._slice),
