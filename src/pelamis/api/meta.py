@@ -235,8 +235,8 @@ class TableRowCondition(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    reason: Annotated[str, F(None)] = ""
-    message: Annotated[str, F(None)] = ""
+    reason: Annotated[str, F(None, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(None, "The last transition, for people.")] = ""
 
 
 class TableRow(Struct, frozen=True):
@@ -248,7 +248,7 @@ class TableRow(Struct, frozen=True):
 class Table(Struct, frozen=True):
     kind: str = always(lambda: "Table")
     apiVersion: str = always(lambda: "meta.k8s.io/v1")
-    metadata: Annotated[ListMeta, F(None)] = always(ListMeta)
+    metadata: Annotated[ListMeta, F(None, "Standard object metadata.")] = always(ListMeta)
     columnDefinitions: Annotated[tuple[TableColumnDefinition, ...], F(None, list="atomic", required=True)] = always(
         tuple
     )
@@ -258,13 +258,13 @@ class Table(Struct, frozen=True):
 class PartialObjectMetadata(Struct, frozen=True):
     kind: str = always(lambda: "PartialObjectMetadata")
     apiVersion: str = always(lambda: "meta.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
 
 
 class PartialObjectMetadataList(Struct, frozen=True):
     kind: str = always(lambda: "PartialObjectMetadataList")
     apiVersion: str = always(lambda: "meta.k8s.io/v1")
-    metadata: Annotated[ListMeta, F(1)] = always(ListMeta)
+    metadata: Annotated[ListMeta, F(1, "Standard object metadata.")] = always(ListMeta)
     items: Annotated[tuple[PartialObjectMetadata, ...], F(2, required=True)] = always(tuple)
 
 

@@ -19,9 +19,9 @@ from pelamis.base.errors import required
 class ControllerRevision(Struct, frozen=True):
     kind: str = always(lambda: "ControllerRevision")
     apiVersion: str = always(lambda: "apps/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    data: Annotated[RawJSON, F(2, required=True)] = msgspec.UNSET
-    revision: Annotated[Int64, F(3)] = always(int)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    data: Annotated[RawJSON, F(2, "The recorded state, as its owner wrote it.", required=True)] = msgspec.UNSET
+    revision: Annotated[Int64, F(3, "Number of the revision; a higher one is newer.")] = always(int)
 
 
 def validate(obj: ControllerRevision) -> Errors:

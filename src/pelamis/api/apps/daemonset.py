@@ -36,8 +36,14 @@ from pelamis.base.errors import invalid, not_supported, required
 
 
 class RollingUpdateDaemonSet(Struct, frozen=True):
-    maxUnavailable: Annotated[IntOrString | None, F(1)] = None
-    maxSurge: Annotated[IntOrString | None, F(2)] = None
+    maxUnavailable: Annotated[
+        IntOrString | None,
+        F(1, "Most nodes, as a number or a percentage, whose pod may be down during an update; 1 if unset."),
+    ] = None
+    maxSurge: Annotated[
+        IntOrString | None,
+        F(2, "Most nodes, as a number or a percentage, that may run the old and the new pod at once; 0 if unset."),
+    ] = None
 
 
 class DaemonSetUpdateStrategy(Struct, frozen=True):
@@ -45,6 +51,7 @@ class DaemonSetUpdateStrategy(Struct, frozen=True):
         str,
         F(
             1,
+            "RollingUpdate, or OnDelete: a pod is replaced when somebody deletes it.",
             enum=(
                 "RollingUpdate",
                 "OnDelete",
@@ -52,46 +59,62 @@ class DaemonSetUpdateStrategy(Struct, frozen=True):
             default="RollingUpdate",
         ),
     ] = ""
-    rollingUpdate: Annotated[RollingUpdateDaemonSet | None, F(2)] = None
+    rollingUpdate: Annotated[
+        RollingUpdateDaemonSet | None, F(2, "Settings of type RollingUpdate; not for other types.")
+    ] = None
 
 
 class DaemonSetSpec(Struct, frozen=True):
-    selector: Annotated[LabelSelector | None, F(1, required=True)] = None
-    template: Annotated[PodTemplateSpec, F(2, required=True)] = always(PodTemplateSpec)
-    updateStrategy: Annotated[DaemonSetUpdateStrategy, F(3)] = always(DaemonSetUpdateStrategy)
-    minReadySeconds: Annotated[Int32, F(4)] = 0
-    revisionHistoryLimit: Annotated[Int32 | None, F(6, default=10)] = None
+    selector: Annotated[
+        LabelSelector | None,
+        F(1, "Which pods belong to it, by their labels; it must match the template and cannot change.", required=True),
+    ] = None
+    template: Annotated[PodTemplateSpec, F(2, "The pod that is made.", required=True)] = always(PodTemplateSpec)
+    updateStrategy: Annotated[DaemonSetUpdateStrategy, F(3, "How pods of an old template are replaced.")] = always(
+        DaemonSetUpdateStrategy
+    )
+    minReadySeconds: Annotated[
+        Int32, F(4, "Seconds that a new pod must be ready before it counts as available; 0 means at once.")
+    ] = 0
+    revisionHistoryLimit: Annotated[
+        Int32 | None, F(6, "How many old revisions are kept for rollback; 10 if unset.", default=10)
+    ] = None
 
 
 class DaemonSetCondition(Struct, frozen=True):
-    type: Annotated[str, F(1)] = always(str)
-    status: Annotated[str, F(2)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Type of the condition.")] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.")] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(5, "The last transition, for people.")] = ""
 
 
 class DaemonSetStatus(Struct, frozen=True):
-    currentNumberScheduled: Annotated[Int32, F(1, required=True)] = always(int)
-    numberMisscheduled: Annotated[Int32, F(2, required=True)] = always(int)
-    desiredNumberScheduled: Annotated[Int32, F(3, required=True)] = always(int)
-    numberReady: Annotated[Int32, F(4, required=True)] = always(int)
-    observedGeneration: Annotated[Int64, F(5)] = 0
-    updatedNumberScheduled: Annotated[Int32, F(6)] = 0
-    numberAvailable: Annotated[Int32, F(7)] = 0
-    numberUnavailable: Annotated[Int32, F(8)] = 0
-    collisionCount: Annotated[Int32 | None, F(9)] = None
+    currentNumberScheduled: Annotated[Int32, F(1, "Nodes that run the pod and should.", required=True)] = always(int)
+    numberMisscheduled: Annotated[Int32, F(2, "Nodes that run the pod and should not.", required=True)] = always(int)
+    desiredNumberScheduled: Annotated[Int32, F(3, "Nodes that should run the pod.", required=True)] = always(int)
+    numberReady: Annotated[Int32, F(4, "Nodes that should run the pod and have a ready one.", required=True)] = always(
+        int
+    )
+    observedGeneration: Annotated[Int64, F(5, "The generation of the object that the status was computed from.")] = 0
+    updatedNumberScheduled: Annotated[Int32, F(6, "Nodes that run the newest pod.")] = 0
+    numberAvailable: Annotated[Int32, F(7, "Nodes with a pod that has been ready for minReadySeconds.")] = 0
+    numberUnavailable: Annotated[Int32, F(8, "Nodes that should have an available pod and have none.")] = 0
+    collisionCount: Annotated[Int32 | None, F(9, "Counts hash collisions of generated names; feeds the next hash.")] = (
+        None
+    )
     conditions: Annotated[
-        tuple[DaemonSetCondition, ...], F(10, merge="merge", key="type", list="map", keys=("type",))
+        tuple[DaemonSetCondition, ...],
+        F(10, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 
 class DaemonSet(Struct, frozen=True):
     kind: str = always(lambda: "DaemonSet")
     apiVersion: str = always(lambda: "apps/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[DaemonSetSpec, F(2, required=True)] = always(DaemonSetSpec)
-    status: Annotated[DaemonSetStatus, F(3)] = always(DaemonSetStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[DaemonSetSpec, F(2, "What is wanted.", required=True)] = always(DaemonSetSpec)
+    status: Annotated[DaemonSetStatus, F(3, "What was observed; written by the system.")] = always(DaemonSetStatus)
 
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"

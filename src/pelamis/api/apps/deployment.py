@@ -29,8 +29,20 @@ from pelamis.base.errors import forbidden, invalid, not_supported, required
 
 
 class RollingUpdateDeployment(Struct, frozen=True):
-    maxUnavailable: Annotated[IntOrString | None, F(1)] = None
-    maxSurge: Annotated[IntOrString | None, F(2)] = None
+    maxUnavailable: Annotated[
+        IntOrString | None,
+        F(
+            1,
+            "Most pods (number, or percentage rounded down) missing during an update; 25% if unset.",
+        ),
+    ] = None
+    maxSurge: Annotated[
+        IntOrString | None,
+        F(
+            2,
+            "Most pods (number, or percentage rounded up) beyond those wanted during an update; 25% if unset.",
+        ),
+    ] = None
 
 
 class DeploymentStrategy(Struct, frozen=True):
@@ -38,6 +50,7 @@ class DeploymentStrategy(Struct, frozen=True):
         str,
         F(
             1,
+            "RollingUpdate, or Recreate: all old pods end before new ones start.",
             enum=(
                 "Recreate",
                 "RollingUpdate",
@@ -45,49 +58,66 @@ class DeploymentStrategy(Struct, frozen=True):
             default="RollingUpdate",
         ),
     ] = ""
-    rollingUpdate: Annotated[RollingUpdateDeployment | None, F(2)] = None
+    rollingUpdate: Annotated[
+        RollingUpdateDeployment | None, F(2, "Settings of type RollingUpdate; not for other types.")
+    ] = None
 
 
 class DeploymentSpec(Struct, frozen=True):
-    replicas: Annotated[Int32 | None, F(1, default=1)] = None
-    selector: Annotated[LabelSelector | None, F(2, required=True)] = None
-    template: Annotated[PodTemplateSpec, F(3, required=True)] = always(PodTemplateSpec)
-    strategy: Annotated[DeploymentStrategy, F(4, merge="retainKeys")] = always(DeploymentStrategy)
-    minReadySeconds: Annotated[Int32, F(5)] = 0
-    revisionHistoryLimit: Annotated[Int32 | None, F(6, default=10)] = None
-    paused: Annotated[bool, F(7)] = False
-    progressDeadlineSeconds: Annotated[Int32 | None, F(9, default=600)] = None
+    replicas: Annotated[Int32 | None, F(1, "Number of pods wanted; 1 if unset.", default=1)] = None
+    selector: Annotated[
+        LabelSelector | None,
+        F(2, "Which pods belong to it, by their labels; it must match the template and cannot change.", required=True),
+    ] = None
+    template: Annotated[PodTemplateSpec, F(3, "The pod that is made.", required=True)] = always(PodTemplateSpec)
+    strategy: Annotated[DeploymentStrategy, F(4, "How pods of an old template are replaced.", merge="retainKeys")] = (
+        always(DeploymentStrategy)
+    )
+    minReadySeconds: Annotated[
+        Int32, F(5, "Seconds that a new pod must be ready before it counts as available; 0 means at once.")
+    ] = 0
+    revisionHistoryLimit: Annotated[
+        Int32 | None, F(6, "How many old revisions are kept for rollback; 10 if unset.", default=10)
+    ] = None
+    paused: Annotated[bool, F(7, "While true changes of the template are not rolled out.")] = False
+    progressDeadlineSeconds: Annotated[
+        Int32 | None,
+        F(9, "Seconds without progress after which a rollout counts as failed; 600 if unset.", default=600),
+    ] = None
 
 
 class DeploymentCondition(Struct, frozen=True):
-    type: Annotated[str, F(1)] = always(str)
-    status: Annotated[str, F(2)] = always(str)
-    lastUpdateTime: Annotated[Time, F(6)] = ""
-    lastTransitionTime: Annotated[Time, F(7)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Type of the condition.")] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.")] = always(str)
+    lastUpdateTime: Annotated[Time, F(6, "When the condition was last written.")] = ""
+    lastTransitionTime: Annotated[Time, F(7, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(5, "The last transition, for people.")] = ""
 
 
 class DeploymentStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64, F(1)] = 0
-    replicas: Annotated[Int32, F(2)] = 0
-    updatedReplicas: Annotated[Int32, F(3)] = 0
-    readyReplicas: Annotated[Int32, F(7)] = 0
-    availableReplicas: Annotated[Int32, F(4)] = 0
-    unavailableReplicas: Annotated[Int32, F(5)] = 0
-    terminatingReplicas: Annotated[Int32 | None, F(9)] = None
+    observedGeneration: Annotated[Int64, F(1, "The generation of the object that the status was computed from.")] = 0
+    replicas: Annotated[Int32, F(2, "Pods that exist and have not ended.")] = 0
+    updatedReplicas: Annotated[Int32, F(3, "Pods of the newest template.")] = 0
+    readyReplicas: Annotated[Int32, F(7, "Pods that are ready.")] = 0
+    availableReplicas: Annotated[Int32, F(4, "Pods that have been ready for minReadySeconds.")] = 0
+    unavailableReplicas: Annotated[Int32, F(5, "Pods still missing until all wanted ones are available.")] = 0
+    terminatingReplicas: Annotated[Int32 | None, F(9, "Pods that are being deleted and have not ended yet.")] = None
     conditions: Annotated[
-        tuple[DeploymentCondition, ...], F(6, merge="merge", key="type", list="map", keys=("type",))
+        tuple[DeploymentCondition, ...],
+        F(6, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
-    collisionCount: Annotated[Int32 | None, F(8)] = None
+    collisionCount: Annotated[
+        Int32 | None, F(8, "Counts hash collisions of ReplicaSet names; feeds the next hash.")
+    ] = None
 
 
 class Deployment(Struct, frozen=True):
     kind: str = always(lambda: "Deployment")
     apiVersion: str = always(lambda: "apps/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[DeploymentSpec, F(2, required=True)] = always(DeploymentSpec)
-    status: Annotated[DeploymentStatus, F(3)] = always(DeploymentStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[DeploymentSpec, F(2, "What is wanted.", required=True)] = always(DeploymentSpec)
+    status: Annotated[DeploymentStatus, F(3, "What was observed; written by the system.")] = always(DeploymentStatus)
 
 
 def default(tree: Tree) -> None:

@@ -18,38 +18,44 @@ from pelamis.base.errors import invalid
 
 
 class ReplicaSetSpec(Struct, frozen=True):
-    replicas: Annotated[Int32 | None, F(1, default=1)] = None
-    minReadySeconds: Annotated[Int32, F(4)] = 0
-    selector: Annotated[LabelSelector | None, F(2, required=True)] = None
-    template: Annotated[PodTemplateSpec, F(3)] = always(PodTemplateSpec)
+    replicas: Annotated[Int32 | None, F(1, "Number of pods wanted; 1 if unset.", default=1)] = None
+    minReadySeconds: Annotated[
+        Int32, F(4, "Seconds that a new pod must be ready before it counts as available; 0 means at once.")
+    ] = 0
+    selector: Annotated[
+        LabelSelector | None,
+        F(2, "Which pods belong to it, by their labels; it must match the template and cannot change.", required=True),
+    ] = None
+    template: Annotated[PodTemplateSpec, F(3, "The pod that is made.")] = always(PodTemplateSpec)
 
 
 class ReplicaSetCondition(Struct, frozen=True):
-    type: Annotated[str, F(1)] = always(str)
-    status: Annotated[str, F(2)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Type of the condition.")] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.")] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(5, "The last transition, for people.")] = ""
 
 
 class ReplicaSetStatus(Struct, frozen=True):
-    replicas: Annotated[Int32, F(1, required=True)] = always(int)
-    fullyLabeledReplicas: Annotated[Int32, F(2)] = 0
-    readyReplicas: Annotated[Int32, F(4)] = 0
-    availableReplicas: Annotated[Int32, F(5)] = 0
-    terminatingReplicas: Annotated[Int32 | None, F(7)] = None
-    observedGeneration: Annotated[Int64, F(3)] = 0
+    replicas: Annotated[Int32, F(1, "Pods that exist and have not ended.", required=True)] = always(int)
+    fullyLabeledReplicas: Annotated[Int32, F(2, "Pods that have all labels of the template.")] = 0
+    readyReplicas: Annotated[Int32, F(4, "Pods that are ready.")] = 0
+    availableReplicas: Annotated[Int32, F(5, "Pods that have been ready for minReadySeconds.")] = 0
+    terminatingReplicas: Annotated[Int32 | None, F(7, "Pods that are being deleted and have not ended yet.")] = None
+    observedGeneration: Annotated[Int64, F(3, "The generation of the object that the status was computed from.")] = 0
     conditions: Annotated[
-        tuple[ReplicaSetCondition, ...], F(6, merge="merge", key="type", list="map", keys=("type",))
+        tuple[ReplicaSetCondition, ...],
+        F(6, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 
 class ReplicaSet(Struct, frozen=True):
     kind: str = always(lambda: "ReplicaSet")
     apiVersion: str = always(lambda: "apps/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ReplicaSetSpec, F(2, required=True)] = always(ReplicaSetSpec)
-    status: Annotated[ReplicaSetStatus, F(3)] = always(ReplicaSetStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[ReplicaSetSpec, F(2, "What is wanted.", required=True)] = always(ReplicaSetSpec)
+    status: Annotated[ReplicaSetStatus, F(3, "What was observed; written by the system.")] = always(ReplicaSetStatus)
 
 
 def default(tree: Tree) -> None:

@@ -40,8 +40,13 @@ from pelamis.base.errors import forbidden, invalid, required
 
 
 class RollingUpdateStatefulSetStrategy(Struct, frozen=True):
-    partition: Annotated[Int32 | None, F(1)] = None
-    maxUnavailable: Annotated[IntOrString | None, F(2)] = None
+    partition: Annotated[Int32 | None, F(1, "Pods with an ordinal below it keep the old template; 0 updates all.")] = (
+        None
+    )
+    maxUnavailable: Annotated[
+        IntOrString | None,
+        F(2, "Most pods, as a number or a percentage (rounded up), that may be down during an update; 1 if unset."),
+    ] = None
 
 
 class StatefulSetUpdateStrategy(Struct, frozen=True):
@@ -49,6 +54,7 @@ class StatefulSetUpdateStrategy(Struct, frozen=True):
         str,
         F(
             1,
+            "RollingUpdate, or OnDelete: a pod is replaced when somebody deletes it.",
             enum=(
                 "RollingUpdate",
                 "OnDelete",
@@ -56,28 +62,37 @@ class StatefulSetUpdateStrategy(Struct, frozen=True):
             ),
         ),
     ] = ""
-    rollingUpdate: Annotated[RollingUpdateStatefulSetStrategy | None, F(2)] = None
+    rollingUpdate: Annotated[
+        RollingUpdateStatefulSetStrategy | None, F(2, "Settings of type RollingUpdate; not for other types.")
+    ] = None
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(Struct, frozen=True):
-    whenDeleted: Annotated[str, F(1)] = ""
-    whenScaled: Annotated[str, F(2)] = ""
+    whenDeleted: Annotated[str, F(1, "Retain or Delete the claims when the StatefulSet is deleted.")] = ""
+    whenScaled: Annotated[str, F(2, "Retain or Delete the claims of pods that scaling down removes.")] = ""
 
 
 class StatefulSetOrdinals(Struct, frozen=True):
-    start: Annotated[Int32, F(1)] = always(int)
+    start: Annotated[Int32, F(1, "Ordinal of the first pod; 0 if unset.")] = always(int)
 
 
 class StatefulSetSpec(Struct, frozen=True):
-    replicas: Annotated[Int32 | None, F(1, default=1)] = None
-    selector: Annotated[LabelSelector | None, F(2, required=True)] = None
-    template: Annotated[PodTemplateSpec, F(3, required=True)] = always(PodTemplateSpec)
-    volumeClaimTemplates: Annotated[tuple[PersistentVolumeClaim, ...], F(4, list="atomic")] = ()
-    serviceName: Annotated[str, F(5)] = always(str)
+    replicas: Annotated[Int32 | None, F(1, "Number of pods wanted; 1 if unset.", default=1)] = None
+    selector: Annotated[
+        LabelSelector | None,
+        F(2, "Which pods belong to it, by their labels; it must match the template and cannot change.", required=True),
+    ] = None
+    template: Annotated[PodTemplateSpec, F(3, "The pod that is made.", required=True)] = always(PodTemplateSpec)
+    volumeClaimTemplates: Annotated[
+        tuple[PersistentVolumeClaim, ...],
+        F(4, "Claims that each pod gets one of its own of, and keeps when it is replaced.", list="atomic"),
+    ] = ()
+    serviceName: Annotated[str, F(5, "The headless Service that gives the pods their names in DNS.")] = always(str)
     podManagementPolicy: Annotated[
         str,
         F(
             6,
+            "OrderedReady makes and removes pods one by one, Parallel all at once.",
             enum=(
                 "OrderedReady",
                 "Parallel",
@@ -85,44 +100,54 @@ class StatefulSetSpec(Struct, frozen=True):
             default="OrderedReady",
         ),
     ] = ""
-    updateStrategy: Annotated[StatefulSetUpdateStrategy, F(7)] = always(StatefulSetUpdateStrategy)
-    revisionHistoryLimit: Annotated[Int32 | None, F(8, default=10)] = None
-    minReadySeconds: Annotated[Int32, F(9)] = 0
-    persistentVolumeClaimRetentionPolicy: Annotated[StatefulSetPersistentVolumeClaimRetentionPolicy | None, F(10)] = (
-        None
+    updateStrategy: Annotated[StatefulSetUpdateStrategy, F(7, "How pods of an old template are replaced.")] = always(
+        StatefulSetUpdateStrategy
     )
-    ordinals: Annotated[StatefulSetOrdinals | None, F(11)] = None
+    revisionHistoryLimit: Annotated[
+        Int32 | None, F(8, "How many old revisions are kept for rollback; 10 if unset.", default=10)
+    ] = None
+    minReadySeconds: Annotated[
+        Int32, F(9, "Seconds that a new pod must be ready before it counts as available; 0 means at once.")
+    ] = 0
+    persistentVolumeClaimRetentionPolicy: Annotated[
+        StatefulSetPersistentVolumeClaimRetentionPolicy | None,
+        F(10, "What becomes of the claims; they are kept if unset."),
+    ] = None
+    ordinals: Annotated[StatefulSetOrdinals | None, F(11, "How pods are numbered.")] = None
 
 
 class StatefulSetCondition(Struct, frozen=True):
-    type: Annotated[str, F(1)] = always(str)
-    status: Annotated[str, F(2)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Type of the condition.")] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.")] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(5, "The last transition, for people.")] = ""
 
 
 class StatefulSetStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64, F(1)] = 0
-    replicas: Annotated[Int32, F(2, required=True)] = always(int)
-    readyReplicas: Annotated[Int32, F(3)] = 0
-    currentReplicas: Annotated[Int32, F(4)] = 0
-    updatedReplicas: Annotated[Int32, F(5)] = 0
-    currentRevision: Annotated[str, F(6)] = ""
-    updateRevision: Annotated[str, F(7)] = ""
-    collisionCount: Annotated[Int32 | None, F(9)] = None
+    observedGeneration: Annotated[Int64, F(1, "The generation of the object that the status was computed from.")] = 0
+    replicas: Annotated[Int32, F(2, "Pods that exist.", required=True)] = always(int)
+    readyReplicas: Annotated[Int32, F(3, "Pods that are ready.")] = 0
+    currentReplicas: Annotated[Int32, F(4, "Pods of the revision that is being replaced.")] = 0
+    updatedReplicas: Annotated[Int32, F(5, "Pods of the newest revision.")] = 0
+    currentRevision: Annotated[str, F(6, "Name of the revision that pods still to be updated have.")] = ""
+    updateRevision: Annotated[str, F(7, "Name of the newest revision.")] = ""
+    collisionCount: Annotated[Int32 | None, F(9, "Counts hash collisions of generated names; feeds the next hash.")] = (
+        None
+    )
     conditions: Annotated[
-        tuple[StatefulSetCondition, ...], F(10, merge="merge", key="type", list="map", keys=("type",))
+        tuple[StatefulSetCondition, ...],
+        F(10, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
-    availableReplicas: Annotated[Int32, F(11)] = always(int)
+    availableReplicas: Annotated[Int32, F(11, "Pods that have been ready for minReadySeconds.")] = always(int)
 
 
 class StatefulSet(Struct, frozen=True):
     kind: str = always(lambda: "StatefulSet")
     apiVersion: str = always(lambda: "apps/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[StatefulSetSpec, F(2, required=True)] = always(StatefulSetSpec)
-    status: Annotated[StatefulSetStatus, F(3)] = always(StatefulSetStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[StatefulSetSpec, F(2, "What is wanted.", required=True)] = always(StatefulSetSpec)
+    status: Annotated[StatefulSetStatus, F(3, "What was observed; written by the system.")] = always(StatefulSetStatus)
 
 
 def default(tree: Tree) -> None:

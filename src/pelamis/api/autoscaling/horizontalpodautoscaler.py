@@ -17,153 +17,187 @@ from pelamis.api.table import age
 
 
 class CrossVersionObjectReference(Struct, frozen=True):
-    kind: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
-    apiVersion: Annotated[str, F(3)] = ""
+    kind: Annotated[str, F(1, "Kind of the object referred to.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Name of the object referred to.", required=True)] = always(str)
+    apiVersion: Annotated[str, F(3, "Group and version of the object referred to.")] = ""
 
 
 class MetricTarget(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    value: Annotated[Quantity | None, F(2)] = None
-    averageValue: Annotated[Quantity | None, F(3)] = None
-    averageUtilization: Annotated[Int32 | None, F(4)] = None
+    type: Annotated[str, F(1, "Utilization, Value or AverageValue: which of the others counts.", required=True)] = (
+        always(str)
+    )
+    value: Annotated[Quantity | None, F(2, "Target for the whole.")] = None
+    averageValue: Annotated[Quantity | None, F(3, "Target for the average over all pods.")] = None
+    averageUtilization: Annotated[
+        Int32 | None, F(4, "Target for the average over all pods, in percent of what they request.")
+    ] = None
 
 
 class MetricIdentifier(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    selector: Annotated[LabelSelector | None, F(2)] = None
+    name: Annotated[str, F(1, "Name of the metric.", required=True)] = always(str)
+    selector: Annotated[LabelSelector | None, F(2, "Narrows the metric to series with these labels.")] = None
 
 
 class ObjectMetricSource(Struct, frozen=True):
-    describedObject: Annotated[CrossVersionObjectReference, F(1, required=True)] = always(CrossVersionObjectReference)
-    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
-    metric: Annotated[MetricIdentifier, F(3, required=True)] = always(MetricIdentifier)
+    describedObject: Annotated[
+        CrossVersionObjectReference, F(1, "The object that the metric is about.", required=True)
+    ] = always(CrossVersionObjectReference)
+    target: Annotated[MetricTarget, F(2, "The target value.", required=True)] = always(MetricTarget)
+    metric: Annotated[MetricIdentifier, F(3, "The metric.", required=True)] = always(MetricIdentifier)
 
 
 class PodsMetricSource(Struct, frozen=True):
-    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
-    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+    metric: Annotated[MetricIdentifier, F(1, "The metric.", required=True)] = always(MetricIdentifier)
+    target: Annotated[MetricTarget, F(2, "The target value.", required=True)] = always(MetricTarget)
 
 
 class ResourceMetricSource(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+    name: Annotated[str, F(1, "Resource, such as cpu.", required=True)] = always(str)
+    target: Annotated[MetricTarget, F(2, "The target value.", required=True)] = always(MetricTarget)
 
 
 class ContainerResourceMetricSource(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
-    container: Annotated[str, F(3, required=True)] = always(str)
+    name: Annotated[str, F(1, "Resource, such as cpu.", required=True)] = always(str)
+    target: Annotated[MetricTarget, F(2, "The target value.", required=True)] = always(MetricTarget)
+    container: Annotated[str, F(3, "Name of the container in the pods.", required=True)] = always(str)
 
 
 class ExternalMetricSource(Struct, frozen=True):
-    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
-    target: Annotated[MetricTarget, F(2, required=True)] = always(MetricTarget)
+    metric: Annotated[MetricIdentifier, F(1, "The metric.", required=True)] = always(MetricIdentifier)
+    target: Annotated[MetricTarget, F(2, "The target value.", required=True)] = always(MetricTarget)
 
 
 class MetricSpec(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    object: Annotated[ObjectMetricSource | None, F(2)] = None
-    pods: Annotated[PodsMetricSource | None, F(3)] = None
-    resource: Annotated[ResourceMetricSource | None, F(4)] = None
-    containerResource: Annotated[ContainerResourceMetricSource | None, F(7)] = None
-    external: Annotated[ExternalMetricSource | None, F(5)] = None
+    type: Annotated[
+        str, F(1, "Object, Pods, Resource, ContainerResource or External: which of the others is set.", required=True)
+    ] = always(str)
+    object: Annotated[ObjectMetricSource | None, F(2, "A metric of one object.")] = None
+    pods: Annotated[PodsMetricSource | None, F(3, "A metric of each pod, averaged.")] = None
+    resource: Annotated[ResourceMetricSource | None, F(4, "A resource of the pods.")] = None
+    containerResource: Annotated[
+        ContainerResourceMetricSource | None, F(7, "A resource of one container of the pods.")
+    ] = None
+    external: Annotated[ExternalMetricSource | None, F(5, "A metric from outside of the cluster.")] = None
 
 
 class HPAScalingPolicy(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    value: Annotated[Int32, F(2, required=True)] = always(int)
-    periodSeconds: Annotated[Int32, F(3, required=True)] = always(int)
+    type: Annotated[str, F(1, "Pods or Percent.", required=True)] = always(str)
+    value: Annotated[Int32, F(2, "How many pods, or percent of them, within a period.", required=True)] = always(int)
+    periodSeconds: Annotated[Int32, F(3, "Length of the period, 1 to 1800 seconds.", required=True)] = always(int)
 
 
 class HPAScalingRules(Struct, frozen=True):
-    stabilizationWindowSeconds: Annotated[Int32 | None, F(3)] = None
-    selectPolicy: Annotated[str | None, F(1)] = None
-    policies: Annotated[tuple[HPAScalingPolicy, ...], F(2, list="atomic")] = ()
-    tolerance: Annotated[Quantity | None, F(4)] = None
+    stabilizationWindowSeconds: Annotated[
+        Int32 | None, F(3, "Seconds, 0 to 3600, of past recommendations that are looked at; 0 up, 300 down if unset.")
+    ] = None
+    selectPolicy: Annotated[str | None, F(1, "Max, Min or Disabled: which of the policies counts.")] = None
+    policies: Annotated[tuple[HPAScalingPolicy, ...], F(2, "Limits of the change.", list="atomic")] = ()
+    tolerance: Annotated[Quantity | None, F(4, "Relative deviation from the target that is let pass, such as 0.1.")] = (
+        None
+    )
 
 
 class HorizontalPodAutoscalerBehavior(Struct, frozen=True):
-    scaleUp: Annotated[HPAScalingRules | None, F(1)] = None
-    scaleDown: Annotated[HPAScalingRules | None, F(2)] = None
+    scaleUp: Annotated[HPAScalingRules | None, F(1, "Limits for scaling up.")] = None
+    scaleDown: Annotated[HPAScalingRules | None, F(2, "Limits for scaling down.")] = None
 
 
 class HorizontalPodAutoscalerSpec(Struct, frozen=True):
-    scaleTargetRef: Annotated[CrossVersionObjectReference, F(1, required=True)] = always(CrossVersionObjectReference)
-    minReplicas: Annotated[Int32 | None, F(2, default=1)] = None
-    maxReplicas: Annotated[Int32, F(3, required=True)] = always(int)
-    metrics: Annotated[tuple[MetricSpec, ...], F(4, list="atomic")] = ()
-    behavior: Annotated[HorizontalPodAutoscalerBehavior | None, F(5)] = None
+    scaleTargetRef: Annotated[CrossVersionObjectReference, F(1, "What is scaled.", required=True)] = always(
+        CrossVersionObjectReference
+    )
+    minReplicas: Annotated[Int32 | None, F(2, "Fewest replicas; 1 if unset.", default=1)] = None
+    maxReplicas: Annotated[Int32, F(3, "Most replicas.", required=True)] = always(int)
+    metrics: Annotated[
+        tuple[MetricSpec, ...],
+        F(4, "Metrics and their targets; the highest proposal counts; 80% of CPU if empty.", list="atomic"),
+    ] = ()
+    behavior: Annotated[HorizontalPodAutoscalerBehavior | None, F(5, "How fast replicas may change.")] = None
 
 
 class MetricValueStatus(Struct, frozen=True):
-    value: Annotated[Quantity | None, F(1)] = None
-    averageValue: Annotated[Quantity | None, F(2)] = None
-    averageUtilization: Annotated[Int32 | None, F(3)] = None
+    value: Annotated[Quantity | None, F(1, "For the whole.")] = None
+    averageValue: Annotated[Quantity | None, F(2, "Average over all pods.")] = None
+    averageUtilization: Annotated[Int32 | None, F(3, "Average over all pods, in percent of what they request.")] = None
 
 
 class ObjectMetricStatus(Struct, frozen=True):
-    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
-    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
-    describedObject: Annotated[CrossVersionObjectReference, F(3, required=True)] = always(CrossVersionObjectReference)
+    metric: Annotated[MetricIdentifier, F(1, "The metric.", required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, "The current value.", required=True)] = always(MetricValueStatus)
+    describedObject: Annotated[
+        CrossVersionObjectReference, F(3, "The object that the metric is about.", required=True)
+    ] = always(CrossVersionObjectReference)
 
 
 class PodsMetricStatus(Struct, frozen=True):
-    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
-    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+    metric: Annotated[MetricIdentifier, F(1, "The metric.", required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, "The current value.", required=True)] = always(MetricValueStatus)
 
 
 class ResourceMetricStatus(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+    name: Annotated[str, F(1, "Resource, such as cpu.", required=True)] = always(str)
+    current: Annotated[MetricValueStatus, F(2, "The current value.", required=True)] = always(MetricValueStatus)
 
 
 class ContainerResourceMetricStatus(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
-    container: Annotated[str, F(3, required=True)] = always(str)
+    name: Annotated[str, F(1, "Resource, such as cpu.", required=True)] = always(str)
+    current: Annotated[MetricValueStatus, F(2, "The current value.", required=True)] = always(MetricValueStatus)
+    container: Annotated[str, F(3, "Name of the container in the pods.", required=True)] = always(str)
 
 
 class ExternalMetricStatus(Struct, frozen=True):
-    metric: Annotated[MetricIdentifier, F(1, required=True)] = always(MetricIdentifier)
-    current: Annotated[MetricValueStatus, F(2, required=True)] = always(MetricValueStatus)
+    metric: Annotated[MetricIdentifier, F(1, "The metric.", required=True)] = always(MetricIdentifier)
+    current: Annotated[MetricValueStatus, F(2, "The current value.", required=True)] = always(MetricValueStatus)
 
 
 class MetricStatus(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    object: Annotated[ObjectMetricStatus | None, F(2)] = None
-    pods: Annotated[PodsMetricStatus | None, F(3)] = None
-    resource: Annotated[ResourceMetricStatus | None, F(4)] = None
-    containerResource: Annotated[ContainerResourceMetricStatus | None, F(7)] = None
-    external: Annotated[ExternalMetricStatus | None, F(5)] = None
+    type: Annotated[
+        str, F(1, "Object, Pods, Resource, ContainerResource or External: which of the others is set.", required=True)
+    ] = always(str)
+    object: Annotated[ObjectMetricStatus | None, F(2, "A metric of one object.")] = None
+    pods: Annotated[PodsMetricStatus | None, F(3, "A metric of each pod, averaged.")] = None
+    resource: Annotated[ResourceMetricStatus | None, F(4, "A resource of the pods.")] = None
+    containerResource: Annotated[
+        ContainerResourceMetricStatus | None, F(7, "A resource of one container of the pods.")
+    ] = None
+    external: Annotated[ExternalMetricStatus | None, F(5, "A metric from outside of the cluster.")] = None
 
 
 class HorizontalPodAutoscalerCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
-    observedGeneration: Annotated[Int64 | None, F(6)] = None
+    type: Annotated[str, F(1, "Type of the condition.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(5, "The last transition, for people.")] = ""
+    observedGeneration: Annotated[
+        Int64 | None, F(6, "The generation of the object that the status was computed from.")
+    ] = None
 
 
 class HorizontalPodAutoscalerStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64 | None, F(1)] = None
-    lastScaleTime: Annotated[Time | None, F(2)] = None
-    currentReplicas: Annotated[Int32, F(3)] = 0
-    desiredReplicas: Annotated[Int32, F(4, required=True)] = always(int)
-    currentMetrics: Annotated[tuple[MetricStatus, ...], F(5, list="atomic")] = always(tuple)
+    observedGeneration: Annotated[
+        Int64 | None, F(1, "The generation of the object that the status was computed from.")
+    ] = None
+    lastScaleTime: Annotated[Time | None, F(2, "When the number of replicas was last changed.")] = None
+    currentReplicas: Annotated[Int32, F(3, "Replicas as last seen.")] = 0
+    desiredReplicas: Annotated[Int32, F(4, "Replicas as last computed.", required=True)] = always(int)
+    currentMetrics: Annotated[tuple[MetricStatus, ...], F(5, "Metrics as last read.", list="atomic")] = always(tuple)
     conditions: Annotated[
-        tuple[HorizontalPodAutoscalerCondition, ...], F(6, merge="merge", key="type", list="map", keys=("type",))
+        tuple[HorizontalPodAutoscalerCondition, ...],
+        F(6, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 
 class HorizontalPodAutoscaler(Struct, frozen=True):
     kind: str = always(lambda: "HorizontalPodAutoscaler")
     apiVersion: str = always(lambda: "autoscaling/v2")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[HorizontalPodAutoscalerSpec, F(2, required=True)] = always(HorizontalPodAutoscalerSpec)
-    status: Annotated[HorizontalPodAutoscalerStatus, F(3)] = always(HorizontalPodAutoscalerStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[HorizontalPodAutoscalerSpec, F(2, "What is wanted.", required=True)] = always(
+        HorizontalPodAutoscalerSpec
+    )
+    status: Annotated[HorizontalPodAutoscalerStatus, F(3, "What was observed; written by the system.")] = always(
+        HorizontalPodAutoscalerStatus
+    )
 
 
 _SCALE_UP = ({"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15})

@@ -17,32 +17,44 @@ from pelamis.api.meta import ObjectMeta
 
 
 class CrossVersionObjectReference(Struct, frozen=True):
-    kind: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
-    apiVersion: Annotated[str, F(3)] = ""
+    kind: Annotated[str, F(1, "Kind of the object referred to.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Name of the object referred to.", required=True)] = always(str)
+    apiVersion: Annotated[str, F(3, "Group and version of the object referred to.")] = ""
 
 
 class HorizontalPodAutoscalerSpec(Struct, frozen=True):
-    scaleTargetRef: Annotated[CrossVersionObjectReference, F(1, required=True)] = always(CrossVersionObjectReference)
-    minReplicas: Annotated[Int32 | None, F(2, default=1)] = None
-    maxReplicas: Annotated[Int32, F(3, required=True)] = always(int)
-    targetCPUUtilizationPercentage: Annotated[Int32 | None, F(4)] = None
+    scaleTargetRef: Annotated[CrossVersionObjectReference, F(1, "What is scaled.", required=True)] = always(
+        CrossVersionObjectReference
+    )
+    minReplicas: Annotated[Int32 | None, F(2, "Fewest replicas; 1 if unset.", default=1)] = None
+    maxReplicas: Annotated[Int32, F(3, "Most replicas.", required=True)] = always(int)
+    targetCPUUtilizationPercentage: Annotated[
+        Int32 | None, F(4, "Target for CPU, in percent of what the pods request.")
+    ] = None
 
 
 class HorizontalPodAutoscalerStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64 | None, F(1)] = None
-    lastScaleTime: Annotated[Time | None, F(2)] = None
-    currentReplicas: Annotated[Int32, F(3, required=True)] = always(int)
-    desiredReplicas: Annotated[Int32, F(4, required=True)] = always(int)
-    currentCPUUtilizationPercentage: Annotated[Int32 | None, F(5)] = None
+    observedGeneration: Annotated[
+        Int64 | None, F(1, "The generation of the object that the status was computed from.")
+    ] = None
+    lastScaleTime: Annotated[Time | None, F(2, "When the number of replicas was last changed.")] = None
+    currentReplicas: Annotated[Int32, F(3, "Replicas as last seen.", required=True)] = always(int)
+    desiredReplicas: Annotated[Int32, F(4, "Replicas as last computed.", required=True)] = always(int)
+    currentCPUUtilizationPercentage: Annotated[
+        Int32 | None, F(5, "CPU use as last read, in percent of what the pods request.")
+    ] = None
 
 
 class HorizontalPodAutoscaler(Struct, frozen=True):
     kind: str = always(lambda: "HorizontalPodAutoscaler")
     apiVersion: str = always(lambda: "autoscaling/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[HorizontalPodAutoscalerSpec, F(2, required=True)] = always(HorizontalPodAutoscalerSpec)
-    status: Annotated[HorizontalPodAutoscalerStatus, F(3)] = always(HorizontalPodAutoscalerStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[HorizontalPodAutoscalerSpec, F(2, "What is wanted.", required=True)] = always(
+        HorizontalPodAutoscalerSpec
+    )
+    status: Annotated[HorizontalPodAutoscalerStatus, F(3, "What was observed; written by the system.")] = always(
+        HorizontalPodAutoscalerStatus
+    )
 
 
 def _as_v2(obj: HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:

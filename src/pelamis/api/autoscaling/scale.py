@@ -13,20 +13,20 @@ from pelamis.api.meta import LabelSelector, ObjectMeta
 
 
 class ScaleSpec(Struct, frozen=True):
-    replicas: Annotated[Int32, F(1, default=0, shown=True)] = 0
+    replicas: Annotated[Int32, F(1, "Number of pods wanted.", default=0, shown=True)] = 0
 
 
 class ScaleStatus(Struct, frozen=True):
-    replicas: Annotated[Int32, F(1, required=True)] = always(int)
-    selector: Annotated[str, F(2)] = ""
+    replicas: Annotated[Int32, F(1, "Number of pods that exist.", required=True)] = always(int)
+    selector: Annotated[str, F(2, "Which pods belong to it, in the notation of kubectl get -l.")] = ""
 
 
 class Scale(Struct, frozen=True):
     kind: str = always(lambda: "Scale")
     apiVersion: str = always(lambda: "autoscaling/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ScaleSpec, F(2)] = always(ScaleSpec)
-    status: Annotated[ScaleStatus, F(3)] = always(ScaleStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[ScaleSpec, F(2, "What is wanted.")] = always(ScaleSpec)
+    status: Annotated[ScaleStatus, F(3, "What was observed; written by the system.")] = always(ScaleStatus)
 
 
 def scale_of(obj: Any) -> Scale:

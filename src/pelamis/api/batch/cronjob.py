@@ -20,18 +20,30 @@ from pelamis.base.errors import invalid, not_supported, required
 
 
 class JobTemplateSpec(Struct, frozen=True):
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[JobSpec, F(2)] = always(JobSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Metadata of the Jobs that are made.")] = always(ObjectMeta)
+    spec: Annotated[JobSpec, F(2, "The Job that is made.")] = always(JobSpec)
 
 
 class CronJobSpec(Struct, frozen=True):
-    schedule: Annotated[str, F(1, required=True)] = always(str)
-    timeZone: Annotated[str | None, F(8)] = None
-    startingDeadlineSeconds: Annotated[Int64 | None, F(2)] = None
+    schedule: Annotated[
+        str,
+        F(
+            1,
+            "When to run: five fields (minute, hour, day of month, month, day of week) or a word such as @daily.",
+            required=True,
+        ),
+    ] = always(str)
+    timeZone: Annotated[
+        str | None, F(8, "IANA name of the time zone of the schedule; the time zone of the controller if unset.")
+    ] = None
+    startingDeadlineSeconds: Annotated[
+        Int64 | None, F(2, "Seconds after its time within which a missed run may still start; no limit if unset.")
+    ] = None
     concurrencyPolicy: Annotated[
         str,
         F(
             3,
+            "When the last run still goes on: Allow another, Forbid it (skip), or Replace the old one.",
             enum=(
                 "Allow",
                 "Forbid",
@@ -40,24 +52,30 @@ class CronJobSpec(Struct, frozen=True):
             default="Allow",
         ),
     ] = ""
-    suspend: Annotated[bool | None, F(4, default=False)] = None
-    jobTemplate: Annotated[JobTemplateSpec, F(5, required=True)] = always(JobTemplateSpec)
-    successfulJobsHistoryLimit: Annotated[Int32 | None, F(6, default=3)] = None
-    failedJobsHistoryLimit: Annotated[Int32 | None, F(7, default=1)] = None
+    suspend: Annotated[
+        bool | None, F(4, "While true no run is started; runs that go on are left alone.", default=False)
+    ] = None
+    jobTemplate: Annotated[JobTemplateSpec, F(5, "The Job that each run makes.", required=True)] = always(
+        JobTemplateSpec
+    )
+    successfulJobsHistoryLimit: Annotated[
+        Int32 | None, F(6, "Successful Jobs that are kept; 3 if unset.", default=3)
+    ] = None
+    failedJobsHistoryLimit: Annotated[Int32 | None, F(7, "Failed Jobs that are kept; 1 if unset.", default=1)] = None
 
 
 class CronJobStatus(Struct, frozen=True):
-    active: Annotated[tuple[ObjectReference, ...], F(1, list="atomic")] = ()
-    lastScheduleTime: Annotated[Time | None, F(4)] = None
-    lastSuccessfulTime: Annotated[Time | None, F(5)] = None
+    active: Annotated[tuple[ObjectReference, ...], F(1, "Jobs that run now.", list="atomic")] = ()
+    lastScheduleTime: Annotated[Time | None, F(4, "The last time for which a Job was made.")] = None
+    lastSuccessfulTime: Annotated[Time | None, F(5, "When a Job last completed.")] = None
 
 
 class CronJob(Struct, frozen=True):
     kind: str = always(lambda: "CronJob")
     apiVersion: str = always(lambda: "batch/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[CronJobSpec, F(2, required=True)] = always(CronJobSpec)
-    status: Annotated[CronJobStatus, F(3)] = always(CronJobStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[CronJobSpec, F(2, "What is wanted.", required=True)] = always(CronJobSpec)
+    status: Annotated[CronJobStatus, F(3, "What was observed; written by the system.")] = always(CronJobStatus)
 
 
 LONGEST_NAME = 52

@@ -30,11 +30,12 @@ from pelamis.base import clock
 
 
 class PodFailurePolicyOnExitCodesRequirement(Struct, frozen=True):
-    containerName: Annotated[str | None, F(1)] = None
+    containerName: Annotated[str | None, F(1, "The container it is about; every container if unset.")] = None
     operator: Annotated[
         str,
         F(
             2,
+            "In: the exit code is one of values; NotIn: it is none of them.",
             enum=(
                 "In",
                 "NotIn",
@@ -42,12 +43,14 @@ class PodFailurePolicyOnExitCodesRequirement(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    values: Annotated[tuple[Int32, ...], F(3, list="set", required=True)] = always(tuple)
+    values: Annotated[
+        tuple[Int32, ...], F(3, "Exit codes, ascending, without duplicates; at most 255.", list="set", required=True)
+    ] = always(tuple)
 
 
 class PodFailurePolicyOnPodConditionsPattern(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2)] = always(str)
+    type: Annotated[str, F(1, "Type of the pod condition.", required=True)] = always(str)
+    status: Annotated[str, F(2, "Status of the pod condition; True if unset.")] = always(str)
 
 
 class PodFailurePolicyRule(Struct, frozen=True):
@@ -55,6 +58,7 @@ class PodFailurePolicyRule(Struct, frozen=True):
         str,
         F(
             1,
+            "FailJob, FailIndex, Ignore (the failure is not counted) or Count.",
             enum=(
                 "FailJob",
                 "FailIndex",
@@ -64,21 +68,32 @@ class PodFailurePolicyRule(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    onExitCodes: Annotated[PodFailurePolicyOnExitCodesRequirement | None, F(2)] = None
-    onPodConditions: Annotated[tuple[PodFailurePolicyOnPodConditionsPattern, ...], F(3, list="atomic")] = ()
+    onExitCodes: Annotated[
+        PodFailurePolicyOnExitCodesRequirement | None, F(2, "Matches by exit code; not together with onPodConditions.")
+    ] = None
+    onPodConditions: Annotated[
+        tuple[PodFailurePolicyOnPodConditionsPattern, ...],
+        F(3, "Matches by a condition of the pod; at most 20.", list="atomic"),
+    ] = ()
 
 
 class PodFailurePolicy(Struct, frozen=True):
-    rules: Annotated[tuple[PodFailurePolicyRule, ...], F(1, list="atomic", required=True)] = always(tuple)
+    rules: Annotated[
+        tuple[PodFailurePolicyRule, ...],
+        F(1, "The first rule that matches a failed pod decides; at most 20.", list="atomic", required=True),
+    ] = always(tuple)
 
 
 class SuccessPolicyRule(Struct, frozen=True):
-    succeededIndexes: Annotated[str | None, F(1)] = None
-    succeededCount: Annotated[Int32 | None, F(2)] = None
+    succeededIndexes: Annotated[str | None, F(1, "Indexes that must succeed, such as 1,3-5.")] = None
+    succeededCount: Annotated[Int32 | None, F(2, "How many of the indexes must succeed.")] = None
 
 
 class SuccessPolicy(Struct, frozen=True):
-    rules: Annotated[tuple[SuccessPolicyRule, ...], F(1, list="atomic", required=True)] = always(tuple)
+    rules: Annotated[
+        tuple[SuccessPolicyRule, ...],
+        F(1, "The Job has succeeded when one rule is met; at most 20.", list="atomic", required=True),
+    ] = always(tuple)
 
 
 class WorkloadPodGroupBasicSchedulingPolicy(Struct, frozen=True):
@@ -86,20 +101,22 @@ class WorkloadPodGroupBasicSchedulingPolicy(Struct, frozen=True):
 
 
 class WorkloadPodGroupGangSchedulingPolicy(Struct, frozen=True):
-    minCount: Annotated[Int32 | None, F(1)] = None
+    minCount: Annotated[Int32 | None, F(1, "Pods that must be placeable together before any starts.")] = None
 
 
 class WorkloadPodGroupSchedulingPolicy(Struct, frozen=True):
-    basic: Annotated[WorkloadPodGroupBasicSchedulingPolicy | None, F(1)] = None
-    gang: Annotated[WorkloadPodGroupGangSchedulingPolicy | None, F(2)] = None
+    basic: Annotated[WorkloadPodGroupBasicSchedulingPolicy | None, F(1, "Pods are placed one by one.")] = None
+    gang: Annotated[WorkloadPodGroupGangSchedulingPolicy | None, F(2, "Pods are placed together or not at all.")] = None
 
 
 class TopologyConstraint(Struct, frozen=True):
-    key: Annotated[str, F(1, required=True)] = always(str)
+    key: Annotated[str, F(1, "Node label whose value all pods share.", required=True)] = always(str)
 
 
 class WorkloadPodGroupSchedulingConstraints(Struct, frozen=True):
-    topology: Annotated[tuple[TopologyConstraint, ...], F(1, list="atomic")] = ()
+    topology: Annotated[
+        tuple[TopologyConstraint, ...], F(1, "Topologies that the pods stay within.", list="atomic")
+    ] = ()
 
 
 class WorkloadPodGroupSingleDisruptionMode(Struct, frozen=True):
@@ -111,97 +128,137 @@ class WorkloadPodGroupAllDisruptionMode(Struct, frozen=True):
 
 
 class WorkloadPodGroupDisruptionMode(Struct, frozen=True):
-    single: Annotated[WorkloadPodGroupSingleDisruptionMode | None, F(1)] = None
-    all: Annotated[WorkloadPodGroupAllDisruptionMode | None, F(2)] = None
+    single: Annotated[WorkloadPodGroupSingleDisruptionMode | None, F(1, "Pods may be disrupted one by one.")] = None
+    all: Annotated[WorkloadPodGroupAllDisruptionMode | None, F(2, "Pods are disrupted together.")] = None
 
 
 class WorkloadPodGroupResourceClaim(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    resourceClaimName: Annotated[str | None, F(2)] = None
-    resourceClaimTemplateName: Annotated[str | None, F(3)] = None
+    name: Annotated[str, F(1, "Name of the claim among those of the group.", required=True)] = always(str)
+    resourceClaimName: Annotated[str | None, F(2, "An existing claim.")] = None
+    resourceClaimTemplateName: Annotated[str | None, F(3, "Template of a claim that is made.")] = None
 
 
 class JobSchedulingConfiguration(Struct, frozen=True):
-    schedulingPolicy: Annotated[WorkloadPodGroupSchedulingPolicy | None, F(1)] = None
-    schedulingConstraints: Annotated[WorkloadPodGroupSchedulingConstraints | None, F(2)] = None
-    disruptionMode: Annotated[WorkloadPodGroupDisruptionMode | None, F(3)] = None
+    schedulingPolicy: Annotated[WorkloadPodGroupSchedulingPolicy | None, F(1, "Whether pods are placed together.")] = (
+        None
+    )
+    schedulingConstraints: Annotated[
+        WorkloadPodGroupSchedulingConstraints | None, F(2, "Where pods may be placed.")
+    ] = None
+    disruptionMode: Annotated[WorkloadPodGroupDisruptionMode | None, F(3, "Whether pods are disrupted together.")] = (
+        None
+    )
     resourceClaims: Annotated[
-        tuple[WorkloadPodGroupResourceClaim, ...], F(4, merge="merge", key="name", list="map", keys=("name",))
+        tuple[WorkloadPodGroupResourceClaim, ...],
+        F(4, "Device claims that the pods share.", merge="merge", key="name", list="map", keys=("name",)),
     ] = ()
 
 
 class JobSpec(Struct, frozen=True):
-    parallelism: Annotated[Int32 | None, F(1)] = None
-    completions: Annotated[Int32 | None, F(2)] = None
-    activeDeadlineSeconds: Annotated[Int64 | None, F(3)] = None
-    podFailurePolicy: Annotated[PodFailurePolicy | None, F(11)] = None
-    successPolicy: Annotated[SuccessPolicy | None, F(16)] = None
-    backoffLimit: Annotated[Int32 | None, F(7)] = None
-    backoffLimitPerIndex: Annotated[Int32 | None, F(12)] = None
-    maxFailedIndexes: Annotated[Int32 | None, F(13)] = None
-    selector: Annotated[LabelSelector | None, F(4)] = None
-    manualSelector: Annotated[bool | None, F(5)] = None
-    template: Annotated[PodTemplateSpec, F(6, required=True)] = always(PodTemplateSpec)
-    ttlSecondsAfterFinished: Annotated[Int32 | None, F(8)] = None
+    parallelism: Annotated[Int32 | None, F(1, "Most pods that run at once; 1 if unset.")] = None
+    completions: Annotated[
+        Int32 | None,
+        F(
+            2,
+            "Pods that must succeed; 1 if parallelism is unset too; else any success ends the Job.",
+        ),
+    ] = None
+    activeDeadlineSeconds: Annotated[
+        Int64 | None, F(3, "Seconds after its start when the Job fails if it still runs.")
+    ] = None
+    podFailurePolicy: Annotated[PodFailurePolicy | None, F(11, "What failed pods mean, by exit code or condition.")] = (
+        None
+    )
+    successPolicy: Annotated[
+        SuccessPolicy | None, F(16, "When an Indexed Job has succeeded before all its indexes did.")
+    ] = None
+    backoffLimit: Annotated[Int32 | None, F(7, "Failures after which the Job fails; 6 if unset.")] = None
+    backoffLimitPerIndex: Annotated[
+        Int32 | None, F(12, "Failures of one index after which that index fails; Indexed Jobs only.")
+    ] = None
+    maxFailedIndexes: Annotated[Int32 | None, F(13, "Failed indexes after which the Job fails.")] = None
+    selector: Annotated[
+        LabelSelector | None, F(4, "Which pods belong to it; made by the server unless manualSelector is set.")
+    ] = None
+    manualSelector: Annotated[
+        bool | None, F(5, "True: the author chose the selector and sees to it that it is unique.")
+    ] = None
+    template: Annotated[PodTemplateSpec, F(6, "The pod that is made.", required=True)] = always(PodTemplateSpec)
+    ttlSecondsAfterFinished: Annotated[
+        Int32 | None, F(8, "Seconds after its end when the Job is deleted; never if unset.")
+    ] = None
     completionMode: Annotated[
         str | None,
         F(
             9,
+            "NonIndexed, or Indexed: each pod has an index from 0 to completions - 1.",
             enum=(
                 "NonIndexed",
                 "Indexed",
             ),
         ),
     ] = None
-    suspend: Annotated[bool | None, F(10)] = None
+    suspend: Annotated[bool | None, F(10, "While true the Job has no pods.")] = None
     podReplacementPolicy: Annotated[
         str | None,
         F(
             14,
+            "A pod is replaced when TerminatingOrFailed, or only when Failed.",
             enum=(
                 "TerminatingOrFailed",
                 "Failed",
             ),
         ),
     ] = None
-    managedBy: Annotated[str | None, F(15)] = None
-    scheduling: Annotated[JobSchedulingConfiguration | None, F(17)] = None
+    managedBy: Annotated[
+        str | None, F(15, "Name of the controller that runs the Job, in place of the built-in one.")
+    ] = None
+    scheduling: Annotated[JobSchedulingConfiguration | None, F(17, "How the pods are scheduled as a group.")] = None
 
 
 class JobCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastProbeTime: Annotated[Time, F(3)] = ""
-    lastTransitionTime: Annotated[Time, F(4)] = ""
-    reason: Annotated[str, F(5)] = ""
-    message: Annotated[str, F(6)] = ""
+    type: Annotated[str, F(1, "Type of the condition.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastProbeTime: Annotated[Time, F(3, "When the condition was last checked.")] = ""
+    lastTransitionTime: Annotated[Time, F(4, "When the status last changed.")] = ""
+    reason: Annotated[str, F(5, "One word in CamelCase for the last transition.")] = ""
+    message: Annotated[str, F(6, "The last transition, for people.")] = ""
 
 
 class UncountedTerminatedPods(Struct, frozen=True):
-    succeeded: Annotated[tuple[str, ...], F(1, list="set")] = ()
-    failed: Annotated[tuple[str, ...], F(2, list="set")] = ()
+    succeeded: Annotated[
+        tuple[str, ...], F(1, "Uids of pods that succeeded and are not in the counters yet.", list="set")
+    ] = ()
+    failed: Annotated[
+        tuple[str, ...], F(2, "Uids of pods that failed and are not in the counters yet.", list="set")
+    ] = ()
 
 
 class JobStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[JobCondition, ...], F(1, merge="merge", key="type", list="atomic")] = ()
-    startTime: Annotated[Time | None, F(2)] = None
-    completionTime: Annotated[Time | None, F(3)] = None
-    active: Annotated[Int32, F(4)] = 0
-    succeeded: Annotated[Int32, F(5)] = 0
-    failed: Annotated[Int32, F(6)] = 0
-    terminating: Annotated[Int32 | None, F(11)] = None
-    completedIndexes: Annotated[str, F(7)] = ""
-    failedIndexes: Annotated[str | None, F(10)] = None
-    uncountedTerminatedPods: Annotated[UncountedTerminatedPods | None, F(8)] = None
-    ready: Annotated[Int32 | None, F(9)] = None
+    conditions: Annotated[
+        tuple[JobCondition, ...],
+        F(1, "Latest observations, one for each type.", merge="merge", key="type", list="atomic"),
+    ] = ()
+    startTime: Annotated[Time | None, F(2, "When the Job started; set anew when it is resumed.")] = None
+    completionTime: Annotated[Time | None, F(3, "When the Job completed.")] = None
+    active: Annotated[Int32, F(4, "Pods that have not ended.")] = 0
+    succeeded: Annotated[Int32, F(5, "Pods that succeeded.")] = 0
+    failed: Annotated[Int32, F(6, "Pods that failed.")] = 0
+    terminating: Annotated[Int32 | None, F(11, "Pods that are being deleted and have not ended yet.")] = None
+    completedIndexes: Annotated[str, F(7, "Indexes that succeeded, such as 1,3-5.")] = ""
+    failedIndexes: Annotated[str | None, F(10, "Indexes that failed, such as 1,3-5.")] = None
+    uncountedTerminatedPods: Annotated[
+        UncountedTerminatedPods | None, F(8, "Pods that ended and are not in the counters yet.")
+    ] = None
+    ready: Annotated[Int32 | None, F(9, "Active pods that are ready.")] = None
 
 
 class Job(Struct, frozen=True):
     kind: str = always(lambda: "Job")
     apiVersion: str = always(lambda: "batch/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[JobSpec, F(2)] = always(JobSpec)
-    status: Annotated[JobStatus, F(3)] = always(JobStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[JobSpec, F(2, "What is wanted.")] = always(JobSpec)
+    status: Annotated[JobStatus, F(3, "What was observed; written by the system.")] = always(JobStatus)
 
 
 def default_job_spec(spec: Tree) -> None:

@@ -17,31 +17,37 @@ from pelamis.base.errors import invalid, not_supported, required
 
 
 class ServiceBackendPort(Struct, frozen=True):
-    name: Annotated[str, F(1)] = ""
-    number: Annotated[Int32, F(2)] = 0
+    name: Annotated[str, F(1, "Name of the port; not together with number.")] = ""
+    number: Annotated[Int32, F(2, "Number of the port; not together with name.")] = 0
 
 
 class IngressServiceBackend(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    port: Annotated[ServiceBackendPort, F(2)] = always(ServiceBackendPort)
+    name: Annotated[str, F(1, "The Service, in the namespace of the Ingress.", required=True)] = always(str)
+    port: Annotated[ServiceBackendPort, F(2, "Port of the Service.")] = always(ServiceBackendPort)
 
 
 class IngressBackend(Struct, frozen=True):
-    service: Annotated[IngressServiceBackend | None, F(4)] = None
-    resource: Annotated[TypedLocalObjectReference | None, F(3)] = None
+    service: Annotated[IngressServiceBackend | None, F(4, "A Service; not together with resource.")] = None
+    resource: Annotated[
+        TypedLocalObjectReference | None,
+        F(3, "Another object in the namespace of the Ingress; not together with service."),
+    ] = None
 
 
 class IngressTLS(Struct, frozen=True):
-    hosts: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
-    secretName: Annotated[str, F(2)] = ""
+    hosts: Annotated[
+        tuple[str, ...], F(1, "Hosts that the certificate is for; *.example.com is allowed.", list="atomic")
+    ] = ()
+    secretName: Annotated[str, F(2, "Secret with tls.crt and tls.key.")] = ""
 
 
 class HTTPIngressPath(Struct, frozen=True):
-    path: Annotated[str, F(1)] = ""
+    path: Annotated[str, F(1, "Path that is matched; starts with a slash.")] = ""
     pathType: Annotated[
         str | None,
         F(
             3,
+            "Exact, Prefix (by whole path elements) or ImplementationSpecific.",
             enum=(
                 "Exact",
                 "Prefix",
@@ -50,31 +56,34 @@ class HTTPIngressPath(Struct, frozen=True):
             required=True,
         ),
     ] = None
-    backend: Annotated[IngressBackend, F(2, required=True)] = always(IngressBackend)
+    backend: Annotated[IngressBackend, F(2, "Where matching requests go.", required=True)] = always(IngressBackend)
 
 
 class HTTPIngressRuleValue(Struct, frozen=True):
-    paths: Annotated[tuple[HTTPIngressPath, ...], F(1, list="atomic", required=True)] = always(tuple)
+    paths: Annotated[
+        tuple[HTTPIngressPath, ...], F(1, "Paths; the longest match wins.", list="atomic", required=True)
+    ] = always(tuple)
 
 
 class IngressRule(Struct, frozen=True):
-    host: Annotated[str, F(1)] = ""
-    http: Annotated[HTTPIngressRuleValue | None, F(1, within=(2,))] = None
+    host: Annotated[str, F(1, "Host of the request, or *.example.com; any host if empty.")] = ""
+    http: Annotated[HTTPIngressRuleValue | None, F(1, "Paths of the host.", within=(2,))] = None
 
 
 class IngressSpec(Struct, frozen=True):
-    ingressClassName: Annotated[str | None, F(4)] = None
-    defaultBackend: Annotated[IngressBackend | None, F(1)] = None
-    tls: Annotated[tuple[IngressTLS, ...], F(2, list="atomic")] = ()
-    rules: Annotated[tuple[IngressRule, ...], F(3, list="atomic")] = ()
+    ingressClassName: Annotated[str | None, F(4, "The IngressClass whose controller serves it.")] = None
+    defaultBackend: Annotated[IngressBackend | None, F(1, "Where requests go that no rule matches.")] = None
+    tls: Annotated[tuple[IngressTLS, ...], F(2, "Certificates for port 443.", list="atomic")] = ()
+    rules: Annotated[tuple[IngressRule, ...], F(3, "Hosts and paths.", list="atomic")] = ()
 
 
 class IngressPortStatus(Struct, frozen=True):
-    port: Annotated[Int32, F(1, required=True)] = always(int)
+    port: Annotated[Int32, F(1, "Port number.", required=True)] = always(int)
     protocol: Annotated[
         str,
         F(
             2,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -83,29 +92,33 @@ class IngressPortStatus(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    error: Annotated[str | None, F(3)] = None
+    error: Annotated[str | None, F(3, "What is wrong with the port.")] = None
 
 
 class IngressLoadBalancerIngress(Struct, frozen=True):
-    ip: Annotated[str, F(1)] = ""
-    hostname: Annotated[str, F(2)] = ""
-    ports: Annotated[tuple[IngressPortStatus, ...], F(4, list="atomic")] = ()
+    ip: Annotated[str, F(1, "Address that traffic can be sent to.")] = ""
+    hostname: Annotated[str, F(2, "Name that traffic can be sent to.")] = ""
+    ports: Annotated[tuple[IngressPortStatus, ...], F(4, "State of the ports.", list="atomic")] = ()
 
 
 class IngressLoadBalancerStatus(Struct, frozen=True):
-    ingress: Annotated[tuple[IngressLoadBalancerIngress, ...], F(1, list="atomic")] = ()
+    ingress: Annotated[
+        tuple[IngressLoadBalancerIngress, ...], F(1, "Where traffic can be sent to.", list="atomic")
+    ] = ()
 
 
 class IngressStatus(Struct, frozen=True):
-    loadBalancer: Annotated[IngressLoadBalancerStatus, F(1)] = always(IngressLoadBalancerStatus)
+    loadBalancer: Annotated[IngressLoadBalancerStatus, F(1, "State of the load balancer.")] = always(
+        IngressLoadBalancerStatus
+    )
 
 
 class Ingress(Struct, frozen=True):
     kind: str = always(lambda: "Ingress")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[IngressSpec, F(2)] = always(IngressSpec)
-    status: Annotated[IngressStatus, F(3)] = always(IngressStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[IngressSpec, F(2, "What is wanted.")] = always(IngressSpec)
+    status: Annotated[IngressStatus, F(3, "What was observed; written by the system.")] = always(IngressStatus)
 
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"

@@ -19,23 +19,25 @@ from pelamis.base.errors import forbidden, required, too_long
 
 
 class IngressClassParametersReference(Struct, frozen=True):
-    apiGroup: Annotated[str | None, F(1)] = None
-    kind: Annotated[str, F(2, required=True)] = always(str)
-    name: Annotated[str, F(3, required=True)] = always(str)
-    scope: Annotated[str | None, F(4)] = None
-    namespace: Annotated[str | None, F(5)] = None
+    apiGroup: Annotated[str | None, F(1, "Group of the object; the core group if unset.")] = None
+    kind: Annotated[str, F(2, "Kind of the object referred to.", required=True)] = always(str)
+    name: Annotated[str, F(3, "Name of the object referred to.", required=True)] = always(str)
+    scope: Annotated[str | None, F(4, "Cluster or Namespace; Cluster if unset.")] = None
+    namespace: Annotated[str | None, F(5, "Namespace of the object, when scope is Namespace.")] = None
 
 
 class IngressClassSpec(Struct, frozen=True):
-    controller: Annotated[str, F(1)] = ""
-    parameters: Annotated[IngressClassParametersReference | None, F(2)] = None
+    controller: Annotated[str, F(1, "The controller, such as example.com/ingress; cannot change.")] = ""
+    parameters: Annotated[IngressClassParametersReference | None, F(2, "Further configuration for the controller.")] = (
+        None
+    )
 
 
 class IngressClass(Struct, frozen=True):
     kind: str = always(lambda: "IngressClass")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[IngressClassSpec, F(2)] = always(IngressClassSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[IngressClassSpec, F(2, "What is wanted.")] = always(IngressClassSpec)
 
 
 _LONGEST_CONTROLLER = 250

@@ -17,21 +17,21 @@ from pelamis.base.errors import required
 
 
 class ParentReference(Struct, frozen=True):
-    group: Annotated[str, F(1)] = ""
-    resource: Annotated[str, F(2, required=True)] = ""
-    namespace: Annotated[str, F(3)] = ""
-    name: Annotated[str, F(4, required=True)] = ""
+    group: Annotated[str, F(1, "Group of the owner.")] = ""
+    resource: Annotated[str, F(2, "Resource of the owner, such as services.", required=True)] = ""
+    namespace: Annotated[str, F(3, "Namespace of the owner.")] = ""
+    name: Annotated[str, F(4, "Name of the object referred to.", required=True)] = ""
 
 
 class IPAddressSpec(Struct, frozen=True):
-    parentRef: Annotated[ParentReference | None, F(1, required=True)] = None
+    parentRef: Annotated[ParentReference | None, F(1, "Who has the address.", required=True)] = None
 
 
 class IPAddress(Struct, frozen=True):
     kind: str = always(lambda: "IPAddress")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[IPAddressSpec, F(2, required=True)] = always(IPAddressSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[IPAddressSpec, F(2, "What is wanted.", required=True)] = always(IPAddressSpec)
 
 
 def validate(obj: IPAddress) -> Errors:

@@ -24,6 +24,7 @@ class NetworkPolicyPort(Struct, frozen=True):
         str | None,
         F(
             1,
+            "TCP, UDP or SCTP; TCP if unset.",
             enum=(
                 "TCP",
                 "UDP",
@@ -32,39 +33,57 @@ class NetworkPolicyPort(Struct, frozen=True):
             default="TCP",
         ),
     ] = None
-    port: Annotated[IntOrString | None, F(2)] = None
-    endPort: Annotated[Int32 | None, F(3)] = None
+    port: Annotated[IntOrString | None, F(2, "Number or name of the port; every port if unset.")] = None
+    endPort: Annotated[Int32 | None, F(3, "Last port of a range that starts at port.")] = None
 
 
 class IPBlock(Struct, frozen=True):
-    cidr: Annotated[str, F(1, required=True)] = always(str)
-    except_: Annotated[tuple[str, ...], F(2, list="atomic")] = msgspec.field(default=(), name="except")
+    cidr: Annotated[str, F(1, "Network, such as 192.168.1.0/24.", required=True)] = always(str)
+    except_: Annotated[tuple[str, ...], F(2, "Parts of the network that are left out.", list="atomic")] = msgspec.field(
+        default=(), name="except"
+    )
 
 
 class NetworkPolicyPeer(Struct, frozen=True):
-    podSelector: Annotated[LabelSelector | None, F(1)] = None
-    namespaceSelector: Annotated[LabelSelector | None, F(2)] = None
-    ipBlock: Annotated[IPBlock | None, F(3)] = None
+    podSelector: Annotated[
+        LabelSelector | None, F(1, "Pods by label; in the own namespace unless namespaceSelector is set.")
+    ] = None
+    namespaceSelector: Annotated[LabelSelector | None, F(2, "Namespaces by label; empty selects all.")] = None
+    ipBlock: Annotated[IPBlock | None, F(3, "A network; not together with the selectors.")] = None
 
 
 class NetworkPolicyIngressRule(Struct, frozen=True):
-    ports: Annotated[tuple[NetworkPolicyPort, ...], F(1, list="atomic")] = ()
-    from_: Annotated[tuple[NetworkPolicyPeer, ...], F(2, list="atomic")] = msgspec.field(default=(), name="from")
+    ports: Annotated[
+        tuple[NetworkPolicyPort, ...], F(1, "Ports that may be reached; all if empty.", list="atomic")
+    ] = ()
+    from_: Annotated[tuple[NetworkPolicyPeer, ...], F(2, "Who may reach them; everybody if empty.", list="atomic")] = (
+        msgspec.field(default=(), name="from")
+    )
 
 
 class NetworkPolicyEgressRule(Struct, frozen=True):
-    ports: Annotated[tuple[NetworkPolicyPort, ...], F(1, list="atomic")] = ()
-    to: Annotated[tuple[NetworkPolicyPeer, ...], F(2, list="atomic")] = ()
+    ports: Annotated[
+        tuple[NetworkPolicyPort, ...], F(1, "Ports that may be reached; all if empty.", list="atomic")
+    ] = ()
+    to: Annotated[tuple[NetworkPolicyPeer, ...], F(2, "What may be reached; everything if empty.", list="atomic")] = ()
 
 
 class NetworkPolicySpec(Struct, frozen=True):
-    podSelector: Annotated[LabelSelector, F(1)] = always(LabelSelector)
-    ingress: Annotated[tuple[NetworkPolicyIngressRule, ...], F(2, list="atomic")] = ()
-    egress: Annotated[tuple[NetworkPolicyEgressRule, ...], F(3, list="atomic")] = ()
+    podSelector: Annotated[LabelSelector, F(1, "The pods it is about; empty selects all of the namespace.")] = always(
+        LabelSelector
+    )
+    ingress: Annotated[
+        tuple[NetworkPolicyIngressRule, ...], F(2, "Traffic that is let in; none if empty.", list="atomic")
+    ] = ()
+    egress: Annotated[
+        tuple[NetworkPolicyEgressRule, ...],
+        F(3, "Traffic that is let out; none if empty and the type is Egress.", list="atomic"),
+    ] = ()
     policyTypes: Annotated[
         tuple[str, ...],
         F(
             4,
+            "Ingress, Egress or both; Ingress, and Egress if there are egress rules, if unset.",
             list="atomic",
             enum=(
                 "Ingress",
@@ -77,8 +96,8 @@ class NetworkPolicySpec(Struct, frozen=True):
 class NetworkPolicy(Struct, frozen=True):
     kind: str = always(lambda: "NetworkPolicy")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[NetworkPolicySpec, F(2)] = always(NetworkPolicySpec)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[NetworkPolicySpec, F(2, "What is wanted.")] = always(NetworkPolicySpec)
 
 
 _TYPES = ("Ingress", "Egress")

@@ -16,19 +16,25 @@ from pelamis.base.errors import invalid, required
 
 
 class ServiceCIDRSpec(Struct, frozen=True):
-    cidrs: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
+    cidrs: Annotated[
+        tuple[str, ...],
+        F(1, "Networks, one for each address family; only a second family may be added later.", list="atomic"),
+    ] = ()
 
 
 class ServiceCIDRStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[Condition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        F(1, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
+    ] = ()
 
 
 class ServiceCIDR(Struct, frozen=True):
     kind: str = always(lambda: "ServiceCIDR")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[ServiceCIDRSpec, F(2)] = always(ServiceCIDRSpec)
-    status: Annotated[ServiceCIDRStatus, F(3)] = always(ServiceCIDRStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[ServiceCIDRSpec, F(2, "What is wanted.")] = always(ServiceCIDRSpec)
+    status: Annotated[ServiceCIDRStatus, F(3, "What was observed; written by the system.")] = always(ServiceCIDRStatus)
 
 
 def validate(obj: ServiceCIDR) -> Errors:

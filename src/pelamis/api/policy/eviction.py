@@ -11,5 +11,5 @@ from pelamis.api.meta import DeleteOptions, ObjectMeta
 class Eviction(Struct, frozen=True):
     kind: str = always(lambda: "Eviction")
     apiVersion: str = always(lambda: "policy/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    deleteOptions: Annotated[DeleteOptions | None, F(2)] = None
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    deleteOptions: Annotated[DeleteOptions | None, F(2, "Options of the delete.")] = None

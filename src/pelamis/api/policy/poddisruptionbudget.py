@@ -15,13 +15,21 @@ from pelamis.base.errors import invalid
 
 
 class PodDisruptionBudgetSpec(Struct, frozen=True):
-    minAvailable: Annotated[IntOrString | None, F(1)] = None
-    selector: Annotated[LabelSelector | None, F(2, merge="replace")] = None
-    maxUnavailable: Annotated[IntOrString | None, F(3)] = None
+    minAvailable: Annotated[
+        IntOrString | None, F(1, "Pods, as a number or a percentage, that must stay; not together with maxUnavailable.")
+    ] = None
+    selector: Annotated[
+        LabelSelector | None, F(2, "The pods it is about; empty selects all of the namespace.", merge="replace")
+    ] = None
+    maxUnavailable: Annotated[
+        IntOrString | None,
+        F(3, "Pods, as a number or a percentage, that may be missing; not together with minAvailable."),
+    ] = None
     unhealthyPodEvictionPolicy: Annotated[
         str | None,
         F(
             4,
+            "Pods that are not ready: IfHealthyBudget or AlwaysAllow; IfHealthyBudget if unset.",
             enum=(
                 "IfHealthyBudget",
                 "AlwaysAllow",
@@ -31,21 +39,28 @@ class PodDisruptionBudgetSpec(Struct, frozen=True):
 
 
 class PodDisruptionBudgetStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64, F(1)] = 0
-    disruptedPods: Annotated[dict[str, Time], F(2)] = {}
-    disruptionsAllowed: Annotated[Int32, F(3)] = always(int)
-    currentHealthy: Annotated[Int32, F(4)] = always(int)
-    desiredHealthy: Annotated[Int32, F(5)] = always(int)
-    expectedPods: Annotated[Int32, F(6)] = always(int)
-    conditions: Annotated[tuple[Condition, ...], F(7, merge="merge", key="type", list="map", keys=("type",))] = ()
+    observedGeneration: Annotated[Int64, F(1, "The generation of the object that the status was computed from.")] = 0
+    disruptedPods: Annotated[
+        dict[str, Time], F(2, "Pods whose eviction was granted and has not been seen yet, with the time.")
+    ] = {}
+    disruptionsAllowed: Annotated[Int32, F(3, "Pods that may be evicted now.")] = always(int)
+    currentHealthy: Annotated[Int32, F(4, "Pods that are ready.")] = always(int)
+    desiredHealthy: Annotated[Int32, F(5, "Pods that must be ready.")] = always(int)
+    expectedPods: Annotated[Int32, F(6, "Pods that the budget counts.")] = always(int)
+    conditions: Annotated[
+        tuple[Condition, ...],
+        F(7, "Latest observations, one for each type.", merge="merge", key="type", list="map", keys=("type",)),
+    ] = ()
 
 
 class PodDisruptionBudget(Struct, frozen=True):
     kind: str = always(lambda: "PodDisruptionBudget")
     apiVersion: str = always(lambda: "policy/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[PodDisruptionBudgetSpec, F(2)] = always(PodDisruptionBudgetSpec)
-    status: Annotated[PodDisruptionBudgetStatus, F(3)] = always(PodDisruptionBudgetStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[PodDisruptionBudgetSpec, F(2, "What is wanted.")] = always(PodDisruptionBudgetSpec)
+    status: Annotated[PodDisruptionBudgetStatus, F(3, "What was observed; written by the system.")] = always(
+        PodDisruptionBudgetStatus
+    )
 
 
 def validate(obj: PodDisruptionBudget) -> Errors:

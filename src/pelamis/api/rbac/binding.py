@@ -13,16 +13,16 @@ from pelamis.base.errors import invalid, required
 
 
 class Subject(Struct, frozen=True):
-    kind: Annotated[str, F(1, required=True)] = always(str)
-    apiGroup: Annotated[str, F(2)] = ""
-    name: Annotated[str, F(3, required=True)] = always(str)
-    namespace: Annotated[str, F(4)] = ""
+    kind: Annotated[str, F(1, "User, Group or ServiceAccount.", required=True)] = always(str)
+    apiGroup: Annotated[str, F(2, '"" for a ServiceAccount, else rbac.authorization.k8s.io.')] = ""
+    name: Annotated[str, F(3, "Name of the subject.", required=True)] = always(str)
+    namespace: Annotated[str, F(4, "Namespace of a ServiceAccount.")] = ""
 
 
 class RoleRef(Struct, frozen=True):
-    apiGroup: Annotated[str, F(1)] = always(str)
-    kind: Annotated[str, F(2, required=True)] = always(str)
-    name: Annotated[str, F(3, required=True)] = always(str)
+    apiGroup: Annotated[str, F(1, "Always rbac.authorization.k8s.io.")] = always(str)
+    kind: Annotated[str, F(2, "Role or ClusterRole.", required=True)] = always(str)
+    name: Annotated[str, F(3, "Name of the role.", required=True)] = always(str)
 
 
 GROUP = "rbac.authorization.k8s.io"

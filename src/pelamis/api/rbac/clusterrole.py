@@ -19,15 +19,19 @@ from pelamis.base.errors import invalid, required
 
 
 class AggregationRule(Struct, frozen=True):
-    clusterRoleSelectors: Annotated[tuple[LabelSelector, ...], F(1, list="atomic")] = ()
+    clusterRoleSelectors: Annotated[
+        tuple[LabelSelector, ...], F(1, "Labels of the ClusterRoles whose rules are united.", list="atomic")
+    ] = ()
 
 
 class ClusterRole(Struct, frozen=True):
     kind: str = always(lambda: "ClusterRole")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    rules: Annotated[tuple[PolicyRule, ...], F(2, list="atomic")] = always(tuple)
-    aggregationRule: Annotated[AggregationRule | None, F(3)] = None
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    rules: Annotated[tuple[PolicyRule, ...], F(2, "What is granted.", list="atomic")] = always(tuple)
+    aggregationRule: Annotated[
+        AggregationRule | None, F(3, "Fills the rules from other ClusterRoles; what is written to rules is lost.")
+    ] = None
 
 
 def _validate_aggregation(rule: AggregationRule, path: str) -> Errors:

@@ -16,8 +16,8 @@ from pelamis.base import names
 class Role(Struct, frozen=True):
     kind: str = always(lambda: "Role")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    rules: Annotated[tuple[PolicyRule, ...], F(2, list="atomic")] = always(tuple)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    rules: Annotated[tuple[PolicyRule, ...], F(2, "What is granted.", list="atomic")] = always(tuple)
 
 
 def validate(obj: Role) -> Errors:

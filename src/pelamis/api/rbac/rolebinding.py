@@ -15,9 +15,9 @@ from pelamis.base import names
 class RoleBinding(Struct, frozen=True):
     kind: str = always(lambda: "RoleBinding")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    subjects: Annotated[tuple[Subject, ...], F(2, list="atomic")] = ()
-    roleRef: Annotated[RoleRef, F(3, required=True)] = always(RoleRef)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    subjects: Annotated[tuple[Subject, ...], F(2, "Who gets the role.", list="atomic")] = ()
+    roleRef: Annotated[RoleRef, F(3, "The role; cannot change.", required=True)] = always(RoleRef)
 
 
 def validate(obj: RoleBinding) -> Errors:

@@ -10,11 +10,17 @@ from pelamis.base.errors import invalid, required
 
 
 class PolicyRule(Struct, frozen=True):
-    verbs: Annotated[tuple[str, ...], F(1, list="atomic", required=True)] = always(tuple)
-    apiGroups: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
-    resources: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
-    resourceNames: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
-    nonResourceURLs: Annotated[tuple[str, ...], F(5, list="atomic")] = ()
+    verbs: Annotated[tuple[str, ...], F(1, "Verbs, such as get; * is all.", list="atomic", required=True)] = always(
+        tuple
+    )
+    apiGroups: Annotated[
+        tuple[str, ...], F(2, 'Groups of the resources; "" is the core group, * all.', list="atomic")
+    ] = ()
+    resources: Annotated[tuple[str, ...], F(3, "Resources, such as pods or pods/log; * is all.", list="atomic")] = ()
+    resourceNames: Annotated[tuple[str, ...], F(4, "Narrows the rule to objects with these names.", list="atomic")] = ()
+    nonResourceURLs: Annotated[
+        tuple[str, ...], F(5, "Paths such as /metrics or /debug/*; ClusterRoles only.", list="atomic")
+    ] = ()
 
 
 def validate_rules(rules: tuple[PolicyRule, ...], path: str, *, namespaced: bool) -> Errors:

@@ -15,29 +15,54 @@ from pelamis.base.errors import duplicate, forbidden, invalid, required
 
 
 class TokenRequest(Struct, frozen=True):
-    audience: Annotated[str, F(1, required=True)] = always(str)
-    expirationSeconds: Annotated[Int64 | None, F(2)] = None
+    audience: Annotated[str, F(1, "Who the token is for; the API server if empty.", required=True)] = always(str)
+    expirationSeconds: Annotated[Int64 | None, F(2, "Life of the token, in seconds.")] = None
 
 
 class CSIDriverSpec(Struct, frozen=True):
-    attachRequired: Annotated[bool | None, F(1, default=True)] = None
-    podInfoOnMount: Annotated[bool | None, F(2, default=False)] = None
-    volumeLifecycleModes: Annotated[tuple[str, ...], F(3, list="set", default=["Persistent"])] = ()
-    storageCapacity: Annotated[bool | None, F(4, default=False)] = None
-    fsGroupPolicy: Annotated[str | None, F(5, default="ReadWriteOnceWithFSType")] = None
-    tokenRequests: Annotated[tuple[TokenRequest, ...], F(6, list="atomic")] = ()
-    requiresRepublish: Annotated[bool | None, F(7, default=False)] = None
-    seLinuxMount: Annotated[bool | None, F(8)] = None
-    nodeAllocatableUpdatePeriodSeconds: Annotated[Int64 | None, F(9)] = None
-    serviceAccountTokenInSecrets: Annotated[bool | None, F(10)] = None
-    preventPodSchedulingIfMissing: Annotated[bool | None, F(11)] = None
+    attachRequired: Annotated[
+        bool | None, F(1, "Whether volumes must be attached to a node; true if unset.", default=True)
+    ] = None
+    podInfoOnMount: Annotated[
+        bool | None, F(2, "Whether the driver is told about the pod on mount.", default=False)
+    ] = None
+    volumeLifecycleModes: Annotated[
+        tuple[str, ...], F(3, "Persistent, Ephemeral or both.", list="set", default=["Persistent"])
+    ] = ()
+    storageCapacity: Annotated[
+        bool | None, F(4, "Whether the scheduler looks at CSIStorageCapacity objects.", default=False)
+    ] = None
+    fsGroupPolicy: Annotated[
+        str | None,
+        F(
+            5,
+            "ReadWriteOnceWithFSType, File or None: when volumes get the group of the pod.",
+            default="ReadWriteOnceWithFSType",
+        ),
+    ] = None
+    tokenRequests: Annotated[
+        tuple[TokenRequest, ...], F(6, "Service account tokens that the driver is given on mount.", list="atomic")
+    ] = ()
+    requiresRepublish: Annotated[
+        bool | None, F(7, "Whether volumes are published again and again while mounted.", default=False)
+    ] = None
+    seLinuxMount: Annotated[bool | None, F(8, "Whether volumes can be mounted with an SELinux context.")] = None
+    nodeAllocatableUpdatePeriodSeconds: Annotated[
+        Int64 | None, F(9, "Seconds, at least 10, after which the count of attachable volumes is read again.")
+    ] = None
+    serviceAccountTokenInSecrets: Annotated[bool | None, F(10, "Whether tokens are passed as secrets of the call.")] = (
+        None
+    )
+    preventPodSchedulingIfMissing: Annotated[
+        bool | None, F(11, "Whether pods are kept off nodes without the driver.")
+    ] = None
 
 
 class CSIDriver(Struct, frozen=True):
     kind: str = always(lambda: "CSIDriver")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[CSIDriverSpec, F(2, required=True)] = always(CSIDriverSpec)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[CSIDriverSpec, F(2, "What is wanted.", required=True)] = always(CSIDriverSpec)
 
 
 _SHORTEST_TOKEN_S, _LONGEST_TOKEN_S, _SHORTEST_PERIOD_S = 600, 1 << 32, 10

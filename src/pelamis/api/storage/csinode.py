@@ -18,19 +18,22 @@ from pelamis.base.errors import duplicate, invalid, required
 
 
 class VolumeNodeResources(Struct, frozen=True):
-    count: Annotated[Int32 | None, F(1)] = None
+    count: Annotated[Int32 | None, F(1, "Most volumes of the driver on the node; no limit if unset.")] = None
 
 
 class CSINodeDriver(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    nodeID: Annotated[str, F(2, required=True)] = always(str)
-    topologyKeys: Annotated[tuple[str, ...], F(3, list="atomic")] = always(tuple)
-    allocatable: Annotated[VolumeNodeResources | None, F(4)] = None
+    name: Annotated[str, F(1, "Name of the driver.", required=True)] = always(str)
+    nodeID: Annotated[str, F(2, "Name of the node as the driver knows it.", required=True)] = always(str)
+    topologyKeys: Annotated[tuple[str, ...], F(3, "Node labels that the driver uses as topology.", list="atomic")] = (
+        always(tuple)
+    )
+    allocatable: Annotated[VolumeNodeResources | None, F(4, "How many volumes fit.")] = None
 
 
 class CSINodeSpec(Struct, frozen=True):
     drivers: Annotated[
-        tuple[CSINodeDriver, ...], F(1, merge="merge", key="name", list="map", keys=("name",), required=True)
+        tuple[CSINodeDriver, ...],
+        F(1, "The drivers that the node has.", merge="merge", key="name", list="map", keys=("name",), required=True),
     ] = always(tuple)
 
 
@@ -39,6 +42,7 @@ class StorageHealthCondition(Struct, frozen=True):
         str,
         F(
             1,
+            "StorageUnreachable or StorageDegraded.",
             enum=(
                 "StorageUnreachable",
                 "StorageDegraded",
@@ -46,12 +50,13 @@ class StorageHealthCondition(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    reason: Annotated[str, F(2, required=True)] = always(str)
-    message: Annotated[str, F(3)] = ""
+    reason: Annotated[str, F(2, "One word in CamelCase for the last transition.", required=True)] = always(str)
+    message: Annotated[str, F(3, "The last transition, for people.")] = ""
     accessMode: Annotated[
         str | None,
         F(
             4,
+            "Access mode that is concerned; all if unset.",
             enum=(
                 "ReadWriteOnce",
                 "ReadOnlyMany",
@@ -64,32 +69,36 @@ class StorageHealthCondition(Struct, frozen=True):
         str | None,
         F(
             5,
+            "Volume mode that is concerned; all if unset.",
             enum=(
                 "Block",
                 "Filesystem",
             ),
         ),
     ] = None
-    lastTransitionTime: Annotated[Time, F(6)] = ""
+    lastTransitionTime: Annotated[Time, F(6, "When the status last changed.")] = ""
 
 
 class StorageHealth(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    healthConditions: Annotated[tuple[StorageHealthCondition, ...], F(2, list="atomic")] = ()
+    name: Annotated[str, F(1, "Name of the driver.", required=True)] = always(str)
+    healthConditions: Annotated[
+        tuple[StorageHealthCondition, ...], F(2, "What is wrong, if anything.", list="atomic")
+    ] = ()
 
 
 class CSINodeStatus(Struct, frozen=True):
     storageHealth: Annotated[
-        tuple[StorageHealth, ...], F(1, merge="merge", key="name", list="map", keys=("name",))
+        tuple[StorageHealth, ...],
+        F(1, "Health of the storage, by driver.", merge="merge", key="name", list="map", keys=("name",)),
     ] = ()
 
 
 class CSINode(Struct, frozen=True):
     kind: str = always(lambda: "CSINode")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[CSINodeSpec, F(2, required=True)] = always(CSINodeSpec)
-    status: Annotated[CSINodeStatus, F(3)] = always(CSINodeStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[CSINodeSpec, F(2, "What is wanted.", required=True)] = always(CSINodeSpec)
+    status: Annotated[CSINodeStatus, F(3, "What was observed; written by the system.")] = always(CSINodeStatus)
 
 
 _LONGEST_NODE_ID = 256

@@ -18,11 +18,13 @@ from pelamis.base.errors import invalid
 class CSIStorageCapacity(Struct, frozen=True):
     kind: str = always(lambda: "CSIStorageCapacity")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    nodeTopology: Annotated[LabelSelector | None, F(2)] = None
-    storageClassName: Annotated[str, F(3, required=True)] = always(str)
-    capacity: Annotated[Quantity | None, F(4)] = None
-    maximumVolumeSize: Annotated[Quantity | None, F(5)] = None
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    nodeTopology: Annotated[
+        LabelSelector | None, F(2, "Nodes from which the storage can be reached; none if unset.")
+    ] = None
+    storageClassName: Annotated[str, F(3, "The StorageClass it is about; cannot change.", required=True)] = always(str)
+    capacity: Annotated[Quantity | None, F(4, "Free bytes; unknown if unset.")] = None
+    maximumVolumeSize: Annotated[Quantity | None, F(5, "Bytes of the largest volume that fits.")] = None
 
 
 def validate(obj: CSIStorageCapacity) -> Errors:

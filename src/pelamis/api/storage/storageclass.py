@@ -19,24 +19,29 @@ from pelamis.base.errors import duplicate, forbidden, required
 
 
 class TopologySelectorLabelRequirement(Struct, frozen=True):
-    key: Annotated[str, F(1, required=True)] = always(str)
-    values: Annotated[tuple[str, ...], F(2, list="atomic", required=True)] = always(tuple)
+    key: Annotated[str, F(1, "Node label.", required=True)] = always(str)
+    values: Annotated[tuple[str, ...], F(2, "Values, one of which must match.", list="atomic", required=True)] = always(
+        tuple
+    )
 
 
 class TopologySelectorTerm(Struct, frozen=True):
-    matchLabelExpressions: Annotated[tuple[TopologySelectorLabelRequirement, ...], F(1, list="atomic")] = ()
+    matchLabelExpressions: Annotated[
+        tuple[TopologySelectorLabelRequirement, ...], F(1, "All must match.", list="atomic")
+    ] = ()
 
 
 class StorageClass(Struct, frozen=True):
     kind: str = always(lambda: "StorageClass")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    provisioner: Annotated[str, F(2, required=True)] = always(str)
-    parameters: Annotated[dict[str, str], F(3)] = {}
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    provisioner: Annotated[str, F(2, "Who makes the volumes.", required=True)] = always(str)
+    parameters: Annotated[dict[str, str], F(3, "Parameters for the provisioner.")] = {}
     reclaimPolicy: Annotated[
         str | None,
         F(
             4,
+            "Delete or Retain the volume after its claim; Delete if unset.",
             enum=(
                 "Recycle",
                 "Delete",
@@ -45,12 +50,13 @@ class StorageClass(Struct, frozen=True):
             default="Delete",
         ),
     ] = None
-    mountOptions: Annotated[tuple[str, ...], F(5, list="atomic")] = ()
-    allowVolumeExpansion: Annotated[bool | None, F(6)] = None
+    mountOptions: Annotated[tuple[str, ...], F(5, "Mount options of the volumes; not checked.", list="atomic")] = ()
+    allowVolumeExpansion: Annotated[bool | None, F(6, "Whether claims may grow.")] = None
     volumeBindingMode: Annotated[
         str | None,
         F(
             7,
+            "Immediate, or WaitForFirstConsumer: when a pod that uses it is scheduled.",
             enum=(
                 "Immediate",
                 "WaitForFirstConsumer",
@@ -58,7 +64,9 @@ class StorageClass(Struct, frozen=True):
             default="Immediate",
         ),
     ] = None
-    allowedTopologies: Annotated[tuple[TopologySelectorTerm, ...], F(8, list="atomic")] = ()
+    allowedTopologies: Annotated[
+        tuple[TopologySelectorTerm, ...], F(8, "Where volumes may be made.", list="atomic")
+    ] = ()
 
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"

@@ -17,35 +17,39 @@ from pelamis.base.errors import forbidden, invalid, required, too_long
 
 
 class VolumeAttachmentSource(Struct, frozen=True):
-    persistentVolumeName: Annotated[str | None, F(1)] = None
-    inlineVolumeSpec: Annotated[PersistentVolumeSpec | None, F(2)] = None
+    persistentVolumeName: Annotated[str | None, F(1, "The PersistentVolume.")] = None
+    inlineVolumeSpec: Annotated[
+        PersistentVolumeSpec | None, F(2, "A volume without a PersistentVolume, for migration.")
+    ] = None
 
 
 class VolumeAttachmentSpec(Struct, frozen=True):
-    attacher: Annotated[str, F(1, required=True)] = always(str)
-    source: Annotated[VolumeAttachmentSource, F(2, required=True)] = always(VolumeAttachmentSource)
-    nodeName: Annotated[str, F(3, required=True)] = always(str)
+    attacher: Annotated[str, F(1, "The driver that attaches.", required=True)] = always(str)
+    source: Annotated[VolumeAttachmentSource, F(2, "The volume.", required=True)] = always(VolumeAttachmentSource)
+    nodeName: Annotated[str, F(3, "The node.", required=True)] = always(str)
 
 
 class VolumeError(Struct, frozen=True):
-    time: Annotated[Time, F(1)] = ""
-    message: Annotated[str, F(2)] = ""
-    errorCode: Annotated[Int32 | None, F(3)] = None
+    time: Annotated[Time, F(1, "When it happened.")] = ""
+    message: Annotated[str, F(2, "What happened; no secrets.")] = ""
+    errorCode: Annotated[Int32 | None, F(3, "Code of the call that failed.")] = None
 
 
 class VolumeAttachmentStatus(Struct, frozen=True):
-    attached: Annotated[bool, F(1, required=True)] = always(bool)
-    attachmentMetadata: Annotated[dict[str, str], F(2)] = {}
-    attachError: Annotated[VolumeError | None, F(3)] = None
-    detachError: Annotated[VolumeError | None, F(4)] = None
+    attached: Annotated[bool, F(1, "Whether it is attached.", required=True)] = always(bool)
+    attachmentMetadata: Annotated[dict[str, str], F(2, "What the driver needs for the next step.")] = {}
+    attachError: Annotated[VolumeError | None, F(3, "The last failure to attach.")] = None
+    detachError: Annotated[VolumeError | None, F(4, "The last failure to detach.")] = None
 
 
 class VolumeAttachment(Struct, frozen=True):
     kind: str = always(lambda: "VolumeAttachment")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    spec: Annotated[VolumeAttachmentSpec, F(2, required=True)] = always(VolumeAttachmentSpec)
-    status: Annotated[VolumeAttachmentStatus, F(3)] = always(VolumeAttachmentStatus)
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    spec: Annotated[VolumeAttachmentSpec, F(2, "What is wanted.", required=True)] = always(VolumeAttachmentSpec)
+    status: Annotated[VolumeAttachmentStatus, F(3, "What was observed; written by the system.")] = always(
+        VolumeAttachmentStatus
+    )
 
 
 _LARGEST_METADATA, _LONGEST_MESSAGE = 256 * 1024, 1024

@@ -17,9 +17,9 @@ from pelamis.base.errors import forbidden
 class VolumeAttributesClass(Struct, frozen=True):
     kind: str = always(lambda: "VolumeAttributesClass")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
-    metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    driverName: Annotated[str, F(2, required=True)] = always(str)
-    parameters: Annotated[dict[str, str], F(3)] = {}
+    metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)
+    driverName: Annotated[str, F(2, "The driver; cannot change.", required=True)] = always(str)
+    parameters: Annotated[dict[str, str], F(3, "Parameters for the driver; cannot change.")] = {}
 
 
 def validate(obj: VolumeAttributesClass) -> Errors:
