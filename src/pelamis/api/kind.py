@@ -81,6 +81,7 @@ class Kind:
     an object, for views. status_default: what a created object's status becomes where it is not empty.
     prune: for custom resources, drops the fields that the schema does not know, in place, and returns upstream's strict
     problems (``unknown field "spec.x"``); built-in kinds leave it to the codec.
+    deprecated: the warning that every request for this version gets.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
     """
 
@@ -120,6 +121,7 @@ class Kind:
     hub: Kind | None = None
     to_hub: Callable[[Tree], None] = _nothing
     from_hub: Callable[[Tree], None] = _nothing
+    deprecated: str = ""
 
     def __post_init__(self) -> None:
         if not self.kind:

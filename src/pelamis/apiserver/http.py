@@ -214,6 +214,13 @@ class Api:
                 return remote
             raise PathNotFound()
         call.kind = kind
+        if kind.deprecated:
+            call.warnings.append(kind.deprecated)
+        if info.namespace and not kind.namespaced:
+            if kind.plural != "namespaces" or kind.group:
+                raise PathNotFound()
+            # Authorized within itself, stored without.
+            info.namespace = ""
         if (
             kind.namespaced
             and not info.namespace

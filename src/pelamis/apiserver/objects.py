@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.kind import Kind
@@ -17,9 +17,10 @@ from pelamis.cache.view import View
 class Objects:
     """``resource``: ``pods``, ``deployments.apps``."""
 
-    def __init__(self, cache: Cache, registry: Registry) -> None:
+    def __init__(self, cache: Cache, registry: Registry, entropy: Callable[[int], bytes]) -> None:
         self.cache = cache
         self.registry = registry
+        self.entropy = entropy
         self.authorizer: Authorizer | None = None
         self._views: dict[str, View] = {}
 
@@ -39,11 +40,18 @@ class Objects:
             view = self._views[resource] = View(self.collection(self.kind(resource)))
         return view
 
+    def forget(self, resource: str) -> None:
+        """The resource is no longer held."""
+        view = self._views.pop(resource, None)
+        if view is not None:
+            view.close()
+
     def get(self, resource: str, namespace: str, name: str) -> Any:
         return self.view(resource).get(namespace, name)
 
     def list(self, resource: str, namespace: str = "") -> Sequence[Any]:
-        return self.view(resource).list(namespace)
+        view = self.view(resource)
+        return view.list(namespace) if len(view.collection) else ()
 
     def authorize(self, user: User, a: Attributes) -> Decision:
         assert self.authorizer is not None

@@ -234,9 +234,12 @@ class Rest:
             raise MethodNotAllowed()
         if write.verb == "patch":
             verbs.patched(write)
-        elif write.attempts:
+        elif write.source:
             # The tree was used up by the attempt before.
-            write.tree = self._tree(codec.encode(write.tree))
+            write.tree = codec.parse(write.source)
+        elif not (write.tree.get("metadata") or {}).get("resourceVersion"):
+            # It names no revision, so it may have to be tried again.
+            write.source = codec.encode(write.tree)
         return verbs.update(write, self._admission.mutate)
 
     @staticmethod

@@ -28,6 +28,7 @@ from pelamis.apiserver.authz.node import NodeAuthorizer
 from pelamis.apiserver.authz.rbac import GROUP as RBAC
 from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
+from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.health import Health
 from pelamis.apiserver.http import Answered, Api
@@ -62,8 +63,8 @@ class Config:
 
     tls: the serving context (None = plain HTTP, for tests), which verifies client certificates by ``client_ca``.
     service_account_key signs tokens; more_service_account_keys are accepted too. shared: other servers write to the
-    same store. advertise_address: what the Service ``kubernetes`` leads to; a loopback address cannot be an endpoint, so
-    with one the Service has none. kubelet_client: certificate and key that the server shows to kubelets; kubelet_ca:
+    same store. advertise_address: what the Service ``kubernetes`` leads to; a loopback address cannot be an endpoint,
+    so with one the Service has none. kubelet_client: certificate and key that the server shows to kubelets; kubelet_ca:
     what signs theirs.
     """
 
@@ -86,7 +87,7 @@ class Config:
     max_reading: int = 400
     max_writing: int = 200
     watch_timeout_s: float = 1800.0
-    kubelet_client: tuple[bytes, bytes] | None = None
+    kubelet_client: Pair | None = None
     kubelet_ca: bytes = b""
     sockets: Sequence[socket.socket] = ()
     """Already bound, in place of host and port (which then only tells what clients are told)."""
@@ -100,6 +101,21 @@ class Config:
     extra_documents: list[Callable[[Request], Answered]] = field(default_factory=list)
 
 
+def pooled(source: Callable[[int], bytes], size: int = 4096) -> Callable[[int], bytes]:
+    """Random bytes in small portions; the source is asked for ``size`` at a time, since a system call is not free."""
+    pool = b""
+    at = 0
+
+    def take(count: int) -> bytes:
+        nonlocal pool, at
+        if at + count > len(pool):
+            pool, at = source(max(size, count)), 0
+        at += count
+        return pool[at - count : at]
+
+    return take
+
+
 class ApiServer:
     """``await start()`` answers requests when it returns; ``port`` tells where."""
 
@@ -107,11 +123,11 @@ class ApiServer:
         self.config = config
         self.store = config.store
         self.clock = config.clock
-        self.entropy = config.entropy
+        self.entropy = pooled(config.entropy)
         self.shared = config.shared
         self.registry = config.registry or builtin()
         self.cache = Cache(self.registry.stored(), decode=config.decode, budget=config.cache_budget)
-        self.objects = Objects(self.cache, self.registry)
+        self.objects = Objects(self.cache, self.registry, self.entropy)
         self.metrics = Metrics()
         self.metrics.count_objects = self._counts
         self.audit_ids = AuditIds(config.entropy)
@@ -130,10 +146,11 @@ class ApiServer:
         self._compactable = 0
         self._authorization()
         self._authentication()
-        self.allocator = ServiceAllocator(config.service_cidrs, config.node_ports, config.entropy)
+        self.allocator = ServiceAllocator(config.service_cidrs, config.node_ports, self.entropy)
         self.quotas = Quotas(self)
         self.escalation = Escalation(self.rbac, self.gate.authorizer)
         plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
+        plugins.append(Plugin("CustomResources", mutate=lambda w, o: self.definitions.admit(w, o)))
         self.admission = Chain(plugins, self.objects, self.quotas.reserve)
         self.rest = Rest(
             self.store,
@@ -150,6 +167,7 @@ class ApiServer:
         self.api = Api(self)
         self.http = Server(self.api.handle)
         self.bootstrap = Bootstrap(self)
+        self.definitions = Definitions(self)
         self._checks()
 
     # -- parts
@@ -213,7 +231,7 @@ class ApiServer:
         if self.config.kubelet_client is None:
             return None
         ca = self.config.kubelet_ca
-        return client_context(ca, Pair(*self.config.kubelet_client), verify=bool(ca))
+        return client_context(ca, self.config.kubelet_client, verify=bool(ca))
 
     def _checks(self) -> None:
         fine: Callable[[], str] = lambda: ""  # noqa: E731
@@ -257,6 +275,7 @@ class ApiServer:
         self.http.loop = asyncio.get_running_loop()
         self._followed = await load(self.store, self.cache)
         self.allocator.follow(self.objects.view("services"))
+        await self.definitions.start()
         if self.config.sockets:
             for sock in self.config.sockets:
                 await self.http.listen_on(sock, self.config.tls)
@@ -277,6 +296,7 @@ class ApiServer:
         if self._ready:
             await self.bootstrap.stop()
         self.watches.stop()
+        await self.definitions.stop()
         await self.http.close(grace_s)
         await self.kubelets.close()
         if self._followed is not None:
@@ -306,19 +326,27 @@ class ApiServer:
     async def add_kind(self, kind: Kind) -> None:
         """Serve a kind that was not known at start (a CustomResourceDefinition), with the objects that are stored."""
         if kind.hub is None:
-            known = any(c.kind.prefix == kind.prefix for c in self.cache)
-            if known:
-                self.cache.swap(kind)
-            else:
-                collection = self.cache.add(kind, loading=True)
-                page = await self.store.range(kind.prefix)
-                collection.load(page.items, page.rev)
+            await self.hold_kind(kind)
         self.registry.add(kind)
+
+    async def hold_kind(self, kind: Kind, refresh: Callable[[bytes], bytes] | None = None) -> None:
+        """The objects of a stored kind, in the cache. refresh: brings bytes to the kind's present declaration."""
+        if any(c.kind.prefix == kind.prefix for c in self.cache):
+            self.cache.swap(kind, refresh)
+            return
+        collection = self.cache.add(kind, loading=True)
+        page = await self.store.range(kind.prefix)
+        items = page.items if refresh is None else [i._replace(value=refresh(i.value)) for i in page.items]
+        collection.load(items, page.rev)
 
     def remove_kind(self, kind: Kind) -> None:
         self.registry.remove(kind)
         if kind.hub is None:
-            self.cache.remove(kind)
+            self.drop_kind(kind)
+
+    def drop_kind(self, kind: Kind) -> None:
+        self.cache.remove(kind)
+        self.objects.forget(kind.resource)
 
     def aggregate(self, request: Request, info: RequestInfo, user: User) -> Answered:
         """What an aggregated API server answers; None = nobody serves the path."""

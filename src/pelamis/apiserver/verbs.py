@@ -1,7 +1,7 @@
 """What each verb does to an object: the stored object and the request in, the new object out. Pure.
 
 ``create``, ``update``, ``patched`` and ``delete`` work on a ``Write``, whose tree they change in place, in upstream's
-order: normal form and defaults, mutating admission (passed in), system fields, the kind's strategy, managedFields,
+order: normal form and defaults, managedFields, mutating admission (passed in), system fields, the kind's strategy,
 validation. They return what to store; nothing here waits or writes. Ids and times come in.
 """
 
@@ -34,6 +34,7 @@ from pelamis.base.errors import (
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+DEFINITION_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 _GC_FINALIZERS = frozenset((ORPHAN, FOREGROUND))
 _NOT_SPEC = frozenset(("kind", "apiVersion", "metadata", "status"))
 Step = Callable[[Write], None]
@@ -118,7 +119,8 @@ def manager_of(write: Write) -> str:
     return ssa.manager_name(write.options.manager, write.user_agent)
 
 
-def _own(write: Write, old: Tree | None, ignored: tuple[str, ...]) -> None:
+def own(write: Write, old: Tree | None, ignored: tuple[str, ...]) -> None:
+    """Field ownership, settled before admission and strategy: what the server fills in belongs to nobody."""
     hub = write.hub
     ssa.update_managed(
         old,
@@ -151,10 +153,11 @@ def create(
         meta["name"] = ids.generate_name(meta["generateName"], entropy(8))
         write.generated = True
     write.name = meta.get("name") or ""
+    if not normalised and (write.patch is None or write.patch.type != "apply"):
+        own(write, None, hub.reset)
     mutate(write)
     tree = write.tree
     meta = metadata_of(tree, hub)
-    applied = write.patch is not None and write.patch.type == "apply"
     for name in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"):
         meta.pop(name, None)
     meta["uid"] = ids.uid(entropy(16))
@@ -164,11 +167,12 @@ def create(
     for path in hub.reset:
         trees.delete(tree, path)
     hub.prepare_create(tree)
-    if not applied:
-        _own(write, None, hub.reset)
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_create(obj.metadata, hub.namespaced, hub.validate_name)
-    errors.extend(hub.validate(obj))
+    if hub.prune is None or write.kind is hub:
+        errors.extend(hub.validate(obj))
+    else:
+        errors.extend(write.kind.validate(_as_asked(write, obj)))
     if errors:
         raise Invalid(hub.kind, hub.group, obj.metadata.name, errors)
     _warn(write, hub, obj)
@@ -181,6 +185,11 @@ def rename(write: Write, result: Result, entropy: Callable[[int], bytes]) -> Res
     meta["name"] = write.name = ids.generate_name(meta["generateName"], entropy(8))
     obj = codec.from_tree(write.hub, write.tree)
     return Result(obj, codec.stored(write.hub, obj), created=True)
+
+
+def _as_asked(write: Write, obj: Any) -> Any:
+    """A custom resource is held to the schema of the version that the client writes."""
+    return codec.decode(write.kind, codec.to_version(write.kind, codec.encode(obj)))
 
 
 def _warn(write: Write, kind: Kind, obj: Any) -> None:
@@ -201,8 +210,15 @@ def update(write: Write, mutate: Step = _nothing, *, normalised: bool = False) -
         normal(write)
     tree = write.tree
     check_revision(write, metadata_of(tree, hub))
+    if write.patch is None or write.patch.type != "apply":
+        own(write, write.old_tree, _resets(write))
     mutate(write)
     return finish_update(write)
+
+
+def _resets(write: Write) -> tuple[str, ...]:
+    sub = write.hub.subresource(write.subresource) if write.subresource else None
+    return sub.reset if sub is not None else write.hub.reset
 
 
 def check_revision(write: Write, meta: Tree) -> None:
@@ -233,7 +249,7 @@ def check_revision(write: Write, meta: Tree) -> None:
 
 
 def finish_update(write: Write) -> Result:
-    """After admission: system fields, strategy, managedFields, validation."""
+    """After admission: system fields, strategy, validation."""
     hub = write.hub
     old = write.old
     assert old is not None
@@ -249,23 +265,23 @@ def finish_update(write: Write) -> Result:
         else:
             meta.pop(name, None)
     meta.pop("selfLink", None)
-    sub = hub.subresource(write.subresource) if write.subresource else None
-    resets = sub.reset if sub is not None else hub.reset
-    for path in resets:
+    for path in _resets(write):
         trees.keep(tree, before, path)
     if not write.subresource:
         hub.prepare_update(tree, before)
+    elif write.subresource == "status":
+        hub.prepare_status(tree, before)
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
-    if write.patch is None or write.patch.type != "apply":
-        _own(write, before, resets)
     obj = codec.from_tree(hub, tree)
-    if write.subresource == "status" and hub.type is not None:
-        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
-        errors.extend(hub.validate_status_update(obj, old.obj))
+    errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+    kind, new, was = hub, obj, old.obj
+    if hub.prune is not None and write.kind is not hub:
+        kind, new, was = write.kind, _as_asked(write, obj), _as_asked(write, old.obj)
+    if write.subresource == "status":
+        errors.extend(kind.validate_status_update(new, was))
     else:
-        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
-        errors.extend(hub.validate_update(obj, old.obj))
+        errors.extend(kind.validate_update(new, was))
     if errors:
         raise Invalid(hub.kind, hub.group, write.name, errors)
     _warn(write, hub, obj)
@@ -452,6 +468,8 @@ def delete(write: Write) -> Result:
     check_preconditions(write)
     if hub.plural == "namespaces" and not hub.group:
         return _delete_namespace(write)
+    if hub.resource == "customresourcedefinitions.apiextensions.k8s.io" and obj.metadata.deletionTimestamp is None:
+        return _delete_definition(write)
     opts = write.deletion
     tree = write.old_tree
     meta = tree["metadata"]
@@ -559,6 +577,29 @@ def gc_finalizers(kind: Kind, have: tuple[str, ...], propagation: str, orphan: b
     else:
         wanted = ORPHAN if kind.gc_policy == "OrphanDependents" else ""
     return [*kept, wanted] if wanted else kept
+
+
+def _delete_definition(write: Write) -> Result:
+    """A definition stays until the objects of its resource are gone."""
+    tree = write.old_tree
+    meta = tree["metadata"]
+    finalizers = meta.setdefault("finalizers", [])
+    if DEFINITION_CLEANUP not in finalizers:
+        finalizers.append(DEFINITION_CLEANUP)
+    meta["deletionTimestamp"] = rfc3339(write.now)
+    conditions = tree.setdefault("status", {}).setdefault("conditions", [])
+    conditions[:] = [c for c in conditions if c["type"] != "Terminating"]
+    conditions.append(
+        {
+            "type": "Terminating",
+            "status": "True",
+            "lastTransitionTime": rfc3339(write.now),
+            "reason": "InstanceDeletionPending",
+            "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        }
+    )
+    new = codec.from_tree(write.hub, tree)
+    return Result(new, codec.stored(write.hub, new))
 
 
 def _delete_namespace(write: Write) -> Result:

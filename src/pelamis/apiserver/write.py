@@ -51,6 +51,8 @@ class Write:
     undo: list[Callable[[], None]] = field(default_factory=list)
     prepared: bool = False
     """The tree is already complete and checked (made by the server itself): no decoding of input."""
+    source: bytes = b""
+    """What ``tree`` was before the first attempt, for an update that may be tried again."""
     attempts: int = 0
     generated: bool = False
     rev_given: bool = False
@@ -85,5 +87,7 @@ class Objects(Protocol):
     def list(self, resource: str, namespace: str = "") -> Sequence[Any]: ...
 
     def view(self, resource: str) -> Any: ...
+
+    def entropy(self, size: int) -> bytes: ...
 
     def authorize(self, user: User, a: Attributes) -> Decision: ...

@@ -81,10 +81,13 @@ class Cache:
         """Forget the kind and its objects."""
         self._by_prefix.pop(kind.prefix, None)
 
-    def swap(self, kind: Kind) -> Collection:
-        """A new declaration of a kind that is held (a changed CustomResourceDefinition): same objects, decoded anew."""
+    def swap(self, kind: Kind, refresh: Callable[[bytes], bytes] | None = None) -> Collection:
+        """A new declaration of a kind that is held (a changed CustomResourceDefinition): same objects, decoded anew.
+
+        refresh: what the bytes of an object become under the new declaration.
+        """
         collection = self._by_prefix[kind.prefix]
-        collection.redeclare(kind, self._decode(kind) if self._decode is not None else None)
+        collection.redeclare(kind, self._decode(kind) if self._decode is not None else None, refresh)
         return collection
 
     def collection(self, kind: Kind) -> Collection:

@@ -20,7 +20,7 @@ from itertools import count
 from typing import Any, Literal, Protocol
 
 from pelamis.api.kind import Kind
-from pelamis.cache.entry import Decoder, Entry, Key, Shape, served_of
+from pelamis.cache.entry import Decoder, Entry, Key, Shape, served_of, spliced
 from pelamis.cache.ordered import OrderedMap, Snapshot
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -315,8 +315,16 @@ class Collection:
         self._floor = rev
         self.progress.advance(rev)
 
-    def redeclare(self, kind: Kind, decode: Callable[[bytes], Any] | None = None) -> None:
-        """Same objects under a changed declaration of the kind: decoded, selected and indexed anew."""
+    def redeclare(
+        self,
+        kind: Kind,
+        decode: Callable[[bytes], Any] | None = None,
+        refresh: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """Same objects under a changed declaration of the kind: decoded, selected and indexed anew.
+
+        refresh: the bytes as the new declaration has them, for a change of schema or of the stored version.
+        """
         self.kind = kind
         fresh = Shape(kind, self.decoder, decode)
         self._makers = dict(kind.indexes or {})
@@ -326,6 +334,10 @@ class Collection:
             self.decoder.forget(entry)
             entry._fields = None
             entry.shape = fresh
+            if refresh is not None:
+                self.bytes -= len(entry.data)
+                entry.data = spliced(refresh(entry.data), entry.rev)
+                self.bytes += len(entry.data)
             self._add_to_indexes(entry)
         self.shape = fresh
 

@@ -77,7 +77,14 @@ def kind_of(crd: CustomResourceDefinition, version: str, hub: Kind | None = None
         storage=f"{crd.spec.group}/{accepted.plural}",
         prune=None if schema is None or preserve else _prune(schema),
         hub=hub,
+        deprecated=_deprecation(crd, found, accepted.kind),
     )
+
+
+def _deprecation(crd: CustomResourceDefinition, version: CustomResourceDefinitionVersion, kind: str) -> str:
+    if not version.deprecated:
+        return ""
+    return version.deprecationWarning or f"{crd.spec.group}/{version.name} {kind} is deprecated"
 
 
 def _subresources(

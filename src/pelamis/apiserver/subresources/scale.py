@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pelamis.api import codec
@@ -25,16 +26,27 @@ def scale_tree(obj: Any) -> Tree:
     return codec.to_tree(scale_of(obj))
 
 
-class ScaleChange:
-    """The transform of the workload; ``kind``: that of Scale."""
+def _set_replicas(tree: Tree, replicas: int) -> None:
+    tree.setdefault("spec", {})["replicas"] = replicas
 
-    def __init__(self, kind: Kind) -> None:
+
+class ScaleChange:
+    """The transform of the workload; ``kind``: that of Scale. show, place: where the values are."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        show: Callable[[Any], Tree] = scale_tree,
+        place: Callable[[Tree, int], None] = _set_replicas,
+    ) -> None:
         self.kind = kind
+        self._show = show
+        self._place = place
 
     def __call__(self, write: Write) -> Result:
         assert write.old is not None
         obj = write.old.obj
-        wanted = self._patched(write, scale_tree(obj)) if write.patch is not None else dict(write.tree)
+        wanted = self._patched(write, self._show(obj)) if write.patch is not None else dict(write.tree)
         codec.check_type(self.kind, wanted)
         verbs.report(write, codec.clean(self.kind, wanted))
         meta = wanted.get("metadata") or {}
@@ -52,8 +64,9 @@ class ScaleChange:
             raise Invalid("Scale", "autoscaling", write.name, errors)
         patch, write.patch = write.patch, None
         write.tree = codec.to_tree(write.old_tree)
-        write.tree.setdefault("spec", {})["replicas"] = scale.spec.replicas
+        self._place(write.tree, scale.spec.replicas)
         try:
+            verbs.own(write, write.old_tree, ())
             return verbs.finish_update(write)
         finally:
             write.patch = patch
