@@ -139,10 +139,7 @@ def test_what_is_declared_comes_to_be_and_goes(refusals: Callable[[], list[str]]
 
             await world.do(
                 made(SERVICE, "web", selector={"app": "web"}, ports=[{"port": 80, "targetPort": 8080}]),
-                Create(
-                    DEPLOYMENT,
-                    {"metadata": meta("web"), "spec": {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE}},
-                ),
+                made(DEPLOYMENT, "web", replicas=3, selector=SELECTOR, template=template("web")),
                 made(BUDGET, "web", minAvailable=2, selector=SELECTOR),
             )
             await world.until(DEPLOYMENT, ready(DEPLOYMENT, "web", "availableReplicas", 3))
