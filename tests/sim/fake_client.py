@@ -141,6 +141,8 @@ class FakeServer:
         kind, tree = action.kind, tree_of(action.obj)
         if action.subresource == "eviction":
             return self._delete(Delete(POD, tree["metadata"]["namespace"], tree["metadata"]["name"]))
+        if action.subresource == "binding":
+            return self._bind(tree)
         meta = tree["metadata"] = dict(tree["metadata"])
         self.serial += 1
         if not meta.get("name"):
@@ -160,6 +162,17 @@ class FakeServer:
         if kind.generation or kind.plural in ("replicationcontrollers",):
             meta["generation"] = 1
         return self._store(kind, key, tree)
+
+    def _bind(self, binding: dict[str, Any]) -> Outcome:
+        meta = binding["metadata"]
+        key, old = self._current(POD, meta["namespace"], meta["name"])
+        if meta.get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"] or old["spec"].get("nodeName"):
+            raise errors.Conflict("pods/binding", "", meta["name"], "already bound, or another pod")
+        conditions = [c for c in old.get("status", {}).get("conditions", []) if c["type"] != "PodScheduled"]
+        done = {"type": "PodScheduled", "status": "True", "lastTransitionTime": rfc3339(self.clock())}
+        new = {**old, "spec": {**old["spec"], "nodeName": binding["target"]["name"]}}
+        new["status"] = {**old.get("status", {}), "conditions": [*conditions, done]}
+        return self._store(POD, key, new)
 
     def _store(self, kind: Kind, key: Key, tree: dict[str, Any]) -> Outcome:
         self.rev += 1

@@ -1,0 +1,211 @@
+"""One decision: filter, score, choose. Pure; the snapshot is only read, but for what is tried out and taken back.
+
+Filters run plugin after plugin over all rows at once; a node counts under the first plugin that rejects it. Of the
+feasible nodes only so many are scored as upstream would have looked at, in turn, starting behind the last one looked
+at, so that big clusters cost less and load still goes round. Pods nominated to a node with at least the pod's priority
+are counted there as if they had arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pelamis.scheduler.extension import Plugin, Rows
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+
+LEAST_FEASIBLE = 100
+LEAST_PERCENTAGE = 5
+NO_NODES = "no nodes available to schedule pods"
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """Why no node is feasible. reasons: text to number of nodes; plugins: who rejected.
+
+    resolvable: rows that an eviction may help.
+    """
+
+    nodes: int
+    reasons: dict[str, int] = field(default_factory=dict)
+    plugins: set[str] = field(default_factory=set)
+    message: str = ""
+    resolvable: Mask | None = None
+
+    def count(self, reason: str, nodes: int) -> None:
+        if nodes:
+            self.reasons[reason] = self.reasons.get(reason, 0) + nodes
+
+    def text(self, after: str = "") -> str:
+        """As users read it, e.g. ``0/3 nodes are available: 3 Insufficient cpu.``; after: what preemption found."""
+        out = f"0/{self.nodes} nodes are available:"
+        if self.message:
+            out += f" {self.message}."
+        elif self.reasons:
+            out += " " + ", ".join(sorted(f"{n} {reason}" for reason, n in self.reasons.items())) + "."
+        return f"{out} {after}" if after else out
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """node "": none is feasible, see ``diagnosis``. looked_at: where to start next time is moved by so many."""
+
+    node: str
+    diagnosis: Diagnosis | None = None
+    looked_at: int = 0
+    feasible: int = 0
+
+
+def feasible_to_find(nodes: int, percentage: int = 0) -> int:
+    """How many feasible nodes are enough to choose from; percentage 0 = adaptive: 50 % and less the more there are."""
+    if nodes < LEAST_FEASIBLE:
+        return nodes
+    if percentage == 0:
+        percentage = max(50 - nodes // 125, LEAST_PERCENTAGE)
+    if percentage >= 100:
+        return nodes
+    return max(nodes * percentage // 100, LEAST_FEASIBLE)
+
+
+def judge(
+    snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows, diagnosis: Diagnosis | None = None
+) -> Mask:
+    """Which of the rows pass all filters. The rejections are counted into ``diagnosis``."""
+    count = snapshot.size if isinstance(rows, slice) else len(rows)
+    alive = np.ones(count, np.bool_)
+    for plugin in plugins:
+        if plugin.filter is None:
+            continue
+        rejected: Mask | None = None
+        for rejection in plugin.filter(snapshot, info, rows):
+            mask = rejection.mask & alive
+            number = int(np.count_nonzero(mask))
+            if not number:
+                continue
+            if diagnosis is not None:
+                diagnosis.count(rejection.reason, number)
+                diagnosis.plugins.add(plugin.name)
+                if not rejection.resolvable and diagnosis.resolvable is not None:
+                    diagnosis.resolvable[rows] &= ~mask
+            rejected = mask if rejected is None else rejected | mask
+        if rejected is not None:
+            alive &= ~rejected
+            if not alive.any():
+                break
+    return alive
+
+
+def _with_nominated(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, alive: Mask, why: Diagnosis) -> None:
+    """Nodes that others wait for are judged again with these on them."""
+    for name, waiting in list(snapshot.nominated.items()):
+        node = snapshot.by_name.get(name)
+        if node is None or not alive[node.row]:
+            continue
+        pods = [p for p in waiting.values() if p.priority >= info.priority and p.uid != info.uid]
+        pods = [p for p in pods if p.uid not in snapshot.pods]
+        if not pods:
+            continue
+        for pod in pods:
+            snapshot.add_pod(pod, name)
+        alive[node.row] = judge(snapshot, plugins, info, np.array([node.row], np.int64), why)[0]
+        for pod in pods:
+            snapshot.remove_pod(pod.uid)
+
+
+def restrict(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> tuple[Rows, Diagnosis]:
+    """What ``before`` leaves to look at; an empty array when it rejects the pod."""
+    size = snapshot.size
+    why = Diagnosis(size, resolvable=np.ones(size, np.bool_))
+    names: frozenset[str] | None = None
+    by: list[str] = []
+    for plugin in plugins:
+        verdict = plugin.before(snapshot, info) if plugin.before is not None else None
+        if verdict is None:
+            continue
+        if verdict.message:
+            why.message = verdict.message
+            why.plugins.add(plugin.name)
+            if not verdict.resolvable:
+                why.resolvable = np.zeros(size, np.bool_)
+            return np.empty(0, np.int64), why
+        if verdict.nodes is not None:
+            names = verdict.nodes if names is None else names & verdict.nodes
+            by.append(plugin.name)
+            if not names:
+                shown = " ".join(sorted(by))
+                why.message = f"node(s) didn't satisfy plugin(s) [{shown}] simultaneously"
+                if len(by) == 1:
+                    why.message = f"node(s) didn't satisfy plugin {shown}"
+                why.plugins.update(by)
+                why.resolvable = np.zeros(size, np.bool_)
+                return np.empty(0, np.int64), why
+    if names is None:
+        return slice(0, size), why
+    rows = np.array(sorted(snapshot.by_name[n].row for n in names if n in snapshot.by_name), np.int64)
+    assert why.resolvable is not None
+    why.resolvable[:] = False
+    why.resolvable[rows] = True
+    left_out = size - len(rows)
+    if left_out:
+        why.count(f"node(s) didn't satisfy plugin(s) [{' '.join(sorted(by))}]", left_out)
+        why.plugins.update(by)
+    return rows, why
+
+
+def decide(
+    snapshot: Snapshot,
+    plugins: Sequence[Plugin],
+    info: PodInfo,
+    *,
+    start: int,
+    draw: Callable[[], float],
+    percentage: int = 0,
+) -> Decision:
+    """start: where in the rows to begin looking. draw: a number in [0, 1) that breaks ties."""
+    size = snapshot.size
+    if not size:
+        return Decision("", Diagnosis(0, message=NO_NODES))
+    rows, why = restrict(snapshot, plugins, info)
+    empty = not isinstance(rows, slice) and not len(rows)
+    if empty:
+        return Decision("", why)
+    judged = judge(snapshot, plugins, info, rows, why)
+    if isinstance(rows, slice):
+        alive = judged
+    else:
+        alive = np.zeros(size, np.bool_)
+        alive[rows] = judged
+    if snapshot.nominated:
+        _with_nominated(snapshot, plugins, info, alive, why)
+    found: Ints = np.flatnonzero(alive)
+    if not len(found):
+        return Decision("", why)
+    nominated = snapshot.nominee(info.uid)
+    if nominated and (own := snapshot.by_name.get(nominated)) is not None and alive[own.row]:
+        return Decision(nominated, looked_at=0, feasible=1)
+    looked_at = size
+    enough = feasible_to_find(size, percentage)
+    if len(found) > enough:
+        at = int(np.searchsorted(found, start % size))
+        turned = np.concatenate((found[at:], found[:at]))
+        looked_at = (int(turned[enough - 1]) - start % size) % size + 1
+        found = np.sort(turned[:enough])
+    if len(found) == 1:
+        return Decision(snapshot.nodes[int(found[0])].name, looked_at=looked_at, feasible=1)
+    total = score(snapshot, plugins, info, slice(0, size) if len(found) == size else found)
+    best: Ints = np.flatnonzero(total == total.max())
+    pick = int(draw() * len(best)) if len(best) > 1 else 0
+    return Decision(snapshot.nodes[int(found[best[pick]])].name, looked_at=looked_at, feasible=len(found))
+
+
+def score(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows) -> Ints:
+    total: Ints = np.zeros(snapshot.size if isinstance(rows, slice) else len(rows), np.int64)
+    for plugin in plugins:
+        if plugin.score is not None:
+            own = plugin.score(snapshot, info, rows)
+            if own is not None:
+                total += own * plugin.weight if plugin.weight != 1 else own
+    return total

@@ -1,0 +1,92 @@
+"""What a plugin is: a record of pure functions over the snapshot, all of them optional.
+
+``filter`` judges many rows at once: it yields masks of the rows it rejects, each with the reason that users read. A
+rejection that no eviction on the node could lift is not *resolvable*; preemption leaves such nodes alone. ``score``
+gives 0 to 100 for each row, already normalised over the rows given; None = the plugin has no opinion on this pod.
+``before`` looks at the pod and the cluster as a whole first: it may reject the pod, or name the only nodes that can be
+considered. ``helps`` says which changes of the cluster may make a pod schedulable that the plugin has rejected; the
+hint, where given, looks closer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+
+MAX_SCORE = 100
+Rows = Ints | slice
+"""Row numbers; a slice when all rows are meant."""
+
+NODE_ADD = "NodeAdd"
+NODE_DELETE = "NodeDelete"
+NODE_ALLOCATABLE = "NodeUpdateAllocatable"
+NODE_LABEL = "NodeUpdateLabel"
+NODE_TAINT = "NodeUpdateTaint"
+POD_ADD = "AssignedPodAdd"
+POD_LABEL = "AssignedPodUpdateLabel"
+POD_SCALE_DOWN = "AssignedPodScaleDown"
+POD_DELETE = "AssignedPodDelete"
+OWN_LABEL = "TargetPodUpdateLabel"
+OWN_SCALE_DOWN = "TargetPodScaleDown"
+OWN_TOLERATION = "TargetPodUpdateToleration"
+CLAIM_ADD = "PersistentVolumeClaimAdd"
+CLAIM_UPDATE = "PersistentVolumeClaimUpdate"
+VOLUME_ADD = "PersistentVolumeAdd"
+VOLUME_UPDATE = "PersistentVolumeUpdate"
+CLASS_ADD = "StorageClassAdd"
+CLASS_UPDATE = "StorageClassUpdate"
+CSI_NODE_ADD = "CSINodeAdd"
+CSI_NODE_UPDATE = "CSINodeUpdate"
+ATTACHMENT_DELETE = "VolumeAttachmentDelete"
+NAMESPACE_LABEL = "NamespaceUpdateLabel"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of the cluster. old and new: Node structs, PodInfos, or other API objects, as the kind says."""
+
+    kind: str
+    old: Any = None
+    new: Any = None
+
+
+Hint = Callable[[PodInfo, Event], bool]
+
+
+class Rejection(NamedTuple):
+    """mask is over the rows that were asked about."""
+
+    mask: Mask
+    reason: str
+    resolvable: bool = True
+
+
+class Verdict(NamedTuple):
+    """Of ``before``. message: the pod cannot be scheduled at all; nodes: only these can be considered."""
+
+    message: str = ""
+    resolvable: bool = True
+    nodes: frozenset[str] | None = None
+
+
+Filter = Callable[[Snapshot, PodInfo, Rows], Iterable[Rejection]]
+Score = Callable[[Snapshot, PodInfo, Rows], "Ints | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    name: str
+    filter: Filter | None = None
+    before: Callable[[Snapshot, PodInfo], Verdict | None] | None = None
+    score: Score | None = None
+    weight: int = 0
+    helps: Mapping[str, Hint | None] = field(default_factory=dict)
+
+
+def rows_of(snapshot: Snapshot, rows: Rows) -> range | list[int]:
+    """As plain numbers."""
+    return range(snapshot.size) if isinstance(rows, slice) else [int(r) for r in rows]

@@ -1,0 +1,202 @@
+"""A pod as the scheduler sees it: what its decisions need, worked out once when the pod is first seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pelamis.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
+from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.resources import pod_requests, tree_container_requests
+from pelamis.api.core.resourcename import is_hugepages, is_native
+from pelamis.base import labels
+from pelamis.base.clock import parse_rfc3339
+from pelamis.base.labels import Requirement, Selector, SelectorError
+from pelamis.base.quantity import NANO, parse
+
+MILLI = 1_000_000
+DEFAULT_CPU_MILLI = 100
+DEFAULT_MEMORY = 200 * 1024 * 1024
+"""What a container that requests nothing counts as when nodes are compared, not when they are checked."""
+_DEFAULT_REQUESTS = {"cpu": "100m", "memory": "200Mi"}
+
+
+class PortUse(NamedTuple):
+    """A port of the node that a pod takes; ip ``0.0.0.0`` takes it on all addresses."""
+
+    ip: str
+    protocol: str
+    port: int
+
+
+class Term(NamedTuple):
+    """A compiled PodAffinityTerm. namespaces None: those that ``namespace_selector`` selects, besides ``extra``."""
+
+    topology_key: str
+    selector: Selector
+    namespaces: frozenset[str]
+    namespace_selector: Selector | None
+    weight: int = 0
+
+    def covers(self, namespace: str, namespace_labels: Mapping[str, str]) -> bool:
+        if namespace in self.namespaces:
+            return True
+        return self.namespace_selector is not None and self.namespace_selector.matches(namespace_labels)
+
+
+def is_scalar(name: str) -> bool:
+    """Whether a resource other than cpu, memory, storage and pods is counted on nodes."""
+    return not is_native(name) or is_hugepages(name) or "kubernetes.io/" in name
+
+
+def amounts_of(amounts: Mapping[str, Any]) -> dict[str, int]:
+    """cpu in thousandths, everything else in whole units, rounded up; what is not counted is left out."""
+    out: dict[str, int] = {}
+    for name, quantity in amounts.items():
+        nano = (parse(quantity) if isinstance(quantity, str) else quantity).nano
+        if name == "cpu":
+            out[name] = -(-nano // MILLI)
+        elif name in ("memory", "ephemeral-storage", "pods") or is_scalar(name):
+            out[name] = -(-nano // NANO)
+    return out
+
+
+def _with_defaults(container: Any) -> dict[str, Any]:
+    requests = {**_DEFAULT_REQUESTS, **container.resources.requests}
+    return {"restartPolicy": container.restartPolicy, "resources": {"requests": requests}}
+
+
+def _nonzero(pod: Pod, requests: dict[str, int]) -> tuple[int, int]:
+    spec = pod.spec
+    complete = all("cpu" in c.resources.requests and "memory" in c.resources.requests for c in spec.containers)
+    if complete and not spec.initContainers:
+        return requests.get("cpu", 0), requests.get("memory", 0)
+    tree = {
+        "containers": [_with_defaults(c) for c in spec.containers],
+        "initContainers": [_with_defaults(c) for c in spec.initContainers],
+    }
+    amounts = amounts_of(tree_container_requests(tree))
+    if spec.resources is not None:
+        own = amounts_of(spec.resources.requests)
+        amounts.update({name: own[name] for name in ("cpu", "memory") if name in own})
+    extra = amounts_of(spec.overhead)
+    return amounts.get("cpu", 0) + extra.get("cpu", 0), amounts.get("memory", 0) + extra.get("memory", 0)
+
+
+def compile_selector(selector: Any, keys: tuple[str, ...], mismatch: tuple[str, ...], pod: Pod) -> Selector:
+    """Of a LabelSelector, narrowed to pods that share (or do not share) the pod's values of some labels."""
+    try:
+        base = labels.from_label_selector(selector)
+    except SelectorError:
+        return labels.NOTHING
+    own = pod.metadata.labels
+    more = [Requirement(k, labels.IN, (own[k],)) for k in keys if k in own]
+    more += [Requirement(k, labels.NOT_IN, (own[k],)) for k in mismatch if k in own]
+    if not more or base.nothing:
+        return base
+    return Selector((*base.requirements, *(r for r in more if r not in base.requirements)))
+
+
+def _term(term: PodAffinityTerm, pod: Pod, weight: int = 0) -> Term:
+    namespaces = frozenset(term.namespaces)
+    selector: Selector | None = None
+    if term.namespaceSelector is not None:
+        try:
+            selector = labels.from_label_selector(term.namespaceSelector)
+        except SelectorError:
+            selector = labels.NOTHING
+    elif not namespaces:
+        namespaces = frozenset((pod.metadata.namespace,))
+    compiled = compile_selector(term.labelSelector, term.matchLabelKeys, term.mismatchLabelKeys, pod)
+    return Term(term.topologyKey, compiled, namespaces, selector, weight)
+
+
+def _weighted(terms: tuple[WeightedPodAffinityTerm, ...], pod: Pod) -> tuple[Term, ...]:
+    return tuple(_term(t.podAffinityTerm, pod, t.weight) for t in terms)
+
+
+class PodInfo:
+    """Identity is by object: one PodInfo per version of a pod that the scheduler has taken in."""
+
+    __slots__ = (
+        "affinity",
+        "anti_affinity",
+        "claims",
+        "group",
+        "has_affinity",
+        "key",
+        "namespace",
+        "node",
+        "nonzero",
+        "pod",
+        "ports",
+        "preferred_affinity",
+        "preferred_anti_affinity",
+        "priority",
+        "requests",
+        "start",
+        "static",
+        "terminating",
+        "uid",
+        "vector",
+    )
+
+    def __init__(self, pod: Pod) -> None:
+        spec, meta = pod.spec, pod.metadata
+        self.pod = pod
+        self.uid = meta.uid
+        self.namespace = meta.namespace
+        self.key = (meta.namespace, meta.name)
+        self.priority = spec.priority or 0
+        self.terminating = meta.deletionTimestamp is not None
+        self.requests = amounts_of(pod_requests(pod, use_status=True))
+        self.nonzero = _nonzero(pod, self.requests)
+        self.ports = host_ports(pod)
+        self.claims = tuple(claim_names(pod))
+        affinity = spec.affinity
+        self.affinity: tuple[Term, ...] = ()
+        self.anti_affinity: tuple[Term, ...] = ()
+        self.preferred_affinity: tuple[Term, ...] = ()
+        self.preferred_anti_affinity: tuple[Term, ...] = ()
+        if affinity is not None:
+            if (near := affinity.podAffinity) is not None:
+                self.affinity = tuple(_term(t, pod) for t in near.requiredDuringSchedulingIgnoredDuringExecution)
+                self.preferred_affinity = _weighted(near.preferredDuringSchedulingIgnoredDuringExecution, pod)
+            if (far := affinity.podAntiAffinity) is not None:
+                self.anti_affinity = tuple(_term(t, pod) for t in far.requiredDuringSchedulingIgnoredDuringExecution)
+                self.preferred_anti_affinity = _weighted(far.preferredDuringSchedulingIgnoredDuringExecution, pod)
+        self.has_affinity = bool(
+            self.affinity or self.anti_affinity or self.preferred_affinity or self.preferred_anti_affinity
+        )
+        self.start: float | None = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
+        self.node: Any = None  # snapshot.NodeInfo while counted on a node
+        self.group: Any = None  # snapshot.Group while counted
+        self.vector: Any = None  # requests as (column, amount) pairs, by the snapshot
+        self.static: Any = None  # by plugins: what a pod's own fields alone decide
+
+    def __repr__(self) -> str:
+        return f"<PodInfo {self.namespace}/{self.key[1]}>"
+
+
+def host_ports(pod: Pod) -> tuple[PortUse, ...]:
+    """Of regular containers and of sidecars."""
+    spec = pod.spec
+    containers = (*spec.containers, *(c for c in spec.initContainers if c.restartPolicy == "Always"))
+    out = []
+    for container in containers:
+        for port in container.ports:
+            number = port.hostPort or (port.containerPort if spec.hostNetwork else 0)
+            if number > 0:
+                out.append(PortUse(port.hostIP or "0.0.0.0", port.protocol or "TCP", number))
+    return tuple(out)
+
+
+def claim_names(pod: Pod) -> list[str]:
+    """Of the PersistentVolumeClaims that the pod mounts, in order of its volumes."""
+    out = []
+    for volume in pod.spec.volumes:
+        if volume.persistentVolumeClaim is not None:
+            out.append(volume.persistentVolumeClaim.claimName)
+        elif volume.ephemeral is not None:
+            out.append(f"{pod.metadata.name}-{volume.name}")
+    return out

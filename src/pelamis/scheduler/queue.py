@@ -1,0 +1,290 @@
+"""Which pod is decided next. Pure; time comes in.
+
+A pod that waits is in one of these places:
+
+- *active*: to be decided now; highest priority first, then who came first;
+- *backoff*: failed lately; 1 s, 2 s, 4 s … 10 s after its failures. When nothing is active, pods here that were
+  unschedulable go ahead of their time; pods whose attempt ended in an error do not;
+- *unschedulable*: rejected, and nothing has changed since that may help; after 5 min it is tried all the same;
+- *gated*: held by its scheduling gates.
+
+An event of the cluster moves a pod from unschedulable to backoff (or to active, when its time is over) if one of the
+plugins that rejected it says that the event may help. A pod that is out (popped, not yet settled) misses events, so
+these are kept while pods are out, and looked at when it comes back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pelamis.client.types import Key
+from pelamis.scheduler.extension import Event, Plugin
+from pelamis.scheduler.podinfo import PodInfo
+
+INITIAL_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 10.0
+UNSCHEDULABLE_S = 300.0
+
+ACTIVE, BACKOFF, UNSCHEDULABLE, GATED, OUT = "active", "backoff", "unschedulable", "gated", "out"
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A pod on its way to a node. since: when it took its present place; attempts: decisions so far."""
+
+    info: PodInfo
+    place: str
+    since: float
+    added: float
+    serial: int
+    attempts: int = 0
+    failures: int = 0
+    errors: int = 0
+    rejected_by: frozenset[str] = frozenset()
+    failed: bool = False
+    out_since: int = 0
+    updates: list[Event] = field(default_factory=list)
+
+
+class Queue:
+    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
+        self._helps: Mapping[str, Plugin] = {p.name: p for p in plugins}
+        self._kinds = frozenset(kind for p in plugins for kind in p.helps)
+        self._pods: dict[Key, Waiting] = {}
+        self._active: list[tuple[int, float, int, Waiting]] = []
+        self._backoff: list[tuple[float, int, Waiting]] = []
+        self._early: list[tuple[float, int, Waiting]] = []
+        self._unschedulable: dict[Key, Waiting] = {}
+        self._events: list[tuple[int, Event]] = []
+        self._out: dict[Key, Waiting] = {}
+        self._serial = 0
+
+    # -- pods come, change and go
+
+    def add(self, info: PodInfo, now: float) -> None:
+        """A pod that needs a node; also a newer version of one that is here."""
+        waiting = self._pods.get(info.key)
+        if waiting is not None:
+            if waiting.info.uid == info.uid:
+                self.update(info, (), now)
+                return
+            self.remove(info.key)
+        self._serial += 1
+        waiting = Waiting(info, "", now, now, self._serial)
+        self._pods[info.key] = waiting
+        if info.pod.spec.schedulingGates:
+            waiting.place = GATED
+        else:
+            self._activate(waiting, now)
+
+    def update(self, info: PodInfo, changes: Iterable[Event], now: float) -> None:
+        """changes: what of the pod itself may make it schedulable."""
+        waiting = self._pods.get(info.key)
+        if waiting is None or waiting.info.uid != info.uid:
+            self.add(info, now)
+            return
+        before, waiting.info = waiting.info, info
+        gated = bool(info.pod.spec.schedulingGates)
+        if waiting.place == GATED:
+            if not gated:
+                self._activate(waiting, now)
+            return
+        if waiting.place == ACTIVE and info.priority != before.priority:
+            self._activate(waiting, now)
+        elif waiting.place == UNSCHEDULABLE:
+            if any(self._may_help(waiting, event) for event in changes):
+                self._unpark(waiting, now)
+        elif waiting.place == OUT:
+            waiting.updates.extend(changes)
+
+    def remove(self, key: Key) -> None:
+        """The pod is gone, or has its node."""
+        waiting = self._pods.pop(key, None)
+        if waiting is not None:
+            waiting.place = ""
+            self._unschedulable.pop(key, None)
+            self._settle(key)
+
+    def get(self, key: Key) -> PodInfo | None:
+        waiting = self._pods.get(key)
+        return waiting.info if waiting is not None else None
+
+    # -- decisions
+
+    def pop(self, now: float) -> Waiting | None:
+        """The next pod to decide; it is out until ``failed``, ``done`` or ``remove``."""
+        self.flush(now)
+        waiting = self._pop_active()
+        if waiting is None:
+            waiting = self._pop_early()
+        if waiting is None:
+            return None
+        waiting.place = OUT
+        waiting.attempts += 1
+        waiting.updates = []
+        waiting.out_since = self._serial
+        self._out[waiting.info.key] = waiting
+        return waiting
+
+    def done(self, waiting: Waiting) -> None:
+        """The pod is bound."""
+        if self._pods.get(waiting.info.key) is waiting:
+            self.remove(waiting.info.key)
+
+    def failed(self, waiting: Waiting, rejected_by: Iterable[str], now: float, *, error: bool = False) -> None:
+        """No node, or (error) the attempt itself went wrong: then nothing in the cluster is waited for."""
+        key = waiting.info.key
+        if self._pods.get(key) is not waiting or waiting.place != OUT:
+            return
+        waiting.since = now
+        waiting.rejected_by = frozenset(rejected_by)
+        waiting.failed = error
+        if error:
+            waiting.errors += 1
+        else:
+            waiting.failures += 1
+            waiting.errors = 0
+        missed = [event for serial, event in self._events if serial > waiting.out_since]
+        missed += waiting.updates
+        self._settle(key)
+        if waiting.info.pod.spec.schedulingGates:
+            waiting.place = GATED
+        elif error or not waiting.rejected_by or any(self._may_help(waiting, event) for event in missed):
+            self._back_off(waiting, now)
+        else:
+            waiting.place = UNSCHEDULABLE
+            self._unschedulable[key] = waiting
+
+    def event(self, event: Event, now: float) -> None:
+        """Something changed in the cluster."""
+        if event.kind not in self._kinds:
+            return
+        self._serial += 1
+        if self._out:
+            self._events.append((self._serial, event))
+        for waiting in [w for w in self._unschedulable.values() if self._may_help(w, event)]:
+            self._unpark(waiting, now)
+
+    def wake_all(self, now: float) -> None:
+        for waiting in list(self._unschedulable.values()):
+            self._unpark(waiting, now)
+
+    # -- time
+
+    def flush(self, now: float) -> None:
+        """Whose time has come becomes active."""
+        for heap in (self._backoff, self._early):
+            while heap and heap[0][0] <= now:
+                at, _, waiting = heapq.heappop(heap)
+                if self._backing_off(waiting, at):
+                    self._activate(waiting, now)
+        for waiting in list(self._unschedulable.values()):
+            if waiting.since + UNSCHEDULABLE_S > now:
+                break  # in order of ``since``
+            self._unpark(waiting, now)
+
+    def next_at(self) -> float | None:
+        """When time alone makes ``pop`` give something; None = never."""
+        times: list[float] = []
+        for heap in (self._backoff, self._early):
+            while heap and not self._backing_off(heap[0][2], heap[0][0]):
+                heapq.heappop(heap)
+            if heap:
+                times.append(heap[0][0])
+        first = next(iter(self._unschedulable.values()), None)
+        if first is not None:
+            times.append(first.since + UNSCHEDULABLE_S)
+        return min(times) if times else None
+
+    def ready(self, now: float) -> bool:
+        self.flush(now)
+        while self._active and not self._is_active(self._active[0]):
+            heapq.heappop(self._active)
+        while self._early and not self._backing_off(self._early[0][2], self._early[0][0]):
+            heapq.heappop(self._early)
+        return bool(self._active or self._early)
+
+    def counts(self) -> dict[str, int]:
+        """Pods by place."""
+        out = {ACTIVE: 0, BACKOFF: 0, UNSCHEDULABLE: 0, GATED: 0, OUT: 0}
+        for waiting in self._pods.values():
+            out[waiting.place] += 1
+        return out
+
+    # -- inside
+
+    def _may_help(self, waiting: Waiting, event: Event) -> bool:
+        for name in waiting.rejected_by:
+            plugin = self._helps.get(name)
+            if plugin is None:
+                return True
+            if event.kind in plugin.helps:
+                hint = plugin.helps[event.kind]
+                if hint is None or hint(waiting.info, event):
+                    return True
+        return False
+
+    def _backoff_until(self, waiting: Waiting) -> float:
+        tries = waiting.errors if waiting.failed else waiting.failures
+        if tries <= 0:
+            return waiting.since
+        return waiting.since + min(INITIAL_BACKOFF_S * 2.0 ** min(tries - 1, 30), MAX_BACKOFF_S)
+
+    def _unpark(self, waiting: Waiting, now: float) -> None:
+        self._unschedulable.pop(waiting.info.key, None)
+        self._back_off(waiting, now)
+
+    def _back_off(self, waiting: Waiting, now: float) -> None:
+        until = self._backoff_until(waiting)
+        if until <= now:
+            self._activate(waiting, now)
+            return
+        self._serial += 1
+        waiting.place = BACKOFF
+        waiting.serial = self._serial
+        heapq.heappush(self._backoff if waiting.failed else self._early, (until, waiting.serial, waiting))
+
+    def _backing_off(self, waiting: Waiting, at: float) -> bool:
+        return waiting.place == BACKOFF and self._backoff_until(waiting) == at
+
+    def _activate(self, waiting: Waiting, now: float) -> None:
+        waiting.place = ACTIVE
+        waiting.since = now
+        self._serial += 1
+        waiting.serial = self._serial
+        heapq.heappush(self._active, (-waiting.info.priority, waiting.since, waiting.serial, waiting))
+
+    @staticmethod
+    def _is_active(item: tuple[int, float, int, Waiting]) -> bool:
+        waiting = item[3]
+        return waiting.place == ACTIVE and waiting.serial == item[2]
+
+    def _pop_active(self) -> Waiting | None:
+        while self._active:
+            item = heapq.heappop(self._active)
+            if self._is_active(item):
+                return item[3]
+        return None
+
+    def _pop_early(self) -> Waiting | None:
+        while self._early:
+            at, _, waiting = heapq.heappop(self._early)
+            if self._backing_off(waiting, at):
+                return waiting
+        return None
+
+    def _settle(self, key: Key) -> None:
+        """Events that nobody who is out can have missed are forgotten."""
+        if self._out.pop(key, None) is None:
+            return
+        if not self._out:
+            self._events.clear()
+            return
+        oldest = next(iter(self._out.values())).out_since
+        keep = 0
+        while keep < len(self._events) and self._events[keep][0] <= oldest:
+            keep += 1
+        if keep:
+            del self._events[:keep]

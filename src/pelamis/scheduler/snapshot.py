@@ -1,0 +1,458 @@
+"""The cluster as columns: one row per node, NumPy arrays that events keep up to date one pod at a time.
+
+Rows are dense: a node that goes gives its row to the last one. Amounts are int64, one array per resource: what a node
+can give (``allocatable``), and what its pods ask for (``requested``), assumed pods included. Labels become columns of
+value ids, made when a plugin first asks for a key. Taints and image lists are interned: nodes of one pool share one
+set, so a plugin judges each distinct set once and gathers by id.
+
+Pods with the same namespace, labels and termination state form a *group*. A *counter* is the array of how many pods of
+the selected groups each node has; it is made once per selector and then kept up to date by each pod that comes or
+goes, so spreading and affinity cost one pass over an array, however many pods there are.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pelamis.api.core.node import Node, Taint
+from pelamis.base.labels import Selector
+from pelamis.scheduler.podinfo import PodInfo, PortUse, Term, amounts_of
+from pelamis.scheduler.storage import Storage
+from pelamis.scheduler.workloads import Workloads
+
+Ints = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+
+CPU, MEMORY, STORAGE, PODS = 0, 1, 2, 3
+_FIXED = ("cpu", "memory", "ephemeral-storage", "pods")
+_COUNTERS = 256
+
+
+class NodeInfo:
+    """row: its place in the columns; changes when nodes go."""
+
+    __slots__ = ("anti_affinity", "claims", "name", "node", "pods", "ports", "row", "with_affinity")
+
+    def __init__(self, node: Node, row: int) -> None:
+        self.node = node
+        self.name = node.metadata.name
+        self.row = row
+        self.pods: dict[str, PodInfo] = {}
+        self.with_affinity: dict[str, PodInfo] = {}
+        self.anti_affinity: dict[str, PodInfo] = {}
+        self.ports: dict[PortUse, int] = {}
+        self.claims: dict[tuple[str, str], int] = {}
+
+
+class Group:
+    """Pods that no selector can tell apart. counts: node name to how many."""
+
+    __slots__ = ("counters", "counts", "key", "labels", "namespace", "terminating")
+
+    def __init__(self, key: Any, namespace: str, labels: Mapping[str, str], terminating: bool) -> None:
+        self.key = key
+        self.namespace = namespace
+        self.labels = labels
+        self.terminating = terminating
+        self.counts: dict[str, int] = {}
+        self.counters: list[Counter] = []
+
+
+class Counter:
+    __slots__ = ("array", "covers")
+
+    def __init__(self, covers: Callable[[Group], bool], capacity: int) -> None:
+        self.covers = covers
+        self.array: Ints = np.zeros(capacity, np.int64)
+
+
+class LabelColumn:
+    """ids: -1 where the node has no such label."""
+
+    __slots__ = ("ids", "index", "values")
+
+    def __init__(self, capacity: int) -> None:
+        self.ids: Ids = np.full(capacity, -1, np.int32)
+        self.values: list[str] = []
+        self.index: dict[str, int] = {}
+
+    def intern(self, value: str) -> int:
+        found = self.index.get(value)
+        if found is None:
+            found = self.index[value] = len(self.values)
+            self.values.append(value)
+        return found
+
+    def rows(self, judge: Callable[[str], bool], missing: bool, size: int) -> Mask:
+        """Which rows have a value that ``judge`` accepts."""
+        table = np.empty(len(self.values) + 1, np.bool_)
+        for i, value in enumerate(self.values):
+            table[i] = judge(value)
+        table[-1] = missing
+        return table[self.ids[:size]]
+
+
+class Snapshot:
+    """Owner of all columns. Not thread-safe; the scheduler's loop is the only one that touches it.
+
+    namespace_labels: for namespace selectors, kept by the executor.
+    """
+
+    def __init__(self, capacity: int = 64) -> None:
+        self._capacity = capacity
+        self.size = 0
+        self.nodes: list[NodeInfo] = []
+        self.by_name: dict[str, NodeInfo] = {}
+        self.pods: dict[str, PodInfo] = {}
+        self.resources: dict[str, int] = {name: i for i, name in enumerate(_FIXED)}
+        self.allocatable: Ints = np.zeros((len(_FIXED), capacity), np.int64)
+        self.requested: Ints = np.zeros((len(_FIXED), capacity), np.int64)
+        self.nonzero: Ints = np.zeros((2, capacity), np.int64)
+        self.unschedulable: Mask = np.zeros(capacity, np.bool_)
+        self.taints: Ids = np.zeros(capacity, np.int32)
+        self.taint_sets: list[tuple[Taint, ...]] = [()]
+        self._taint_index: dict[tuple[Taint, ...], int] = {(): 0}
+        self.images: Ids = np.zeros(capacity, np.int32)
+        self.image_sets: list[Mapping[str, int]] = [{}]
+        self._image_index: dict[Any, int] = {(): 0}
+        self.image_nodes: dict[str, int] = {}
+        self._labels: dict[str, LabelColumn] = {}
+        self._groups: dict[Any, Group] = {}
+        self._counters: OrderedDict[Any, Counter] = OrderedDict()
+        self.orphans: dict[str, dict[str, PodInfo]] = {}
+        self.ports: dict[tuple[str, int], int] = {}
+        self.with_affinity = 0
+        self.with_anti_affinity = 0
+        self.nominated: dict[str, dict[str, PodInfo]] = {}
+        self._nominee: dict[str, str] = {}
+        self.namespace_labels: dict[str, Mapping[str, str]] = {}
+        self.storage = Storage()
+        self.workloads = Workloads()
+        self.budgets: dict[tuple[str, str], Any] = {}
+        self.generation = 0
+        """Grows with every change of a node; what was worked out from nodes alone holds while it stays."""
+
+    # -- nodes
+
+    def set_node(self, node: Node) -> None:
+        info = self.by_name.get(node.metadata.name)
+        if info is None:
+            if self.size == self._capacity:
+                self._grow()
+            info = NodeInfo(node, self.size)
+            self.size += 1
+            self.nodes.append(info)
+            self.by_name[info.name] = info
+            self._clear_row(info.row)
+            self._fill(info, node)
+            for pod in list(self.orphans.pop(info.name, {}).values()):
+                self.add_pod(pod, info.name)
+        else:
+            if same_for_scheduling(info.node, node):
+                info.node = node
+                return
+            self._count_images(info.row, -1)
+            info.node = node
+            self._fill(info, node)
+        self.generation += 1
+
+    def remove_node(self, name: str) -> None:
+        """Its pods are kept aside, in case it comes back."""
+        info = self.by_name.pop(name, None)
+        if info is None:
+            return
+        for pod in list(info.pods.values()):
+            self.remove_pod(pod.uid)
+            self.add_pod(pod, name)
+        row, last = info.row, self.size - 1
+        self._count_images(row, -1)
+        if row != last:
+            moved = self.nodes[last]
+            self.nodes[row] = moved
+            moved.row = row
+            for array in self._arrays():
+                array[..., row] = array[..., last]
+        self.nodes.pop()
+        self._clear_row(last)
+        self.size = last
+        self.generation += 1
+
+    def _arrays(self) -> Iterable[npt.NDArray[Any]]:
+        yield self.allocatable
+        yield self.requested
+        yield self.nonzero
+        yield self.unschedulable
+        yield self.taints
+        yield self.images
+        for column in self._labels.values():
+            yield column.ids
+        for counter in self._counters.values():
+            yield counter.array
+
+    def _clear_row(self, row: int) -> None:
+        for array in self._arrays():
+            array[..., row] = 0
+        for column in self._labels.values():
+            column.ids[row] = -1
+
+    def _grow(self) -> None:
+        size = self._capacity
+
+        def longer(array: npt.NDArray[Any], fill: int = 0) -> npt.NDArray[Any]:
+            more = np.full((*array.shape[:-1], size), fill, array.dtype)
+            return np.concatenate((array, more), axis=-1)
+
+        self.allocatable, self.requested = longer(self.allocatable), longer(self.requested)
+        self.nonzero, self.unschedulable = longer(self.nonzero), longer(self.unschedulable)
+        self.taints, self.images = longer(self.taints), longer(self.images)
+        for column in self._labels.values():
+            column.ids = longer(column.ids, -1)
+        for counter in self._counters.values():
+            counter.array = longer(counter.array)
+        self._capacity = size * 2
+
+    def resource(self, name: str) -> int:
+        """The column of a resource; made when first seen."""
+        found = self.resources.get(name)
+        if found is None:
+            found = self.resources[name] = len(self.resources)
+            more = np.zeros((1, self._capacity), np.int64)
+            self.allocatable = np.concatenate((self.allocatable, more))
+            self.requested = np.concatenate((self.requested, more))
+        return found
+
+    def _fill(self, info: NodeInfo, node: Node) -> None:
+        row = info.row
+        amounts = {self.resource(name): n for name, n in amounts_of(node.status.allocatable).items()}
+        self.allocatable[:, row] = 0
+        for column, amount in amounts.items():
+            self.allocatable[column, row] = amount
+        self.unschedulable[row] = node.spec.unschedulable
+        self.taints[row] = self._taint_set(node.spec.taints)
+        self.images[row] = self._image_set(node)
+        self._count_images(row, 1)
+        own = node.metadata.labels
+        for key, labels in self._labels.items():
+            value = own.get(key)
+            labels.ids[row] = -1 if value is None else labels.intern(value)
+
+    def _taint_set(self, taints: tuple[Taint, ...]) -> int:
+        found = self._taint_index.get(taints)
+        if found is None:
+            found = self._taint_index[taints] = len(self.taint_sets)
+            self.taint_sets.append(taints)
+        return found
+
+    def _image_set(self, node: Node) -> int:
+        key = tuple((image.names, image.sizeBytes) for image in node.status.images)
+        found = self._image_index.get(key)
+        if found is None:
+            found = self._image_index[key] = len(self.image_sets)
+            self.image_sets.append({name: size for names, size in key for name in names})
+        return found
+
+    def _count_images(self, row: int, by: int) -> None:
+        counts = self.image_nodes
+        for name in self.image_sets[int(self.images[row])]:
+            left = counts.get(name, 0) + by
+            if left > 0:
+                counts[name] = left
+            else:
+                counts.pop(name, None)
+
+    def labels(self, key: str) -> LabelColumn:
+        column = self._labels.get(key)
+        if column is None:
+            column = self._labels[key] = LabelColumn(self._capacity)
+            for info in self.nodes:
+                value = info.node.metadata.labels.get(key)
+                if value is not None:
+                    column.ids[info.row] = column.intern(value)
+        return column
+
+    # -- pods
+
+    def add_pod(self, info: PodInfo, node_name: str) -> None:
+        """Count a pod on a node: bound, assumed, or tried out. A node that is not known yet gets it when it comes."""
+        node = self.by_name.get(node_name)
+        self.pods[info.uid] = info
+        if node is None:
+            self.orphans.setdefault(node_name, {})[info.uid] = info
+            return
+        info.node = node
+        node.pods[info.uid] = info
+        self._count(info, node, 1)
+
+    def remove_pod(self, uid: str) -> PodInfo | None:
+        info = self.pods.pop(uid, None)
+        if info is None:
+            return None
+        node: NodeInfo | None = info.node
+        if node is None:
+            for name, pods in list(self.orphans.items()):
+                if pods.pop(uid, None) is not None and not pods:
+                    del self.orphans[name]
+            return info
+        del node.pods[uid]
+        self._count(info, node, -1)
+        info.node = None
+        return info
+
+    def _vector(self, info: PodInfo) -> list[tuple[int, int]]:
+        vector: list[tuple[int, int]] | None = info.vector
+        if vector is None:
+            vector = info.vector = [(self.resource(n), a) for n, a in info.requests.items() if n != "pods"]
+        return vector
+
+    def vector(self, info: PodInfo) -> list[tuple[int, int]]:
+        """(column, amount) of what the pod asks for; pods themselves are not in it."""
+        return self._vector(info)
+
+    def _count(self, info: PodInfo, node: NodeInfo, sign: int) -> None:
+        row = node.row
+        for column, amount in self._vector(info):
+            self.requested[column, row] += sign * amount
+        self.requested[PODS, row] += sign
+        cpu, memory = info.nonzero
+        self.nonzero[0, row] += sign * cpu
+        self.nonzero[1, row] += sign * memory
+        for port in info.ports:
+            _tally(node.ports, port, sign)
+            _tally(self.ports, (port.protocol, port.port), sign)
+        for claim in info.claims:
+            _tally(node.claims, (info.namespace, claim), sign)
+        if info.has_affinity:
+            self._note_affinity(info, node, sign)
+        group = info.group
+        if group is None:
+            group = info.group = self._group(info)
+        count = group.counts.get(node.name, 0) + sign
+        if count:
+            group.counts[node.name] = count
+        else:
+            del group.counts[node.name]
+        for counter in group.counters:
+            counter.array[row] += sign
+        if sign < 0:
+            info.group = None
+        if not group.counts:
+            self._groups.pop(group.key, None)
+            group.counters.clear()
+
+    def _note_affinity(self, info: PodInfo, node: NodeInfo, sign: int) -> None:
+        self.with_affinity += sign
+        if info.anti_affinity:
+            self.with_anti_affinity += sign
+        for table, wanted in ((node.with_affinity, True), (node.anti_affinity, bool(info.anti_affinity))):
+            if wanted and sign > 0:
+                table[info.uid] = info
+            elif wanted:
+                table.pop(info.uid, None)
+
+    def _group(self, info: PodInfo) -> Group:
+        labels = info.pod.metadata.labels
+        key = (info.namespace, frozenset(labels.items()), info.terminating)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(key, info.namespace, labels, info.terminating)
+            group.counters = [c for c in self._counters.values() if c.covers(group)]
+        return group
+
+    def groups(self) -> Iterable[Group]:
+        return self._groups.values()
+
+    def count(self, namespace: str, selector: Selector) -> Ints:
+        """Per row, the pods of a namespace that a selector selects and that are not terminating."""
+
+        def covers(group: Group) -> bool:
+            return group.namespace == namespace and not group.terminating and selector.matches(group.labels)
+
+        return self._counter(("spread", namespace, selector), covers)
+
+    def count_term(self, term: Term) -> Ints:
+        """Per row, the pods that an affinity term selects."""
+
+        def covers(group: Group) -> bool:
+            return term.covers(group.namespace, self.namespace_labels.get(group.namespace, {})) and (
+                term.selector.matches(group.labels)
+            )
+
+        return self._counter(("term", term.selector, term.namespaces, term.namespace_selector), covers)
+
+    def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Ints:
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = Counter(covers, self._capacity)
+            for group in self._groups.values():
+                if covers(group):
+                    group.counters.append(counter)
+                    for name, count in group.counts.items():
+                        counter.array[self.by_name[name].row] += count
+            self._counters[key] = counter
+            if len(self._counters) > _COUNTERS:
+                _, gone = self._counters.popitem(last=False)
+                for group in self._groups.values():
+                    if gone in group.counters:
+                        group.counters.remove(gone)
+        else:
+            self._counters.move_to_end(key)
+        return counter.array[: self.size]
+
+    def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
+        """Counters that depend on namespaces' labels are made anew when these change."""
+        if (labels or {}) == self.namespace_labels.get(name, {}):
+            return
+        if labels is None:
+            self.namespace_labels.pop(name, None)
+        else:
+            self.namespace_labels[name] = labels
+        for key in [k for k in self._counters if k[0] == "term" and k[3] is not None]:
+            gone = self._counters.pop(key)
+            for group in self._groups.values():
+                if gone in group.counters:
+                    group.counters.remove(gone)
+
+    # -- nominations
+
+    def nominate(self, info: PodInfo, node_name: str) -> None:
+        """A pod that waits for victims to leave a node counts there, for pods of lower or equal priority."""
+        self.denominate(info.uid)
+        if node_name:
+            self.nominated.setdefault(node_name, {})[info.uid] = info
+            self._nominee[info.uid] = node_name
+
+    def denominate(self, uid: str) -> None:
+        name = self._nominee.pop(uid, None)
+        if name is not None:
+            pods = self.nominated[name]
+            del pods[uid]
+            if not pods:
+                del self.nominated[name]
+
+    def nominee(self, uid: str) -> str:
+        return self._nominee.get(uid, "")
+
+
+def _tally(table: dict[Any, int], key: Any, by: int) -> None:
+    left = table.get(key, 0) + by
+    if left:
+        table[key] = left
+    else:
+        table.pop(key, None)
+
+
+def same_for_scheduling(old: Node, new: Node) -> bool:
+    """A heartbeat changes none of what the columns hold."""
+    return (
+        old.status.allocatable == new.status.allocatable
+        and old.metadata.labels == new.metadata.labels
+        and old.spec.taints == new.spec.taints
+        and old.spec.unschedulable == new.spec.unschedulable
+        and old.status.images == new.status.images
+    )
