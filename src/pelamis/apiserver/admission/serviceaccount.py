@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from pelamis.api.field import Tree
@@ -40,7 +39,7 @@ def _mutate(write: Write, objects: Objects) -> None:
     if automount is None:
         automount = account.automountServiceAccountToken
     if automount is None or automount:
-        _mount(spec)
+        _mount(spec, objects)
     if not spec.get("imagePullSecrets") and account.imagePullSecrets:
         spec["imagePullSecrets"] = [{"name": ref.name} for ref in account.imagePullSecrets]
 
@@ -68,7 +67,7 @@ def _check_secrets(write: Write, spec: Tree, account: Any) -> None:
             )
 
 
-def _mount(spec: Tree) -> None:
+def _mount(spec: Tree, objects: Objects) -> None:
     """A projected volume for each container that has nothing mounted at the path."""
     volumes: list[Tree] = spec.get("volumes") or []
     name = next((v["name"] for v in volumes if v["name"].startswith(_PREFIX)), "")
@@ -76,7 +75,7 @@ def _mount(spec: Tree) -> None:
     if fresh:
         taken = {v["name"] for v in volumes}
         while not name or name in taken:
-            name = _PREFIX + suffix(os.urandom(8))
+            name = _PREFIX + suffix(objects.entropy(8))
     needed = False
     for group in ("initContainers", "containers"):
         for container in spec.get(group) or ():
