@@ -81,6 +81,8 @@ class MutatingAdmissionPolicySpec(Struct, frozen=True):
 
 
 class MutatingAdmissionPolicy(Struct, frozen=True):
+    """Changes in CEL that are made to a write; it acts where a binding says so."""
+
     kind: str = always(lambda: "MutatingAdmissionPolicy")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -28,6 +28,8 @@ class MutatingAdmissionPolicyBindingSpec(Struct, frozen=True):
 
 
 class MutatingAdmissionPolicyBinding(Struct, frozen=True):
+    """Where a MutatingAdmissionPolicy acts, and with which parameters."""
+
     kind: str = always(lambda: "MutatingAdmissionPolicyBinding")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

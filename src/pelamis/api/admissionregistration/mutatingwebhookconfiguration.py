@@ -73,6 +73,8 @@ class MutatingWebhook(Struct, frozen=True):
 
 
 class MutatingWebhookConfiguration(Struct, frozen=True):
+    """Webhooks that may change a write, called in order of name."""
+
     kind: str = always(lambda: "MutatingWebhookConfiguration")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -77,6 +77,8 @@ class ValidatingAdmissionPolicyStatus(Struct, frozen=True):
 
 
 class ValidatingAdmissionPolicy(Struct, frozen=True):
+    """Rules in CEL that a write must fulfil; it acts where a binding says so."""
+
     kind: str = always(lambda: "ValidatingAdmissionPolicy")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -42,6 +42,8 @@ class ValidatingAdmissionPolicyBindingSpec(Struct, frozen=True):
 
 
 class ValidatingAdmissionPolicyBinding(Struct, frozen=True):
+    """Where a ValidatingAdmissionPolicy acts, its parameters, what a failure does."""
+
     kind: str = always(lambda: "ValidatingAdmissionPolicyBinding")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -62,6 +62,8 @@ class ValidatingWebhook(Struct, frozen=True):
 
 
 class ValidatingWebhookConfiguration(Struct, frozen=True):
+    """Webhooks that may refuse a write."""
+
     kind: str = always(lambda: "ValidatingWebhookConfiguration")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

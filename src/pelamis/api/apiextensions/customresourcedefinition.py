@@ -201,6 +201,8 @@ class CustomResourceDefinitionStatus(Struct, frozen=True):
 
 
 class CustomResourceDefinition(Struct, frozen=True):
+    """Adds a resource to the API, with a schema for each of its versions."""
+
     kind: str = always(lambda: "CustomResourceDefinition")
     apiVersion: str = always(lambda: "apiextensions.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -45,6 +45,8 @@ class APIServiceStatus(Struct, frozen=True):
 
 
 class APIService(Struct, frozen=True):
+    """One group and version of the API, served here or by another server through aggregation."""
+
     kind: str = always(lambda: "APIService")
     apiVersion: str = always(lambda: "apiregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

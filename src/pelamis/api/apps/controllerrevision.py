@@ -17,6 +17,8 @@ from pelamis.base.errors import required
 
 
 class ControllerRevision(Struct, frozen=True):
+    """One immutable snapshot of a DaemonSet's or StatefulSet's template, for rollback and history."""
+
     kind: str = always(lambda: "ControllerRevision")
     apiVersion: str = always(lambda: "apps/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -110,6 +110,8 @@ class DaemonSetStatus(Struct, frozen=True):
 
 
 class DaemonSet(Struct, frozen=True):
+    """One pod of a template on every node that fits."""
+
     kind: str = always(lambda: "DaemonSet")
     apiVersion: str = always(lambda: "apps/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -113,6 +113,8 @@ class DeploymentStatus(Struct, frozen=True):
 
 
 class Deployment(Struct, frozen=True):
+    """Declares which pods should run; its ReplicaSets, one per template, make them."""
+
     kind: str = always(lambda: "Deployment")
     apiVersion: str = always(lambda: "apps/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -51,6 +51,8 @@ class ReplicaSetStatus(Struct, frozen=True):
 
 
 class ReplicaSet(Struct, frozen=True):
+    """Keeps a number of pods of one template running; usually made by a Deployment."""
+
     kind: str = always(lambda: "ReplicaSet")
     apiVersion: str = always(lambda: "apps/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -143,6 +143,8 @@ class StatefulSetStatus(Struct, frozen=True):
 
 
 class StatefulSet(Struct, frozen=True):
+    """Pods with a stable name, ordinal and volume claims each, made and removed in order."""
+
     kind: str = always(lambda: "StatefulSet")
     apiVersion: str = always(lambda: "apps/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -15,6 +15,8 @@ class SelfSubjectReviewStatus(Struct, frozen=True):
 
 
 class SelfSubjectReview(Struct, frozen=True):
+    """Asks who the caller is; never stored."""
+
     kind: str = always(lambda: "SelfSubjectReview")
     apiVersion: str = always(lambda: "authentication.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

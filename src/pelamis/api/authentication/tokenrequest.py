@@ -30,6 +30,8 @@ class TokenRequestStatus(Struct, frozen=True):
 
 
 class TokenRequest(Struct, frozen=True):
+    """The body of a service account's ``token`` subresource, asks for a bound token; never stored."""
+
     kind: str = always(lambda: "TokenRequest")
     apiVersion: str = always(lambda: "authentication.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -26,6 +26,8 @@ class TokenReviewStatus(Struct, frozen=True):
 
 
 class TokenReview(Struct, frozen=True):
+    """Asks whom a bearer token stands for; never stored."""
+
     kind: str = always(lambda: "TokenReview")
     apiVersion: str = always(lambda: "authentication.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -18,6 +18,8 @@ from pelamis.base.errors import invalid
 
 
 class LocalSubjectAccessReview(Struct, frozen=True):
+    """Asks whether somebody may do something in one namespace; never stored."""
+
     kind: str = always(lambda: "LocalSubjectAccessReview")
     apiVersion: str = always(lambda: "authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -23,6 +23,8 @@ class SelfSubjectAccessReviewSpec(Struct, frozen=True):
 
 
 class SelfSubjectAccessReview(Struct, frozen=True):
+    """Asks whether the caller may do something; never stored."""
+
     kind: str = always(lambda: "SelfSubjectAccessReview")
     apiVersion: str = always(lambda: "authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -36,6 +36,8 @@ class SubjectRulesReviewStatus(Struct, frozen=True):
 
 
 class SelfSubjectRulesReview(Struct, frozen=True):
+    """Lists what the caller may do in a namespace; never stored."""
+
     kind: str = always(lambda: "SelfSubjectRulesReview")
     apiVersion: str = always(lambda: "authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -17,6 +17,8 @@ from pelamis.api.meta import ObjectMeta
 
 
 class SubjectAccessReview(Struct, frozen=True):
+    """Asks whether somebody may do something; never stored."""
+
     kind: str = always(lambda: "SubjectAccessReview")
     apiVersion: str = always(lambda: "authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -189,6 +189,8 @@ class HorizontalPodAutoscalerStatus(Struct, frozen=True):
 
 
 class HorizontalPodAutoscaler(Struct, frozen=True):
+    """Changes the replicas of a workload so that its metrics meet their targets."""
+
     kind: str = always(lambda: "HorizontalPodAutoscaler")
     apiVersion: str = always(lambda: "autoscaling/v2")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -46,6 +46,8 @@ class HorizontalPodAutoscalerStatus(Struct, frozen=True):
 
 
 class HorizontalPodAutoscaler(Struct, frozen=True):
+    """CPU utilization only; stored as v2 (see ``hpaconversion``)."""
+
     kind: str = always(lambda: "HorizontalPodAutoscaler")
     apiVersion: str = always(lambda: "autoscaling/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -22,6 +22,8 @@ class ScaleStatus(Struct, frozen=True):
 
 
 class Scale(Struct, frozen=True):
+    """The number of replicas of a workload, as its ``scale`` subresource shows and changes it."""
+
     kind: str = always(lambda: "Scale")
     apiVersion: str = always(lambda: "autoscaling/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -71,6 +71,8 @@ class CronJobStatus(Struct, frozen=True):
 
 
 class CronJob(Struct, frozen=True):
+    """Makes a Job from a template whenever its schedule says so."""
+
     kind: str = always(lambda: "CronJob")
     apiVersion: str = always(lambda: "batch/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

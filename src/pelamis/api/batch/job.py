@@ -254,6 +254,8 @@ class JobStatus(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
+    """Runs pods until a number of them has succeeded, then stops."""
+
     kind: str = always(lambda: "Job")
     apiVersion: str = always(lambda: "batch/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -77,6 +77,8 @@ class CertificateSigningRequestStatus(Struct, frozen=True):
 
 
 class CertificateSigningRequest(Struct, frozen=True):
+    """Asks a signer for a certificate."""
+
     kind: str = always(lambda: "CertificateSigningRequest")
     apiVersion: str = always(lambda: "certificates.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

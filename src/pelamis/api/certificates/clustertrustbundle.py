@@ -24,6 +24,8 @@ class ClusterTrustBundleSpec(Struct, frozen=True):
 
 
 class ClusterTrustBundle(Struct, frozen=True):
+    """Certificates that pods can be given to trust, of one signer or of nobody in particular."""
+
     kind: str = always(lambda: "ClusterTrustBundle")
     apiVersion: str = always(lambda: "certificates.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -37,6 +37,8 @@ class PodCertificateRequestStatus(Struct, frozen=True):
 
 
 class PodCertificateRequest(Struct, frozen=True):
+    """A node's request for a certificate that one of its pods will use; fixed once written."""
+
     kind: str = always(lambda: "PodCertificateRequest")
     apiVersion: str = always(lambda: "certificates.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -25,6 +25,8 @@ class LeaseSpec(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
+    """Who holds a role and until when; node heartbeats and leader election renew one every few seconds."""
+
     kind: str = always(lambda: "Lease")
     apiVersion: str = always(lambda: "coordination.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -70,6 +70,8 @@ class EndpointPort(Struct, frozen=True):
 
 
 class EndpointSlice(Struct, frozen=True):
+    """Part of the endpoints of a Service, at most a thousand of one address family."""
+
     kind: str = always(lambda: "EndpointSlice")
     apiVersion: str = always(lambda: "discovery.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

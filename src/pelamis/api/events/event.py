@@ -27,6 +27,8 @@ class EventSeries(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
+    """The newer view of the core Event, of which it is a conversion; both share one storage."""
+
     kind: str = always(lambda: "Event")
     apiVersion: str = always(lambda: "events.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

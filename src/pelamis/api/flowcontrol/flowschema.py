@@ -86,6 +86,8 @@ class FlowSchemaStatus(Struct, frozen=True):
 
 
 class FlowSchema(Struct, frozen=True):
+    """Which requests belong to which priority level; the lowest matchingPrecedence that matches wins."""
+
     kind: str = always(lambda: "FlowSchema")
     apiVersion: str = always(lambda: "flowcontrol.apiserver.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

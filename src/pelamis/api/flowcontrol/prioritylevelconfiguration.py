@@ -60,6 +60,8 @@ class PriorityLevelConfigurationStatus(Struct, frozen=True):
 
 
 class PriorityLevelConfiguration(Struct, frozen=True):
+    """A share of the server's capacity, and what happens to requests beyond it."""
+
     kind: str = always(lambda: "PriorityLevelConfiguration")
     apiVersion: str = always(lambda: "flowcontrol.apiserver.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

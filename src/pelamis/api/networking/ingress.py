@@ -114,6 +114,8 @@ class IngressStatus(Struct, frozen=True):
 
 
 class Ingress(Struct, frozen=True):
+    """Which Service answers for a host and a path, for HTTP from outside; stored under ``/registry/ingress/``."""
+
     kind: str = always(lambda: "Ingress")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -34,6 +34,8 @@ class IngressClassSpec(Struct, frozen=True):
 
 
 class IngressClass(Struct, frozen=True):
+    """Which controller serves the Ingresses that name it."""
+
     kind: str = always(lambda: "IngressClass")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

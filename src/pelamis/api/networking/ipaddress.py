@@ -28,6 +28,8 @@ class IPAddressSpec(Struct, frozen=True):
 
 
 class IPAddress(Struct, frozen=True):
+    """The record that a cluster IP is taken, named by the address, and by whom."""
+
     kind: str = always(lambda: "IPAddress")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -94,6 +94,8 @@ class NetworkPolicySpec(Struct, frozen=True):
 
 
 class NetworkPolicy(Struct, frozen=True):
+    """Which traffic the selected pods may receive and send; pods without one may do everything."""
+
     kind: str = always(lambda: "NetworkPolicy")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -30,6 +30,8 @@ class ServiceCIDRStatus(Struct, frozen=True):
 
 
 class ServiceCIDR(Struct, frozen=True):
+    """Networks that cluster IPs are allocated from, one for each address family."""
+
     kind: str = always(lambda: "ServiceCIDR")
     apiVersion: str = always(lambda: "networking.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -27,6 +27,8 @@ class Scheduling(Struct, frozen=True):
 
 
 class RuntimeClass(Struct, frozen=True):
+    """A name for a way to run containers: the handler of the runtime, its overhead and its nodes."""
+
     kind: str = always(lambda: "RuntimeClass")
     apiVersion: str = always(lambda: "node.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

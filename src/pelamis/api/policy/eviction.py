@@ -9,6 +9,8 @@ from pelamis.api.meta import DeleteOptions, ObjectMeta
 
 
 class Eviction(Struct, frozen=True):
+    """The body of a pod's ``eviction`` subresource, a delete that PodDisruptionBudgets may refuse."""
+
     kind: str = always(lambda: "Eviction")
     apiVersion: str = always(lambda: "policy/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

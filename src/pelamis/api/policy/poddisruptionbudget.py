@@ -54,6 +54,8 @@ class PodDisruptionBudgetStatus(Struct, frozen=True):
 
 
 class PodDisruptionBudget(Struct, frozen=True):
+    """How many pods of a selection voluntary disruptions must leave running."""
+
     kind: str = always(lambda: "PodDisruptionBudget")
     apiVersion: str = always(lambda: "policy/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -25,6 +25,8 @@ class AggregationRule(Struct, frozen=True):
 
 
 class ClusterRole(Struct, frozen=True):
+    """Rules for the whole cluster, for all namespaces, or for use by RoleBindings."""
+
     kind: str = always(lambda: "ClusterRole")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -13,6 +13,8 @@ from pelamis.base import names
 
 
 class ClusterRoleBinding(Struct, frozen=True):
+    """Gives a ClusterRole to subjects, everywhere."""
+
     kind: str = always(lambda: "ClusterRoleBinding")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

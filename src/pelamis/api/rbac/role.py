@@ -14,6 +14,8 @@ from pelamis.base import names
 
 
 class Role(Struct, frozen=True):
+    """Rules within one namespace."""
+
     kind: str = always(lambda: "Role")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -13,6 +13,8 @@ from pelamis.base import names
 
 
 class RoleBinding(Struct, frozen=True):
+    """Gives a Role or a ClusterRole to subjects, within one namespace."""
+
     kind: str = always(lambda: "RoleBinding")
     apiVersion: str = always(lambda: "rbac.authorization.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -32,6 +32,8 @@ class DeviceClassSpec(Struct, frozen=True):
 
 
 class DeviceClass(Struct, frozen=True):
+    """A name for devices that meet criteria, with configuration for them."""
+
     kind: str = always(lambda: "DeviceClass")
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -30,6 +30,8 @@ class DeviceTaintRuleStatus(Struct, frozen=True):
 
 
 class DeviceTaintRule(Struct, frozen=True):
+    """Puts a taint on all devices that a selector matches. ``timeAdded`` is set when absent."""
+
     kind: str = always(lambda: "DeviceTaintRule")
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -125,6 +125,8 @@ class ResourceClaimStatus(Struct, frozen=True):
 
 
 class ResourceClaim(Struct, frozen=True):
+    """Asks for devices; the scheduler notes in the status which ones it got and which pods may use them."""
+
     kind: str = always(lambda: "ResourceClaim")
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

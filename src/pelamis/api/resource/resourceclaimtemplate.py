@@ -20,6 +20,8 @@ class ResourceClaimTemplateSpec(Struct, frozen=True):
 
 
 class ResourceClaimTemplate(Struct, frozen=True):
+    """The claim that each pod naming it gets one of its own of."""
+
     kind: str = always(lambda: "ResourceClaimTemplate")
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

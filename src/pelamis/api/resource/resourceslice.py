@@ -125,6 +125,8 @@ class ResourceSliceSpec(Struct, frozen=True):
 
 
 class ResourceSlice(Struct, frozen=True):
+    """Some of the devices that one driver offers in one pool, on one node or reachable from several."""
+
     kind: str = always(lambda: "ResourceSlice")
     apiVersion: str = always(lambda: "resource.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

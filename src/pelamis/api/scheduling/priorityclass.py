@@ -14,6 +14,8 @@ from pelamis.base.errors import forbidden
 
 
 class PriorityClass(Struct, frozen=True):
+    """A name for a pod priority. Values above one thousand million are for the system's own classes."""
+
     kind: str = always(lambda: "PriorityClass")
     apiVersion: str = always(lambda: "scheduling.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)

@@ -59,6 +59,8 @@ class CSIDriverSpec(Struct, frozen=True):
 
 
 class CSIDriver(Struct, frozen=True):
+    """What a CSI driver can do and what it needs from the cluster; named after the driver."""
+
     kind: str = always(lambda: "CSIDriver")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -94,6 +94,8 @@ class CSINodeStatus(Struct, frozen=True):
 
 
 class CSINode(Struct, frozen=True):
+    """The CSI drivers that a node has; named after the node."""
+
     kind: str = always(lambda: "CSINode")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -16,6 +16,8 @@ from pelamis.base.errors import invalid
 
 
 class CSIStorageCapacity(Struct, frozen=True):
+    """How much of a storage class is left where; read by the scheduler."""
+
     kind: str = always(lambda: "CSIStorageCapacity")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

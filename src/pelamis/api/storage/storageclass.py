@@ -32,6 +32,8 @@ class TopologySelectorTerm(Struct, frozen=True):
 
 
 class StorageClass(Struct, frozen=True):
+    """How volumes of a class are made; almost everything in it is fixed once written."""
+
     kind: str = always(lambda: "StorageClass")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

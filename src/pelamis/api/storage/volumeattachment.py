@@ -43,6 +43,8 @@ class VolumeAttachmentStatus(Struct, frozen=True):
 
 
 class VolumeAttachment(Struct, frozen=True):
+    """The wish to have a volume attached to a node, and whether it is."""
+
     kind: str = always(lambda: "VolumeAttachment")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

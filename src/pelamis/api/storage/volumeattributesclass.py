@@ -15,6 +15,8 @@ from pelamis.base.errors import forbidden
 
 
 class VolumeAttributesClass(Struct, frozen=True):
+    """Parameters of a volume that may be changed while it is in use."""
+
     kind: str = always(lambda: "VolumeAttributesClass")
     apiVersion: str = always(lambda: "storage.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1, "Standard object metadata.")] = always(ObjectMeta)

@@ -24,6 +24,8 @@ class StorageVersionMigrationStatus(Struct, frozen=True):
 
 
 class StorageVersionMigration(Struct, frozen=True):
+    """Rewrites all objects of a resource, so that they are stored in the current version."""
+
     kind: str = always(lambda: "StorageVersionMigration")
     apiVersion: str = always(lambda: "storagemigration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
