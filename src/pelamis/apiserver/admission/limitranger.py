@@ -115,7 +115,7 @@ def _validate(write: Write, obj: Any, objects: Objects) -> None:
 
 
 def _totals(spec: Any, field: str) -> dict[str, int]:
-    from pelamis.apiserver.admission.resourcequota import pod_totals
+    from pelamis.api.quota import pod_totals
 
     return dict(pod_totals(spec, field))
 

@@ -8,178 +8,18 @@ overshoot together. Nothing here waits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from pelamis.api.quota import COMPUTE, Usage, amount, in_scope, resources, usage_of
 from pelamis.apiserver.write import Write
 from pelamis.base import quantity
-from pelamis.base.quantity import NANO
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
 
-Usage = Counter[str]
-"""Quota resource name to billionths."""
-_COUNTED = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas", "services", "persistentvolumeclaims")
-_COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _QUOTAS = "resourcequotas"
 Key = tuple[str, str, str]
-
-
-def _amount(text: str) -> int:
-    return quantity.parse(text).nano
-
-
-def pod_totals(spec: Any, field: str) -> Usage:
-    """Requests or limits of a pod as a whole: containers and sidecars together, or the largest init step."""
-    running: Usage = Counter()
-    for container in spec.containers:
-        for name, text in getattr(container.resources, field).items():
-            running[name] += _amount(text)
-    sidecars: Usage = Counter()
-    peak: Usage = Counter()
-    for container in spec.initContainers:
-        own = {name: _amount(text) for name, text in getattr(container.resources, field).items()}
-        if container.restartPolicy == "Always":
-            for name, value in own.items():
-                sidecars[name] += value
-                running[name] += value
-            own = dict(sidecars)
-        else:
-            own = {name: own.get(name, 0) + sidecars[name] for name in {*own, *sidecars}}
-        for name, value in own.items():
-            peak[name] = max(peak[name], value)
-    out: Usage = Counter({name: max(running[name], peak[name]) for name in {*running, *peak}})
-    if spec.overhead and (field == "requests" or out):
-        for name, text in spec.overhead.items():
-            if field == "requests" or name in out:
-                out[name] += _amount(text)
-    return out
-
-
-def _pod_usage(pod: Any) -> Usage:
-    if pod.status.phase in ("Succeeded", "Failed"):
-        return Counter({"count/pods": NANO})
-    out: Usage = Counter({"pods": NANO, "count/pods": NANO})
-    for name, value in pod_totals(pod.spec, "requests").items():
-        if name in _COMPUTE or name.startswith("hugepages-"):
-            out[name] += value
-        out[f"requests.{name}"] += value
-    for name, value in pod_totals(pod.spec, "limits").items():
-        out[f"limits.{name}"] += value
-    return out
-
-
-def _service_usage(service: Any) -> Usage:
-    out: Usage = Counter({"services": NANO, "count/services": NANO})
-    spec = service.spec
-    if spec.type == "LoadBalancer":
-        out["services.loadbalancers"] = NANO
-    if spec.type == "NodePort" or (spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is not False):
-        out["services.nodeports"] = len(spec.ports) * NANO
-    return out
-
-
-def _claim_usage(claim: Any) -> Usage:
-    out: Usage = Counter({"persistentvolumeclaims": NANO, "count/persistentvolumeclaims": NANO})
-    storage = claim.spec.resources.requests.get("storage")
-    size = _amount(storage) if storage else 0
-    out["requests.storage"] = size
-    if claim.spec.storageClassName:
-        prefix = f"{claim.spec.storageClassName}.storageclass.storage.k8s.io"
-        out[f"{prefix}/requests.storage"] = size
-        out[f"{prefix}/persistentvolumeclaims"] = NANO
-    return out
-
-
-_EVALUATORS: dict[str, Callable[[Any], Usage]] = {
-    "pods": _pod_usage,
-    "services": _service_usage,
-    "persistentvolumeclaims": _claim_usage,
-}
-
-
-def usage_of(resource: str, obj: Any) -> Usage:
-    """resource: ``pods``, ``deployments.apps``."""
-    evaluate = _EVALUATORS.get(resource)
-    if evaluate is not None:
-        return evaluate(obj)
-    out: Usage = Counter({f"count/{resource}": NANO})
-    if resource in _COUNTED:
-        out[resource] = NANO
-    return out
-
-
-def _best_effort(pod: Any) -> bool:
-    return not any(
-        c.resources.requests.get(n) or c.resources.limits.get(n)
-        for c in (*pod.spec.initContainers, *pod.spec.containers)
-        for n in ("cpu", "memory")
-    )
-
-
-def _cross_namespace(pod: Any) -> bool:
-    affinity = pod.spec.affinity
-    if affinity is None:
-        return False
-    for part in (affinity.podAffinity, affinity.podAntiAffinity):
-        if part is None:
-            continue
-        terms = [*part.requiredDuringSchedulingIgnoredDuringExecution]
-        terms += [w.podAffinityTerm for w in part.preferredDuringSchedulingIgnoredDuringExecution]
-        if any(t.namespaces or t.namespaceSelector is not None for t in terms):
-            return True
-    return False
-
-
-def _in_scope(scope: str, operator: str, values: tuple[str, ...], pod: Any) -> bool:
-    match scope:
-        case "Terminating":
-            return pod.spec.activeDeadlineSeconds is not None
-        case "NotTerminating":
-            return pod.spec.activeDeadlineSeconds is None
-        case "BestEffort":
-            return _best_effort(pod)
-        case "NotBestEffort":
-            return not _best_effort(pod)
-        case "CrossNamespacePodAffinity":
-            return _cross_namespace(pod)
-        case "PriorityClass":
-            name = pod.spec.priorityClassName
-            match operator:
-                case "In":
-                    return name in values
-                case "NotIn":
-                    return name not in values
-                case "DoesNotExist":
-                    return not name
-                case _:
-                    return bool(name)
-    return False
-
-
-def in_scope(quota: Any, resource: str, obj: Any) -> bool:
-    """Does the quota count this object? Quotas with scopes count pods only (claims by their attributes class)."""
-    spec = quota.spec
-    terms = [(s, "Exists", ()) for s in spec.scopes]
-    if spec.scopeSelector is not None:
-        terms += [(e.scopeName, e.operator, e.values) for e in spec.scopeSelector.matchExpressions]
-    if not terms:
-        return True
-    if resource == "persistentvolumeclaims":
-        name = obj.spec.volumeAttributesClassName or ""
-        return all(
-            scope == "VolumeAttributesClass"
-            and (
-                name in values
-                if op == "In"
-                else name not in values
-                if op == "NotIn"
-                else bool(name) is (op == "Exists")
-            )
-            for scope, op, values in terms
-        )
-    return resource == "pods" and all(_in_scope(s, o, v, obj) for s, o, v in terms)
 
 
 class _Total:
@@ -228,20 +68,8 @@ class Quotas:
                 total.add(resource, obj, 1)
 
     def _resources(self, quota: Any) -> set[str]:
-        """The resources whose objects the quota has to look at."""
-        out: set[str] = set()
-        for name in quota.spec.hard:
-            if name.startswith("count/"):
-                out.add(name[len("count/") :])
-            elif name.startswith("services"):
-                out.add("services")
-            elif name == "requests.storage" or "storageclass.storage.k8s.io/" in name:
-                out.add("persistentvolumeclaims")
-            elif name in _COUNTED:
-                out.add(name)
-            else:
-                out.add("pods")
-        return {r for r in out if self._known(r)}
+        """Those of the resources whose objects the quota has to look at that are served."""
+        return {r for r in resources(quota) if self._known(r)}
 
     def _known(self, resource: str) -> bool:
         try:
@@ -300,7 +128,7 @@ class Quotas:
                 for n in hard
                 if n not in usage
                 and n not in ("pods", "count/pods")
-                and n.removeprefix("limits.").removeprefix("requests.") in _COMPUTE
+                and n.removeprefix("limits.").removeprefix("requests.") in COMPUTE
             ]
             if missing:
                 raise write.forbid(self._unset(quota, obj, missing))
@@ -309,7 +137,7 @@ class Quotas:
             for name, value in usage_of(resource, old).items():
                 if name in hard:
                     added[name] -= value
-        over = [n for n in sorted(added) if added[n] > 0 and total.taken(n) + added[n] > _amount(hard[n])]
+        over = [n for n in sorted(added) if added[n] > 0 and total.taken(n) + added[n] > amount(hard[n])]
         if over:
             raise write.forbid(
                 f"exceeded quota: {quota.metadata.name}, requested: {self._show(over, added, hard)}, "
