@@ -1,0 +1,81 @@
+"""PVC protection: a claim that pods use is not removed before they are gone.
+
+The finalizer is put on every claim, and taken off one that is being deleted when no pod uses it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.pod import Pod
+from pelamis.client.types import Key, Update
+from pelamis.reconcile.plan import NOTHING, Plan
+from pelamis.reconcile.podstate import is_finished
+from pelamis.reconcile.spec import Controller, Views, Watch
+
+FINALIZER = "kubernetes.io/pvc-protection"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    claim: PersistentVolumeClaim
+    used: bool
+
+
+def claims_of(pod: Pod) -> set[str]:
+    """Names of the claims that the pod's volumes use, ephemeral ones included."""
+    out: set[str] = set()
+    for volume in pod.spec.volumes:
+        if volume.persistentVolumeClaim is not None:
+            out.add(volume.persistentVolumeClaim.claimName)
+        elif volume.ephemeral is not None:
+            out.add(f"{pod.metadata.name}-{volume.name}")
+    return out
+
+
+def gather(views: Views, key: Key) -> World | None:
+    claim: PersistentVolumeClaim | None = views(CLAIM).get(*key)
+    if claim is None:
+        return None
+    used = False
+    if claim.metadata.deletionTimestamp is not None and FINALIZER in claim.metadata.finalizers:
+        used = any(p.spec.nodeName and not is_finished(p) and key[1] in claims_of(p) for p in views(POD).list(key[0]))
+    return World(claim, used)
+
+
+def reconcile(world: World, now: float) -> Plan:
+    meta = world.claim.metadata
+    if meta.deletionTimestamp is None:
+        if FINALIZER in meta.finalizers:
+            return NOTHING
+        finalizers = (*meta.finalizers, FINALIZER)
+    elif FINALIZER in meta.finalizers and not world.used:
+        finalizers = tuple(f for f in meta.finalizers if f != FINALIZER)
+    else:
+        return NOTHING
+    changed = msgspec.structs.replace(meta, finalizers=finalizers)
+    return Plan(actions=(Update(CLAIM, msgspec.structs.replace(world.claim, metadata=changed)),))
+
+
+def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
+    """A pod that has ended or is gone."""
+    if old is None or (new is not None and (is_finished(old) or not is_finished(new))):
+        return ()
+    return [(old.metadata.namespace, name) for name in claims_of(old)]
+
+
+CONTROLLER = Controller(
+    name="pvcprotection",
+    identity="pvc-protection-controller",
+    component="pvc-protection-controller",
+    watches=(Watch(CLAIM), Watch(POD, _pod_keys)),
+    gather=gather,
+    reconcile=reconcile,
+)
