@@ -169,7 +169,11 @@ class Api:
             tree["metadata"] = extra
         self._count(call, error.code)
         headers = (*call.headers(), *error.headers.items()) if error.headers else call.headers()
-        body, media = self._dress(tree, form)
+        try:
+            body, media = self._dress(tree, form)
+        except (StatusError, ValueError):
+            # The error itself cannot be said in that form.
+            body, media = _encode(tree), JSON
         return Response(error.code, body, media, headers)
 
     def _dress(self, tree: Tree, form: Format) -> tuple[bytes, str]:

@@ -19,7 +19,15 @@ from pelamis.apiserver import verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Write
-from pelamis.base.errors import AlreadyExists, Conflict, Internal, MethodNotAllowed, StatusError, Unavailable
+from pelamis.base.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Internal,
+    MethodNotAllowed,
+    StatusError,
+    Unavailable,
+)
 from pelamis.base.tree import get as tree_get
 from pelamis.store.types import Closed, Delete, Done, Missed, Op, Put, Store, StoreFull
 from pelamis.store.types import Unavailable as Unreachable
@@ -237,7 +245,7 @@ class Rest:
         elif write.source:
             # The tree was used up by the attempt before.
             write.tree = codec.parse(write.source)
-        elif not (write.tree.get("metadata") or {}).get("resourceVersion"):
+        elif not verbs.metadata_of(write.tree, write.kind).get("resourceVersion"):
             # It names no revision, so it may have to be tried again.
             write.source = codec.encode(write.tree)
         return verbs.update(write, self._admission.mutate)
@@ -272,17 +280,12 @@ class Rest:
             write.operation = "CREATE"
             return self._create(write)
         if write.verb == "update" and kind.create_on_update:
-            meta = write.tree.get("metadata")
-            if isinstance(meta, dict):
-                if meta.get("resourceVersion"):
-                    raise verbs.absent(kind, write.name)
-                name = meta.get("name") or ""
-                if name != write.name:
-                    raise StatusError(
-                        400,
-                        "BadRequest",
-                        f"the name of the object ({name}) does not match the name on the URL ({write.name})",
-                    )
+            meta = verbs.metadata_of(write.tree, kind)
+            if meta.get("resourceVersion"):
+                raise verbs.absent(kind, write.name)
+            name = meta.get("name") or ""
+            if name != write.name:
+                raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
             return self._create(write)
         raise verbs.absent(kind, write.name)
 

@@ -152,7 +152,7 @@ def create(
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = ids.generate_name(meta["generateName"], entropy(8))
         write.generated = True
-    write.name = meta.get("name") or ""
+    write.name = meta.setdefault("name", "") or ""
     if not normalised and (write.patch is None or write.patch.type != "apply"):
         own(write, None, hub.reset)
     mutate(write)

@@ -76,6 +76,9 @@ def _scheduled(status: dict[str, object], now: float) -> None:
 async def bind(server: ApiServer, write: Write) -> Answer:
     """POST of pods/<name>/binding, or of bindings, where the name comes in the body."""
     pods = server.objects.kind("pods")
+    body = server.registry.by_kind("", "v1", "Binding")
+    assert body is not None
+    verbs.report(write, codec.clean(body, write.tree))
     if write.kind is not pods:
         meta = write.tree.get("metadata") or {}
         write.kind, write.subresource, write.name = pods, "binding", meta.get("name") or ""

@@ -26,6 +26,9 @@ _RETRIES = 8
 async def evict(server: ApiServer, write: Write) -> Answer:
     """POST: 201 with a Status, or 429 when the budget says no."""
     tree = write.tree
+    body = server.registry.body("policy", "v1", "Eviction")
+    assert body is not None
+    verbs.report(write, codec.clean(body, tree))
     name = (tree.get("metadata") or {}).get("name") or ""
     if name and name != write.name:
         raise BadRequest("name in URL does not match name in Eviction object")
