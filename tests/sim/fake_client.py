@@ -301,7 +301,7 @@ def json_patched(old: dict[str, Any], ops: Sequence[dict[str, Any]]) -> dict[str
     return apply(old, ops)  # type: ignore[arg-type]
 
 
-_KEYS = {"ownerReferences": "uid", "conditions": "type"}
+_KEYS = {"ownerReferences": "uid", "conditions": "type", "podIPs": "ip", "hostIPs": "ip"}
 
 
 def merged(old: dict[str, Any], patch: dict[str, Any], *, strategic: bool) -> dict[str, Any]:

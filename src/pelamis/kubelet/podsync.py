@@ -371,26 +371,31 @@ class PodMachine:
             self._wake_at(s.volumes_retry_at)
         self._bring_up_sandbox(now)
         targets = self._targets()
+        extras = [slot for slot in s.of_kind("ephemeral") if slot.pending]
         if s.sandbox is None or s.sandbox.ready:
-            for slot in targets:
+            for slot in (*targets, *extras):
                 self._ensure_image(slot, now)
         self._replace_changed(now)
         if s.sandbox is None or not s.sandbox.ready or s.volumes != "ready":
             return
+        for slot in extras:
+            if not slot.busy and slot.image_ref and self._may_start(slot, now):
+                self._start(slot, s.sandbox, now)
         for slot in targets:
             if slot.busy in ("image", "start"):
                 break  # containers start in order; one that waits for a later attempt does not hold up the rest
-            if slot.busy or not slot.image_ref or not self._may_start(slot, now):
-                continue
-            slot.busy = "start"
-            attempt = 0
-            if slot.current is not None or slot.restarts:
-                attempt = max(slot.restarts, slot.current.attempt if slot.current else 0)
-                attempt += 1 if slot.current is not None else 0
-            if slot.exited:
-                slot.crash.advance(now)
-            self._emit(a.StartContainer(slot.name, slot.kind, attempt, slot.image_ref, s.sandbox.id, s.sandbox.ips))
-            break
+            if not slot.busy and slot.image_ref and self._may_start(slot, now):
+                self._start(slot, s.sandbox, now)
+                break
+
+    def _start(self, slot: Slot, sandbox: a.Sandbox, now: float) -> None:
+        slot.busy = "start"
+        attempt = slot.restarts
+        if slot.current is not None:
+            attempt = max(slot.restarts, slot.current.attempt) + 1
+        if slot.exited:
+            slot.crash.advance(now)
+        self._emit(a.StartContainer(slot.name, slot.kind, attempt, slot.image_ref, sandbox.id, sandbox.ips))
 
     def _bring_up_sandbox(self, now: float) -> None:
         s = self.state
@@ -439,7 +444,6 @@ class PodMachine:
         for slot in s.of_kind("main"):
             if slot.pending or (slot.exited and (slot.restart_now or slot.restartable(s.pod))):
                 out.append(slot)
-        out.extend(slot for slot in s.of_kind("ephemeral") if slot.pending)
         return out
 
     def _ensure_image(self, slot: Slot, now: float) -> None:
@@ -489,6 +493,10 @@ class PodMachine:
         """A running container whose image or resources are declared differently is replaced or resized."""
         for slot in self.state.slots.values():
             run = slot.current
+            if run is not None and run.state == "unknown" and not slot.busy and now >= slot.retry_at:
+                slot.restart_now = True  # the runtime has lost track of it: it must go before it can run again
+                text = f"Container {slot.name} is in unknown state, try killing it before restart"
+                self._stop(slot, self._spec_grace(), text)
             if run is None or run.state != "running" or slot.busy:
                 continue
             if run.hash and run.hash != container_hash(slot.spec) and slot.kind != "ephemeral":

@@ -18,7 +18,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.node.runtimeclass import KIND as RUNTIME_CLASS
 from pelamis.base import quantity
-from pelamis.client.types import Client, Key, Patch, View
+from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import admit, config, dns, fromcri, gc, status
 from pelamis.kubelet.agent import Agent, Recorder
@@ -96,10 +96,15 @@ class Kubelet:
 
     async def run(self) -> None:
         """Until cancelled. Containers keep running when it ends."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._close_at_end(), name="kubelet end")
+            await self._start(tasks)
+            log.info("node %s is up: %d pods", self.settings.node_name, len(self.workers))
+
+    async def _close_at_end(self) -> None:
+        """When the group ends, workers must not start anything more in it."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                await self._start(tasks)
-                log.info("node %s is up: %d pods", self.settings.node_name, len(self.workers))
+            await asyncio.get_running_loop().create_future()
         finally:
             if self._unsubscribe is not None:
                 self._unsubscribe()
@@ -206,6 +211,9 @@ class Kubelet:
             worker.changed(pod)
         elif uid not in self._refused:
             self._begin(pod)
+        elif pod.metadata.deletionTimestamp:
+            action = Delete(POD, pod.metadata.namespace, pod.metadata.name, uid=uid, grace_s=0)
+            self.agent.tasks.create_task(self._commit(action), name=f"delete refused {pod.metadata.name}")
 
     def _begin(self, pod: Any) -> None:
         uid = pod.metadata.uid
@@ -244,7 +252,7 @@ class Kubelet:
         self.agent.tasks.create_task(self._commit(action), name=f"refuse {pod.metadata.name}")
         return True
 
-    async def _commit(self, action: Patch) -> None:
+    async def _commit(self, action: Patch | Delete) -> None:
         for _ in range(10):
             try:
                 await self.client.commit([action])

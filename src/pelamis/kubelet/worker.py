@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from pelamis.kubelet.volumes.payload import VolumeError
 
 log = logging.getLogger("pelamis.kubelet.pod")
 MESSAGE_LIMIT = 4096
+Work = Callable[..., Coroutine[Any, Any, None]]
 LOG_MESSAGE_LIMIT = 2048
 LOG_MESSAGE_LINES = 80
 DELETE_RETRY_S = 1.0
@@ -97,7 +98,7 @@ class Worker:
         self.refresh()
 
     def exited(self, id_: str, name: str) -> None:
-        self._spawn(self._observe_exit(id_, name), f"exit {name}")
+        self._spawn(f"exit {name}", self._observe_exit, id_, name)
 
     def watch_exit(self, id_: str, watch: logs.Watch) -> None:
         """Poke ``watch`` when the container exits."""
@@ -105,17 +106,24 @@ class Worker:
 
     # --- instructions out ---------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[Any, Any, None], what: str) -> None:
+    def _spawn(self, what: str, work: Work, *args: Any, failed: Callable[[str], a.Event] | None = None) -> None:
+        """failed: the event that stands for an unforeseen failure, so that the machine never waits in vain."""
+        if self._done:
+            return
         meta = self.pod.metadata
         name = f"pod {meta.namespace}/{meta.name} {what}"
-        self.agent.tasks.create_task(self._guard(work, name), name=name)
+        self.agent.tasks.create_task(self._guard(name, work, args, failed), name=name)
 
-    async def _guard(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    async def _guard(
+        self, name: str, work: Work, args: tuple[Any, ...], failed: Callable[[str], a.Event] | None
+    ) -> None:
         """A defect that shows with one pod must not end the agent of all the others."""
         try:
-            await work
-        except Exception:
+            await work(*args)
+        except Exception as error:
             log.exception("%s", name)
+            if failed is not None:
+                self.feed(failed(f"{type(error).__name__}: {error}"))
 
     def _do(self, instruction: a.Instruction) -> None:
         agent = self.agent
@@ -130,17 +138,34 @@ class Worker:
             case a.Note(type_, reason, message, container):
                 agent.note(self.pod, container, type_, reason, message)
             case a.MountVolumes():
-                self._spawn(self._mount(), "volumes")
+                self._spawn("volumes", self._mount, failed=a.VolumesFailed)
             case a.RunSandbox(attempt):
-                self._spawn(self._run_sandbox(attempt), "sandbox")
+                self._spawn("sandbox", self._run_sandbox, attempt, failed=a.SandboxFailed)
             case a.StopSandbox(id_):
-                self._spawn(self._stop_sandbox(id_), "stop sandbox")
+                self._spawn("stop sandbox", self._stop_sandbox, id_, failed=lambda text: a.SandboxStopped(id_, text))
             case a.EnsureImage(name):
-                self._spawn(self._ensure_image(name), f"image {name}")
+                self._spawn(
+                    f"image {name}",
+                    self._ensure_image,
+                    name,
+                    failed=lambda text: a.ImageFailed(name, "ErrImagePull", text),
+                )
             case a.StartContainer():
-                self._spawn(self._start(instruction), f"start {instruction.name}")
+                started = instruction.name
+                self._spawn(
+                    f"start {started}",
+                    self._start,
+                    instruction,
+                    failed=lambda text: a.ContainerFailed(started, "CreateContainerError", text),
+                )
             case a.StopContainer():
-                self._spawn(self._stop(instruction), f"stop {instruction.name}")
+                ended = instruction
+                self._spawn(
+                    f"stop {ended.name}",
+                    self._stop,
+                    ended,
+                    failed=lambda text: a.ContainerStopped(ended.name, ended.id, None, text),
+                )
             case a.StartProbes(name, id_, started_at, startup_done, ready):
                 slot = self.machine.state.slots[name]
                 target = Target(self.uid, slot.spec, id_, self._ips()[0] if self._ips() else "127.0.0.1")
@@ -148,11 +173,11 @@ class Worker:
             case a.StopProbes(id_, kinds):
                 agent.prober.stop(id_, kinds)
             case a.Resize(name, id_):
-                self._spawn(self._resize(name, id_), f"resize {name}")
+                self._spawn(f"resize {name}", self._resize, name, id_)
             case a.CleanUp(remove):
-                self._spawn(self._clean_up(remove), "clean up")
+                self._spawn("clean up", self._clean_up, remove, failed=a.CleanUpFailed)
             case a.ConfirmDeletion():
-                self._spawn(self._confirm_deletion(), "confirm deletion")
+                self._spawn("confirm deletion", self._confirm_deletion)
             case a.Forget():
                 self._end()
 
@@ -220,10 +245,6 @@ class Worker:
         except (VolumeError, NotSynced, OSError) as error:
             self.feed(a.VolumesFailed(str(error)))
             return
-        except Exception as error:
-            log.exception("volumes of %s", self.uid)
-            self.feed(a.VolumesFailed(f"{type(error).__name__}: {error}"))
-            return
         self._renew_tokens()
         self.feed(a.VolumesReady())
 
@@ -242,7 +263,7 @@ class Worker:
         if self._done or self._refreshing or state.volumes != "ready" or state.clean != "no":
             return
         self._refreshing = True
-        self._spawn(self._refresh(), "refresh volumes")
+        self._spawn("refresh volumes", self._refresh)
 
     async def _refresh(self) -> None:
         try:
