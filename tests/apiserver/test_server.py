@@ -503,3 +503,43 @@ def test_a_restart_keeps_everything_and_never_gives_an_address_twice(tmp_path: A
         assert len(set(addresses)) == 4 and "10.0.0.1" not in addresses
 
     asyncio.run(main())
+
+
+def test_a_kubelet_reaches_only_what_its_pods_need() -> None:
+    async def scenario(h: Harness) -> None:
+        kubelet = h.pair("system:node:n1", "system:nodes")
+        secrets = "/api/v1/namespaces/default/secrets"
+        for name in ("used", "other"):
+            await h.request("POST", secrets, {"metadata": {"name": name}})
+        volume = {"name": "v", "secret": {"secretName": "used"}}
+        await h.request("POST", PODS, named({"spec": {**POD["spec"], "nodeName": "n1", "volumes": [volume]}}, "p"))
+        await h.request("POST", PODS, named({"spec": {**POD["spec"], "nodeName": "n2"}}, "q"))
+        node = {"metadata": {"name": "n1"}}
+        mine = "?fieldSelector=spec.nodeName%3Dn1"
+        merge = {"Content-Type": "application/merge-patch+json"}
+        running_now = {"status": {"phase": "Running"}}
+        token = "/api/v1/namespaces/default/serviceaccounts/default/token"
+        for method, path, body, headers, status in (
+            ("GET", f"{secrets}/used", None, {}, 200),
+            ("GET", f"{secrets}/other", None, {}, 403),
+            ("GET", secrets, None, {}, 403),
+            ("GET", "/api/v1/pods" + mine, None, {}, 200),
+            ("GET", "/api/v1/pods", None, {}, 403),
+            ("GET", f"{PODS}/q", None, {}, 403),
+            ("POST", "/api/v1/nodes", node, {}, 201),
+            ("POST", "/api/v1/nodes", {"metadata": {"name": "n2"}}, {}, 403),
+            ("PATCH", "/api/v1/nodes/n1/status", {"status": {"nodeInfo": {"machineID": "m"}}}, merge, 200),
+            ("PATCH", "/api/v1/nodes/n1", {"spec": {"taints": []}}, merge, 403),
+            ("DELETE", "/api/v1/nodes/n1", None, {}, 403),
+            ("PATCH", f"{PODS}/p/status", running_now, merge, 200),
+            ("PATCH", f"{PODS}/q/status", running_now, merge, 403),
+            ("POST", token, {"spec": {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "p"}}}, {}, 201),
+            ("POST", PODS, named(POD, "x"), {}, 403),
+            ("DELETE", f"{PODS}/q", None, {}, 403),
+            ("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0}, {}, 200),
+            ("GET", f"{secrets}/used", None, {}, 403),
+        ):
+            code, answer = await h.request(method, path, body, headers=headers, pair=kubelet)
+            assert code == status, (method, path, answer)
+
+    run(scenario)

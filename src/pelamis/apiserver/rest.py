@@ -211,8 +211,11 @@ class Rest:
     async def _plan(self, write: Write) -> Result:
         write.now = self._clock()
         result = self._decide(write)
+        if write.verb == "delete":
+            assert write.old is not None
+            self._admission.validate(write, write.old.obj)
         if not result.keep:
-            if write.verb != "delete" or result.remove:
+            if write.verb != "delete":
                 self._admission.validate(write, result.obj)
             waiting = self._admission.reserve(write, result.obj)
             if waiting is not None:
