@@ -1,0 +1,82 @@
+"""Created to Running, as a watcher of the API sees it, against the bare CRI calls for the same pod in the same run.
+
+Needs root, containerd and the CNI plugins. The API is in memory, so the difference is the agent's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import uvloop
+
+from pelamis.kubelet.cri import types as cri
+from tests.kubelet import rig
+from tests.kubelet.live import Live, pod, running
+
+ROUNDS = 20
+LIMIT_MS = 50.0
+COMMAND = ("sleep", "1000")
+
+
+async def bare(live: Live, index: int) -> float:
+    runtime, folder = live.runtime, f"{live.rig.dir}/bare"
+    settings = cri.PodSandboxConfig(
+        metadata=cri.PodSandboxMetadata(name=f"bare-{index}", uid=f"bare-{index}", namespace="bench"),
+        log_directory=folder,
+        linux=cri.LinuxPodSandboxConfig(cgroup_parent=f"{live.config().cgroup_root}/bare"),
+    )
+    container = cri.ContainerConfig(
+        metadata=cri.ContainerMetadata(name="main"),
+        image=cri.ImageSpec(image=rig.BUSYBOX),
+        command=COMMAND,
+        log_path="main.log",
+    )
+    began = time.perf_counter()
+    sandbox = await runtime.run_sandbox(settings)
+    id_ = await runtime.create_container(sandbox, container, settings)
+    await runtime.start_container(id_)
+    took = time.perf_counter() - began
+    await runtime.stop_sandbox(sandbox)
+    await runtime.remove_sandbox(sandbox)
+    return took * 1000
+
+
+async def managed(live: Live, index: int) -> float:
+    name = f"pod-{index}"
+    began = time.perf_counter()
+    live.create(pod(name, {"command": list(COMMAND)}))
+    await live.until(name, running)
+    took = time.perf_counter() - began
+    live.delete(name, 1)
+    await live.until(name, lambda found: found is None)
+    return took * 1000
+
+
+async def main() -> None:
+    async with Live() as live:
+        await managed(live, 1000)
+        ours, theirs = [], []
+        for index in range(ROUNDS):
+            theirs.append(await bare(live, index))
+            ours.append(await managed(live, index))
+        cpu = time.process_time()
+        await asyncio.sleep(10)
+        idle = (time.process_time() - cpu) / 10 * 100
+    a, b = statistics.median(ours), statistics.median(theirs)
+    print(f"created -> Running, p50: {a:.0f} ms; bare CRI calls: {b:.0f} ms; ratio {a / b:.2f}")
+    print(f"above the bare calls: {a - b:.0f} ms (limit {LIMIT_MS:.0f} ms): {'ok' if a - b < LIMIT_MS else 'OVER'}")
+    print(f"idle agent: {idle:.2f} % of a core (limit 1 %)")
+
+
+if __name__ == "__main__":
+    missing = rig.missing()
+    if missing:
+        print(f"kubelet_start: skipped, needs {missing}")
+    else:
+        uvloop.run(main())
