@@ -324,3 +324,67 @@ def test_deadline_deletion_grace_and_host_network() -> None:
         await live.until("host", lambda p: p is None, 8)
 
     run(scenario)
+
+
+def test_tokens_debug_containers_resize_and_oom() -> None:
+    async def scenario(live: Live) -> None:
+        asked: list[Any] = []
+
+        async def post(path: str, body: Any, **_: Any) -> Any:
+            asked.append((path, body["spec"]))
+            status = {"token": f"token-{len(asked)}", "expirationTimestamp": "2099-01-01T00:00:00Z"}
+            return {**body, "status": status}
+
+        live.client.post = post  # type: ignore[method-assign]
+        projected = {
+            "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600, "audience": "a"}}]
+        }
+        tree = pod(
+            "many",
+            {
+                **HOLD,
+                "volumeMounts": [{"name": "t", "mountPath": "/t", "readOnly": True}],
+                "resources": {"limits": {"memory": "32Mi"}, "requests": {"cpu": "100m"}},
+            },
+            volumes=[{"name": "t", "projected": {"defaultMode": 420, **projected}}],
+            serviceAccountName="robot",
+        )
+        live.create(tree)
+        await live.until("many", running)
+        assert await live.exec("many", "cat", "/t/token") == "token-1"
+        path, spec = asked[0]
+        assert path == "/api/v1/namespaces/default/serviceaccounts/robot/token"
+        assert spec["audiences"] == ["a"] and spec["boundObjectRef"]["name"] == "many"
+        debug = {"name": "dbg", "image": rig.BUSYBOX, "imagePullPolicy": "IfNotPresent", "targetContainerName": "main"}
+        debug["command"] = ["sh", "-c", "ps; sleep 1000"]  # type: ignore[assignment]
+        live.server.do(Patch(POD, "default", "many", {"spec": {"ephemeralContainers": [debug]}}, "merge"))
+        await live.until("many", lambda p: any(c.state.running for c in p.status.ephemeralContainerStatuses))
+        await asyncio.sleep(0.2)
+        assert "sleep 3600" in live.log_of("many", "dbg")
+        container = {**tree["spec"]["containers"][0]}
+        container["resources"] = {"limits": {"memory": "48Mi"}, "requests": {"cpu": "100m"}}
+        live.server.do(Patch(POD, "default", "many", {"spec": {"containers": [container]}}, "merge"))
+        found = await live.until("many", lambda p: p.status.containerStatuses[0].resources.limits["memory"] == "48Mi")
+        assert found.status.containerStatuses[0].restartCount == 0
+        for _ in range(50):
+            if "ResizeCompleted" in live.reasons("many"):
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError(live.events[-5:])
+        live.create(
+            pod(
+                "oom",
+                {
+                    "command": ["sh", "-c", "x=a; while true; do x=$x$x; done"],
+                    "resources": {"limits": {"memory": "16Mi"}},
+                },
+                restartPolicy="Never",
+            )
+        )
+        found = await live.until("oom", lambda p: p.status.phase == "Failed")
+        assert status_of(found).state.terminated.reason == "OOMKilled"
+        live.delete("many", 1)
+        await live.until("many", lambda p: p is None)
+
+    run(scenario)
