@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.core.persistentvolume import KIND as VOLUME
+from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
@@ -32,12 +34,15 @@ from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.preemption import Preemption, preempt
 from pelamis.scheduler.queue import Queue, Waiting
 from pelamis.scheduler.snapshot import Snapshot
+from pelamis.scheduler.volumes import BOUND_BY_CONTROLLER, SELECTED_NODE, Binding, claims_of, is_bound, plan
 
 log = logging.getLogger("pelamis.scheduler")
 TURN_S = 0.005
 BATCH = 256
 COMMITS_AT_ONCE = 16
 MESSAGE_LIMIT = 1024
+VOLUMES_S = 600.0
+"""How long a pod waits for its volumes before it looks for a node anew."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class _Bound:
     waiting: Waiting
     info: PodInfo
     node: str
+    volumes: Sequence[Binding] = ()
 
 
 class Scheduler:
@@ -157,6 +163,9 @@ class Scheduler:
             self._decide(waiting, bound, failed)
             if self._cpu() - started > TURN_S:
                 break
+        for item in [b for b in bound if b.volumes]:
+            bound.remove(item)
+            group.create_task(self._bind_volumes(item), name="scheduler-volumes")
         if bound or failed:
             task = group.create_task(self._carry_out(bound, failed), name="scheduler-commit")
             self._commits.add(task)
@@ -197,16 +206,30 @@ class Scheduler:
             if decision.node:
                 self.snapshot.denominate(info.uid)
                 self.snapshot.add_pod(info, decision.node)
-                bound.append(_Bound(waiting, info, decision.node))
+                bound.append(_Bound(waiting, info, decision.node, self._choose_volumes(info, decision.node)))
                 return
             preemption = preempt(self.snapshot, self._plugins, info, decision, draw=self._entropy)
             if preemption is not None and preemption.nominated is not None:
                 self.snapshot.nominate(info, preemption.nominated)
+                for other in preemption.displaced:
+                    self.snapshot.denominate(other.uid)
             failed.append((waiting, decision, preemption))
         except Exception:  # a defect in a plugin must stop neither it nor the others
             log.exception("cannot decide %s/%s", *info.key)
             self.queue.failed(waiting, (), self._clock(), error=True)
             self._wake.set()
+
+    def _choose_volumes(self, info: PodInfo, node: str) -> Sequence[Binding]:
+        """For claims that waited for a node; promised at once, so that the next pod does not get the same volume."""
+        if not info.claims:
+            return ()
+        waiting = claims_of(self.snapshot, info).waiting
+        chosen = plan(self.snapshot, waiting, self.snapshot.by_name[node].node) or ()
+        for binding in chosen:
+            if binding.volume is not None:
+                meta = binding.claim.metadata
+                self.snapshot.storage.assumed[binding.volume.metadata.name] = (meta.namespace, meta.name)
+        return chosen
 
     # -- commits
 
@@ -237,7 +260,8 @@ class Scheduler:
                 text = f"Successfully assigned {namespace}/{name} to {item.node}"
                 notes.append(EventNote(item.info.pod, "Normal", "Scheduled", text, action="Binding"))
             else:
-                errors.extend(self._unbound(item, text, outcomes[i].error if not problem else None, notes))
+                refused = outcomes[i].error if not problem else None
+                errors.extend(self._unbound(item, f'running Bind plugin "DefaultBinder": {text}', refused, notes))
         self._wake.set()
         try:
             if errors:
@@ -246,6 +270,61 @@ class Scheduler:
                 await record(self._client, self._correlator, notes, self._clock())
         except Exception as error:
             log.warning("%d events were lost: %s", len(notes), error)
+
+    async def _bind_volumes(self, item: _Bound) -> None:
+        """Ask for the volumes, wait until the claims are bound, then bind the pod."""
+        try:
+            async with asyncio.timeout(VOLUMES_S):
+                problem = await self._ask_for_volumes(item)
+        except TimeoutError:
+            problem = "binding volumes: context deadline exceeded"
+        except OSError as error:
+            problem = f"cannot reach the server: {error}"
+        if not problem:
+            await self._carry_out([item], ())
+            return
+        for binding in item.volumes:
+            if binding.volume is not None:
+                self.snapshot.storage.assumed.pop(binding.volume.metadata.name, None)
+        notes: list[EventNote] = []
+        more = self._unbound(item, f'running PreBind plugin "VolumeBinding": {problem}', None, notes)
+        self._wake.set()
+        try:
+            if more:
+                await self._client.commit(more)
+            await record(self._client, self._correlator, notes, self._clock())
+        except Exception as error:
+            log.warning("%d events were lost: %s", len(notes), error)
+
+    async def _ask_for_volumes(self, item: _Bound) -> str:
+        actions = [a for binding in item.volumes if (a := _volume_action(binding, item.node)) is not None]
+        view = self._client.view(CLAIM)
+        changed = asyncio.Event()
+        for action, outcome in zip(actions, await self._client.commit(actions) if actions else (), strict=True):
+            if outcome.error is not None:
+                return _problem(outcome.error)
+            if action.kind is CLAIM and view.revision < outcome.rev:
+                seen = asyncio.Event()
+                view.when_reached(outcome.rev, seen.set)
+                await seen.wait()
+        cancel = view.subscribe(lambda key, old, new: changed.set())
+        try:
+            while True:
+                changed.clear()
+                claims = [view.get(b.claim.metadata.namespace, b.claim.metadata.name) for b in item.volumes]
+                if self.snapshot.pods.get(item.info.uid) is not item.info:
+                    return "pod is gone"
+                for binding, claim in zip(item.volumes, claims, strict=True):
+                    if claim is None or claim.metadata.uid != binding.claim.metadata.uid:
+                        return f'persistentvolumeclaim "{binding.claim.metadata.name}" not found'
+                    selected = claim.metadata.annotations.get(SELECTED_NODE, "")
+                    if binding.volume is None and not is_bound(claim) and selected not in (item.node,):
+                        return f'provisioning failed for PVC "{claim.metadata.name}"'
+                if all(claim is not None and is_bound(claim) for claim in claims):
+                    return ""
+                await changed.wait()
+        finally:
+            cancel()
 
     def _failure(
         self,
@@ -264,6 +343,9 @@ class Scheduler:
         nominated: str | None = None
         if preemption is not None:
             nominated = preemption.nominated
+            for other in preemption.displaced:
+                body = {"metadata": {"uid": other.uid}, "status": {"nominatedNodeName": None}}
+                out.append(Patch(POD, *other.key, body, "strategic", "status"))
             for victim in preemption.victims:
                 out.extend(_evict(victim, self._name, now))
                 text = f"Preempted by pod {info.uid} on node {nominated}"
@@ -284,10 +366,11 @@ class Scheduler:
         if error is not None and error.reason == "NotFound":
             self.queue.done(item.waiting)  # the view will say so, or has said it
             return []
+        if self.queue.get(item.info.key) is None:
+            return []  # gone, or bound by somebody else
         self.queue.failed(item.waiting, (), now, error=True)
-        message = f'running Bind plugin "DefaultBinder": {text}'
-        notes.append(_failed_scheduling(item.info, message))
-        condition = _condition(item.info, "SchedulerError", message, now, None)
+        notes.append(_failed_scheduling(item.info, text))
+        condition = _condition(item.info, "SchedulerError", text, now, None)
         return [condition] if condition is not None else []
 
 
@@ -310,6 +393,29 @@ def _binding(item: _Bound) -> Create:
         "target": {"kind": "Node", "name": item.node},
     }
     return Create(POD, tree, "binding", name)
+
+
+def _volume_action(binding: Binding, node: str) -> Action | None:
+    """Promise the volume to the claim, or tell the provisioner which node it is for."""
+    claim, volume = binding
+    meta = claim.metadata
+    if volume is None:
+        if meta.annotations.get(SELECTED_NODE) == node:
+            return None
+        body: dict[str, Any] = {"metadata": {"annotations": {SELECTED_NODE: node}}}
+        return Patch(CLAIM, meta.namespace, meta.name, body, rev=meta.resourceVersion)
+    if volume.spec.claimRef is not None and volume.spec.claimRef.uid == meta.uid:
+        return None
+    ref = {
+        "kind": "PersistentVolumeClaim",
+        "apiVersion": "v1",
+        "namespace": meta.namespace,
+        "name": meta.name,
+        "uid": meta.uid,
+        "resourceVersion": meta.resourceVersion,
+    }
+    body = {"metadata": {"annotations": {BOUND_BY_CONTROLLER: "yes"}}, "spec": {"claimRef": ref}}
+    return Patch(VOLUME, "", volume.metadata.name, body, rev=volume.metadata.resourceVersion)
 
 
 def _condition(info: PodInfo, reason: str, message: str, now: float, nominated: str | None) -> Patch | None:

@@ -32,20 +32,19 @@ Mask = npt.NDArray[np.bool_]
 CPU, MEMORY, STORAGE, PODS = 0, 1, 2, 3
 _FIXED = ("cpu", "memory", "ephemeral-storage", "pods")
 _COUNTERS = 256
+TERM_KINDS = ("affinity", "anti_affinity", "preferred_affinity", "preferred_anti_affinity")
 
 
 class NodeInfo:
     """row: its place in the columns; changes when nodes go."""
 
-    __slots__ = ("anti_affinity", "claims", "name", "node", "pods", "ports", "row", "with_affinity")
+    __slots__ = ("claims", "name", "node", "pods", "ports", "row")
 
     def __init__(self, node: Node, row: int) -> None:
         self.node = node
         self.name = node.metadata.name
         self.row = row
         self.pods: dict[str, PodInfo] = {}
-        self.with_affinity: dict[str, PodInfo] = {}
-        self.anti_affinity: dict[str, PodInfo] = {}
         self.ports: dict[PortUse, int] = {}
         self.claims: dict[tuple[str, str], int] = {}
 
@@ -127,8 +126,8 @@ class Snapshot:
         self._counters: OrderedDict[Any, Counter] = OrderedDict()
         self.orphans: dict[str, dict[str, PodInfo]] = {}
         self.ports: dict[tuple[str, int], int] = {}
-        self.with_affinity = 0
-        self.with_anti_affinity = 0
+        self.claims: dict[tuple[str, str], int] = {}
+        self.terms: dict[str, dict[Term, dict[str, int]]] = {kind: {} for kind in TERM_KINDS}
         self.nominated: dict[str, dict[str, PodInfo]] = {}
         self._nominee: dict[str, str] = {}
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
@@ -327,6 +326,7 @@ class Snapshot:
             _tally(self.ports, (port.protocol, port.port), sign)
         for claim in info.claims:
             _tally(node.claims, (info.namespace, claim), sign)
+            _tally(self.claims, (info.namespace, claim), sign)
         if info.has_affinity:
             self._note_affinity(info, node, sign)
         group = info.group
@@ -346,14 +346,13 @@ class Snapshot:
             group.counters.clear()
 
     def _note_affinity(self, info: PodInfo, node: NodeInfo, sign: int) -> None:
-        self.with_affinity += sign
-        if info.anti_affinity:
-            self.with_anti_affinity += sign
-        for table, wanted in ((node.with_affinity, True), (node.anti_affinity, bool(info.anti_affinity))):
-            if wanted and sign > 0:
-                table[info.uid] = info
-            elif wanted:
-                table.pop(info.uid, None)
+        for kind in TERM_KINDS:
+            table = self.terms[kind]
+            for term in getattr(info, kind):
+                nodes = table.setdefault(term, {})
+                _tally(nodes, node.name, sign)
+                if not nodes:
+                    del table[term]
 
     def _group(self, info: PodInfo) -> Group:
         labels = info.pod.metadata.labels
@@ -375,15 +374,27 @@ class Snapshot:
 
         return self._counter(("spread", namespace, selector), covers)
 
-    def count_term(self, term: Term) -> Ints:
-        """Per row, the pods that an affinity term selects."""
+    def count_terms(self, terms: tuple[Term, ...]) -> Ints:
+        """Per row, the pods that all of the affinity terms select."""
 
         def covers(group: Group) -> bool:
-            return term.covers(group.namespace, self.namespace_labels.get(group.namespace, {})) and (
-                term.selector.matches(group.labels)
-            )
+            return all(self.term_selects(term, group.namespace, group.labels) for term in terms)
 
-        return self._counter(("term", term.selector, term.namespaces, term.namespace_selector), covers)
+        by_labels = any(term.namespace_selector is not None for term in terms)
+        return self._counter(
+            ("term", tuple((t.selector, t.namespaces, t.namespace_selector) for t in terms), by_labels), covers
+        )
+
+    def term_selects(self, term: Term, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether the term selects a pod of the namespace with these labels."""
+        return term.selector.matches(labels) and term.covers(namespace, self.namespace_labels.get(namespace, {}))
+
+    def domains(self, column: LabelColumn, counts: Ints, among: Mask | None = None) -> Ints:
+        """Sums of ``counts`` per value of a label; one place more than values, for the nodes without it: 0."""
+        ids = column.ids[: self.size]
+        which = ids >= 0 if among is None else among & (ids >= 0)
+        sums = np.bincount(ids[which], weights=counts[which], minlength=len(column.values) + 1)
+        return sums.astype(np.int64)
 
     def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Ints:
         counter = self._counters.get(key)
@@ -412,7 +423,7 @@ class Snapshot:
             self.namespace_labels.pop(name, None)
         else:
             self.namespace_labels[name] = labels
-        for key in [k for k in self._counters if k[0] == "term" and k[3] is not None]:
+        for key in [k for k in self._counters if k[0] == "term" and k[2]]:
             gone = self._counters.pop(key)
             for group in self._groups.values():
                 if gone in group.counters:

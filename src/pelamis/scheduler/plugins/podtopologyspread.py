@@ -1,0 +1,197 @@
+"""PodTopologySpread: keeps the pods of a selection even over the values of a node label (zones, hosts, ...).
+
+Constraints that a pod must meet filter; those it would like to meet score. A pod without constraints is spread softly
+over hosts (skew 3) and zones (skew 5) with the pods that its Services and its owner select.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from pelamis.api.core.pod.affinity import TopologySpreadConstraint
+from pelamis.base.labels import Selector
+from pelamis.scheduler.extension import (
+    MAX_SCORE,
+    NODE_ADD,
+    NODE_DELETE,
+    NODE_LABEL,
+    NODE_TAINT,
+    OWN_LABEL,
+    OWN_TOLERATION,
+    POD_ADD,
+    POD_DELETE,
+    POD_LABEL,
+    Event,
+    Plugin,
+    Rejection,
+    Rows,
+)
+from pelamis.scheduler.nodematch import pod_rows
+from pelamis.scheduler.podinfo import PodInfo, compile_selector
+from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+from pelamis.scheduler.toleration import keeps_off
+
+REASON = "node(s) didn't match pod topology spread constraints"
+MISSING = REASON + " (missing required label)"
+HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
+_NEVER = 2**31 - 1
+
+
+class Constraint(NamedTuple):
+    key: str
+    max_skew: int
+    selector: Selector
+    min_domains: int = 1
+    honor_affinity: bool = True
+    honor_taints: bool = False
+
+
+def _constraints(info: PodInfo, action: str) -> list[Constraint]:
+    pod = info.pod
+    out = []
+    for c in pod.spec.topologySpreadConstraints:
+        if c.whenUnsatisfiable == action:
+            out.append(_compiled(c, info))
+    return out
+
+
+def _compiled(c: TopologySpreadConstraint, info: PodInfo) -> Constraint:
+    return Constraint(
+        c.topologyKey,
+        c.maxSkew,
+        compile_selector(c.labelSelector, c.matchLabelKeys, (), info.pod),
+        1 if c.minDomains is None else c.minDomains,
+        c.nodeAffinityPolicy != "Ignore",
+        c.nodeTaintsPolicy == "Honor",
+    )
+
+
+def _defaults(snapshot: Snapshot, info: PodInfo) -> list[Constraint]:
+    selector = snapshot.workloads.selector(info)
+    if selector.empty:
+        return []
+    return [Constraint(HOSTNAME, 3, selector), Constraint(ZONE, 5, selector)]
+
+
+def _included(snapshot: Snapshot, info: PodInfo, constraint: Constraint, among: Mask | None) -> Mask | None:
+    """The rows whose pods count; None = all."""
+    out = among
+    if constraint.honor_affinity:
+        matching = pod_rows(snapshot, info)
+        if matching is not None:
+            out = matching if out is None else out & matching
+    if constraint.honor_taints and len(snapshot.taint_sets) > 1:
+        tolerations = info.pod.spec.tolerations
+        sets = snapshot.taint_sets
+        open_to = np.fromiter((not keeps_off(tolerations, t) for t in sets), np.bool_, len(sets))
+        mask = open_to[snapshot.taints[: snapshot.size]]
+        out = mask if out is None else out & mask
+    return out
+
+
+def _having_all(snapshot: Snapshot, constraints: list[Constraint]) -> Mask:
+    out = np.ones(snapshot.size, np.bool_)
+    for constraint in constraints:
+        out &= snapshot.labels(constraint.key).ids[: snapshot.size] >= 0
+    return out
+
+
+def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    constraints = _constraints(info, "DoNotSchedule")
+    if not constraints:
+        return ()
+    labelled = _having_all(snapshot, constraints)
+    size = snapshot.size
+    failed = np.zeros(size, np.bool_)[rows]
+    out = []
+    for c in constraints:
+        column = snapshot.labels(c.key)
+        ids = column.ids[:size]
+        among = _included(snapshot, info, c, labelled)
+        assert among is not None
+        counts = snapshot.domains(column, snapshot.count(info.namespace, c.selector), among)
+        present = np.bincount(ids[among], minlength=len(column.values) + 1) > 0
+        number = int(np.count_nonzero(present))
+        least = int(counts[present].min()) if number else _NEVER
+        if number < c.min_domains:
+            least = 0
+        own = 1 if c.selector.matches(info.pod.metadata.labels) else 0
+        missing = (ids < 0)[rows] & ~failed
+        if missing.any():
+            out.append(Rejection(missing, MISSING, False))
+            failed |= missing
+        skewed = (counts[ids] + own - least > c.max_skew)[rows] & ~failed
+        if skewed.any():
+            out.append(Rejection(skewed, REASON))
+            failed |= skewed
+    return out
+
+
+def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    strict = bool(info.pod.spec.topologySpreadConstraints)
+    constraints = _constraints(info, "ScheduleAnyway") if strict else _defaults(snapshot, info)
+    if not constraints:
+        return None
+    size = snapshot.size
+    labelled = _having_all(snapshot, constraints) if strict else None
+    counted = np.ones(size, np.bool_)[rows] if labelled is None else labelled[rows]
+    total = np.zeros(len(counted), np.float64)
+    for c in constraints:
+        column = snapshot.labels(c.key)
+        ids = column.ids[:size]
+        here = ids[rows]
+        counts = snapshot.count(info.namespace, c.selector)
+        if c.key == HOSTNAME:
+            domains = int(np.count_nonzero(counted))
+            own = counts[rows]
+        else:
+            seen = here[counted & (here >= 0)]
+            if not len(seen):
+                continue
+            domains = int(np.count_nonzero(np.bincount(seen)))
+            own = snapshot.domains(column, counts, _included(snapshot, info, c, labelled))[here]
+        weighted = own * np.log(domains + 2) + (c.max_skew - 1)
+        total += np.where(here >= 0, weighted, 0.0)
+    out = np.floor(total + 0.5).astype(np.int64)
+    most, least = int(out[counted].max(initial=0)), int(out[counted].min(initial=_NEVER))
+    if most == 0:
+        return np.where(counted, MAX_SCORE, 0).astype(np.int64)
+    return np.where(counted, MAX_SCORE * (most + least - out) // most, 0).astype(np.int64)
+
+
+def _pod_helps(info: PodInfo, event: Event) -> bool:
+    constraints = _constraints(info, "DoNotSchedule")
+    pods = [p for p in (event.old, event.new) if p is not None]
+    return any(
+        p.namespace == info.namespace and c.selector.matches(p.pod.metadata.labels) for p in pods for c in constraints
+    )
+
+
+def _node_helps(info: PodInfo, event: Event) -> bool:
+    """A node with all labels, before or after, makes or unmakes a domain."""
+    keys = [c.key for c in _constraints(info, "DoNotSchedule")]
+    nodes = [n for n in (event.old, event.new) if n is not None]
+    return any(all(key in n.metadata.labels for key in keys) for n in nodes)
+
+
+PLUGIN = Plugin(
+    name="PodTopologySpread",
+    filter=_filter,
+    score=_score,
+    weight=2,
+    helps={
+        POD_ADD: _pod_helps,
+        POD_DELETE: _pod_helps,
+        POD_LABEL: _pod_helps,
+        OWN_LABEL: None,
+        OWN_TOLERATION: None,
+        NODE_ADD: _node_helps,
+        NODE_DELETE: _node_helps,
+        NODE_LABEL: _node_helps,
+        NODE_TAINT: _node_helps,
+    },
+)

@@ -1,0 +1,84 @@
+"""VolumeBinding: bound volumes must be reachable from the node; claims that wait for a consumer must find a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pelamis.scheduler.extension import (
+    CLAIM_ADD,
+    CLAIM_UPDATE,
+    CLASS_ADD,
+    CLASS_UPDATE,
+    CSI_NODE_ADD,
+    CSI_NODE_UPDATE,
+    NODE_ADD,
+    NODE_LABEL,
+    VOLUME_ADD,
+    VOLUME_UPDATE,
+    Event,
+    Plugin,
+    Rejection,
+    Rows,
+    Verdict,
+    rows_of,
+)
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.snapshot import Snapshot
+from pelamis.scheduler.volumes import claims_of, fits, plan
+
+NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
+NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
+NO_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+
+
+def _before(snapshot: Snapshot, info: PodInfo) -> Verdict | None:
+    if not info.claims:
+        return None
+    problem = claims_of(snapshot, info).problem
+    return Verdict(problem, False) if problem else None
+
+
+def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    """A node may have several of these reasons at once."""
+    if not info.claims:
+        return ()
+    claims = claims_of(snapshot, info)
+    numbers = rows_of(snapshot, rows)
+    nodes = [snapshot.nodes[row].node for row in numbers]
+    out = []
+    if any(volume is None for _, volume in claims.bound):
+        return (Rejection(np.ones(len(nodes), np.bool_), NO_VOLUME, False),)
+    volumes = [v for _, v in claims.bound if v is not None and v.spec.nodeAffinity is not None]
+    if volumes:
+        mask = np.array([not all(fits(v, node) for v in volumes) for node in nodes], np.bool_)
+        out.append(Rejection(mask, NODE_CONFLICT, False))
+    if claims.waiting:
+        mask = np.array([plan(snapshot, claims.waiting, node) is None for node in nodes], np.bool_)
+        out.append(Rejection(mask, NOTHING_TO_BIND, False))
+    return out
+
+
+def _claim_helps(info: PodInfo, event: Event) -> bool:
+    meta = event.new.metadata
+    return meta.namespace == info.namespace and meta.name in info.claims
+
+
+PLUGIN = Plugin(
+    name="VolumeBinding",
+    before=_before,
+    filter=_filter,
+    helps={
+        CLAIM_ADD: _claim_helps,
+        CLAIM_UPDATE: _claim_helps,
+        VOLUME_ADD: None,
+        VOLUME_UPDATE: None,
+        CLASS_ADD: None,
+        CLASS_UPDATE: None,
+        CSI_NODE_ADD: None,
+        CSI_NODE_UPDATE: None,
+        NODE_ADD: None,
+        NODE_LABEL: None,
+    },
+)

@@ -1,0 +1,71 @@
+"""VolumeZone: volumes labelled with a zone or region are used from nodes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from pelamis.scheduler.extension import (
+    CLAIM_ADD,
+    CLAIM_UPDATE,
+    CLASS_ADD,
+    NODE_ADD,
+    NODE_LABEL,
+    VOLUME_ADD,
+    VOLUME_UPDATE,
+    Plugin,
+    Rejection,
+    Rows,
+    rows_of,
+)
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.snapshot import Snapshot
+
+REASON = "node(s) had no available volume zone"
+_SEPARATOR = "__"
+_GA = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+}
+_KEYS = (*_GA, *_GA.values())
+
+
+def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    wanted: list[tuple[str, set[str]]] = []
+    storage = snapshot.storage
+    for name in info.claims:
+        claim = storage.claims.get((info.namespace, name))
+        volume = storage.volumes.get(claim.spec.volumeName) if claim is not None else None
+        if volume is None:
+            continue
+        own = volume.metadata.labels
+        wanted += [(key, set(own[key].split(_SEPARATOR))) for key in _KEYS if key in own]
+    if not wanted:
+        return ()
+    out = []
+    for row in rows_of(snapshot, rows):
+        labels = snapshot.nodes[row].node.metadata.labels
+        placed = any(key in labels for key in _KEYS)  # a node that is nowhere in particular is everywhere
+        out.append(placed and any(_value(labels, key) not in values for key, values in wanted))
+    return (Rejection(np.array(out, np.bool_), REASON, False),)
+
+
+def _value(labels: dict[str, str], key: str) -> str | None:
+    found = labels.get(key)
+    return found if found is not None else labels.get(_GA.get(key, ""))
+
+
+PLUGIN = Plugin(
+    name="VolumeZone",
+    filter=_filter,
+    helps={
+        CLAIM_ADD: None,
+        CLAIM_UPDATE: None,
+        VOLUME_ADD: None,
+        VOLUME_UPDATE: None,
+        CLASS_ADD: None,
+        NODE_ADD: None,
+        NODE_LABEL: None,
+    },
+)
