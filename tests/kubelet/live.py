@@ -83,9 +83,7 @@ class Live:
     async def start(self) -> None:
         self.runtime = CriClient(self.rig.socket)
         self.http = KubeletServer(None, host="127.0.0.1", port=0, insecure=True)
-        self.kubelet = Kubelet(
-            self.config(), self.client, self.runtime, time.time, record=self.record, server=self.http
-        )
+        self.kubelet = Kubelet(self.config(), self.client, self.runtime, self.record, time.time, server=self.http)
         self.task = asyncio.create_task(self.kubelet.run())
         ready = asyncio.create_task(self.kubelet.ready.wait())
         await asyncio.wait({self.task, ready}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,7 @@ from pelamis.client.types import Create, Delete
 from pelamis.kubelet.cri.hollow import Delays, HollowRuntime
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.settings import KubeletConfig
+from pelamis.reconcile.recorder import Recorder
 
 IMAGE = "localhost/app:1"
 
@@ -50,13 +51,16 @@ class World:
         )
 
     async def start(self) -> None:
-        self.kubelet = Kubelet(self.settings, self.client, self.runtime, virtual.now)
+        events = Recorder(self.client, "kubelet", virtual.now, "n")
+        self.events = asyncio.create_task(events.run())
+        self.kubelet = Kubelet(self.settings, self.client, self.runtime, events, virtual.now)
         self.task = asyncio.create_task(self.kubelet.run())
         await self.kubelet.ready.wait()
 
     async def stop(self) -> None:
         self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+        self.events.cancel()
+        await asyncio.gather(self.task, self.events, return_exceptions=True)
 
     def create(self, *trees: dict[str, Any]) -> None:
         for outcome in self.server.do(*(Create(POD, t) for t in trees)):

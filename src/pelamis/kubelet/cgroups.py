@@ -12,7 +12,7 @@ from typing import Any
 from pelamis.kubelet import resources
 from pelamis.kubelet.status import qos_class
 
-_V1 = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer", "systemd", "hugetlb")
+_V1 = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer", "systemd", "hugetlb", "unified")
 
 
 class Cgroups:

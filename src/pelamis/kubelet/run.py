@@ -30,7 +30,6 @@ from pelamis.kubelet.images import Images
 from pelamis.kubelet.node import NodeAgent
 from pelamis.kubelet.prober import Prober
 from pelamis.kubelet.publish import Publisher
-from pelamis.kubelet.record import EventRecorder
 from pelamis.kubelet.references import References
 from pelamis.kubelet.server import KubeletServer
 from pelamis.kubelet.settings import KubeletConfig
@@ -44,7 +43,7 @@ SETTLE_S = (0.1, 1.0, 5.0)
 
 
 class Kubelet:
-    """now: seconds since the epoch. record: where Events go, None = to the API. server: None = no HTTPS side.
+    """record: where Events go. now: seconds since the epoch. server: the HTTPS side, None to go without.
 
     ``ready`` is set when the pods have been adopted and the node is registered.
     """
@@ -54,9 +53,9 @@ class Kubelet:
         settings: KubeletConfig,
         client: Client,
         runtime: Runtime,
+        record: Recorder,
         now: Callable[[], float],
         *,
-        record: Recorder | None = None,
         server: KubeletServer | None = None,
         cgroups: Cgroups | None = None,
     ) -> None:
@@ -69,10 +68,7 @@ class Kubelet:
         self.ready = asyncio.Event()
         self.started_at = now()
         self.pods: View[Any] = client.view(POD, field_selector=f"spec.nodeName={settings.node_name}")
-        self._events: EventRecorder | None = None
-        if record is None:
-            record = self._events = EventRecorder(client, settings.node_name, now)
-        self._record: Recorder = record
+        self._record = record
         self._cgroups = cgroups if cgroups is not None else self._make_cgroups()
         self._uids: dict[Key, str] = {}
         self._dirty: dict[Key, None] = {}
@@ -115,8 +111,6 @@ class Kubelet:
         settings = self.settings
         for folder in (settings.root_dir, f"{settings.root_dir}/pods", settings.pod_logs_dir):
             _make_folder(folder)
-        if self._events is not None:
-            tasks.create_task(self._events.run(), name="kubelet events")
         self.node = NodeAgent(settings, self.client, self.runtime, self._record, self.now)
         await self.node.prepare()
         self.agent = self._make_agent(tasks)
