@@ -6,11 +6,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
 
 from pelamis.api.core.node import KIND as NODE
-from pelamis.api.kind import Kind
-from pelamis.api.registry import Registry
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
@@ -33,27 +30,6 @@ class ControllerClient:
         self.post = writer.post
 
 
-class ServedKinds:
-    """The kinds that the server stores, as controllers of every kind see them."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._kinds: Sequence[Kind] = ()
-        self._refresh()
-        registry.subscribe(lambda kind, served: self._refresh())
-
-    def _refresh(self) -> None:
-        self._kinds = tuple(self._registry.stored())
-
-    def current(self) -> Sequence[Kind]:
-        return self._kinds
-
-    def subscribe(self, fn: Callable[[Kind, bool], None]) -> Callable[[], None]:
-        for kind in self._kinds:
-            fn(kind, True)
-        return self._registry.subscribe(lambda kind, served: fn(kind, served) if kind.hub is None else None)
-
-
 async def mark_control_plane(server: ApiServer, node_name: str) -> None:
     """Gives the cluster's own node its role, which a node may not give itself."""
     client = server.client(LOOPBACK_USER)
@@ -72,6 +48,7 @@ async def mark_control_plane(server: ApiServer, node_name: str) -> None:
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
+    from pelamis.reconcile.kinds import RegistryKinds
     from pelamis.reconcile.runner import run_all
     from pelamis.scheduler.run import Scheduler
 
@@ -85,7 +62,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         return ControllerClient(reader, server.client(user))
 
     async with asyncio.TaskGroup() as group:
-        work = run_all(controllers(options), client_for, clock=time.time, kinds=ServedKinds(server.registry))
+        work = run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
         group.create_task(work, name="controllers")
         group.create_task(scheduler.run(), name="scheduler")
         if cluster.node:
