@@ -21,10 +21,10 @@ from pelamis.cache.collection import Collection
 
 log = logging.getLogger(__name__)
 
-FIRST_BACK_OFF_S = 0.8
+FIRST_BACK_OFF_S = 0.2
 MAX_BACK_OFF_S = 30.0
-CALM_S = 120.0
-"""A watch that lasted so long makes the next failure the first one."""
+CALM_S = 1.0
+"""A watch that lasted so long makes the next failure the first one: a server that was started anew is soon found."""
 WATCH_S = 300.0
 """The server is asked to end a watch after one to two times this."""
 
