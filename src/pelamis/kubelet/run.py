@@ -40,6 +40,7 @@ log = logging.getLogger("pelamis.kubelet")
 TERMINAL = ("Succeeded", "Failed")
 START_RETRY_S = 1.0
 SETTLE_S = (0.1, 1.0, 5.0)
+SYNC_S = 10.0
 
 
 class Kubelet:
@@ -69,6 +70,7 @@ class Kubelet:
         self.started_at = now()
         self.pods: View[Any] = client.view(POD, field_selector=f"spec.nodeName={settings.node_name}")
         self._record = record
+        self._classes: View[Any] = client.view(RUNTIME_CLASS)
         self._cgroups = cgroups if cgroups is not None else self._make_cgroups()
         self._uids: dict[Key, str] = {}
         self._dirty: dict[Key, None] = {}
@@ -119,6 +121,12 @@ class Kubelet:
         tasks.create_task(self.agent.publisher.run(), name="kubelet statuses")
         registered = tasks.create_task(self.node.run(self.ready), name="kubelet node")
         await self._synced(self.pods)
+        for view in (self.agent.services, self._classes):  # environments and handlers are taken from them
+            try:
+                async with asyncio.timeout(SYNC_S):
+                    await self._synced(view)
+            except TimeoutError:
+                log.warning("services or runtime classes could not be read yet; pods start without them")
         while True:
             try:
                 await self._adopt()
@@ -160,7 +168,7 @@ class Kubelet:
             memory_capacity=quantity.value(self.node.capacity.get("memory", "0")),
             allocatable=lambda: self.node.allocatable,
             stamp=self._stamp,
-            runtime_class=lambda name: self.client.view(RUNTIME_CLASS).get("", name),
+            runtime_class=lambda name: self._classes.get("", name),
         )
 
     async def _synced(self, view: View[Any]) -> None:
