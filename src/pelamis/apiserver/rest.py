@@ -18,7 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.verbs import Result
-from pelamis.apiserver.write import Write
+from pelamis.apiserver.write import Suspended, Write
 from pelamis.base.errors import (
     AlreadyExists,
     BadRequest,
@@ -210,7 +210,11 @@ class Rest:
 
     async def _plan(self, write: Write) -> Result:
         write.now = self._clock()
-        result = self._decide(write)
+        try:
+            result = self._decide(write)
+        except Suspended as pause:
+            await pause.work()
+            result = self._resume(write)
         if write.verb == "delete":
             assert write.old is not None
             self._admission.validate(write, write.old.obj)
@@ -253,6 +257,14 @@ class Rest:
             write.source = codec.encode(write.tree)
         return verbs.update(write, self._admission.mutate)
 
+    def _resume(self, write: Write) -> Result:
+        """The rest of a plan that admission suspended."""
+        if write.operation == "DELETE":
+            return verbs.delete(write)
+        if write.operation == "CREATE":
+            return self._created(write, verbs.finish_create(write, self._entropy))
+        return verbs.finish_update(write)
+
     @staticmethod
     def _tree(data: bytes) -> Tree:
         tree = codec.parse(data)
@@ -264,6 +276,9 @@ class Rest:
             for name in ("name", "uid"):
                 write.tree["metadata"].pop(name, None)
         result = verbs.create(write, self._entropy, self._admission.mutate, normalised=bool(write.attempts))
+        return self._created(write, result)
+
+    def _created(self, write: Write, result: Result) -> Result:
         if self._objects.collection(write.hub).get(write.namespace, write.name) is not None:
             while write.generated and write.attempts < _ATTEMPTS:
                 write.attempts += 1

@@ -19,6 +19,8 @@ from pelamis.apiserver.admission import PLUGINS
 from pelamis.apiserver.admission.chain import Chain
 from pelamis.apiserver.admission.plugin import Plugin
 from pelamis.apiserver.admission.resourcequota import Quotas
+from pelamis.apiserver.admission.webhook import WebhookAdmission
+from pelamis.apiserver.admission.webhookclient import Webhooks
 from pelamis.apiserver.allocator import ServiceAllocator
 from pelamis.apiserver.authn.chain import Authenticator
 from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
@@ -152,6 +154,10 @@ class ApiServer:
         plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
         plugins.append(Plugin("CustomResources", mutate=lambda w, o: self.definitions.admit(w, o)))
         self.admission = Chain(plugins, self.objects, self.quotas.reserve)
+        self.webhook_client = Webhooks(self.objects)
+        self.admission.webhooks = WebhookAdmission(
+            self.objects, self.registry, self.webhook_client, config.entropy, self.admission.rerun
+        )
         self.rest = Rest(
             self.store,
             self.objects,
@@ -299,6 +305,7 @@ class ApiServer:
         await self.definitions.stop()
         await self.http.close(grace_s)
         await self.kubelets.close()
+        await self.webhook_client.close()
         if self._followed is not None:
             self._followed.cancel()
             self._followed = None

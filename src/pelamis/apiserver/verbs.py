@@ -156,6 +156,12 @@ def create(
     if not normalised and (write.patch is None or write.patch.type != "apply"):
         own(write, None, hub.reset)
     mutate(write)
+    return finish_create(write, entropy)
+
+
+def finish_create(write: Write, entropy: Callable[[int], bytes]) -> Result:
+    """After admission: system fields, strategy, validation."""
+    hub = write.hub
     tree = write.tree
     meta = metadata_of(tree, hub)
     for name in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -48,6 +48,10 @@ class Write:
     operation: str = ""
     now: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    audit: dict[str, str] = field(default_factory=dict)
+    """Annotations for the audit log, from admission."""
+    shown: tuple[Kind, Tree] | None = None
+    """What admission sees in place of the object: the body of a subresource of another type (Scale, Binding)."""
     undo: list[Callable[[], None]] = field(default_factory=list)
     prepared: bool = False
     """The tree is already complete and checked (made by the server itself): no decoding of input."""
@@ -77,6 +81,14 @@ class Write:
     def cancel(self) -> None:
         while self.undo:
             self.undo.pop()()
+
+
+class Suspended(Exception):
+    """Raised by admission in the middle of a plan: ``work`` must be done before the plan can go on."""
+
+    def __init__(self, work: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self.work = work
 
 
 class Objects(Protocol):

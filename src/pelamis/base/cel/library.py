@@ -7,6 +7,7 @@ The runtime has no values of our own types, so a quantity, an address, a version
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -313,7 +314,7 @@ def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 
 
 def is_sorted(values: Sequence[Any]) -> bool:
-    return all(a <= b for a, b in zip(values, values[1:], strict=False))
+    return all(a <= b for a, b in itertools.pairwise(values))
 
 
 def total(values: Sequence[Any]) -> Any:
