@@ -231,5 +231,28 @@ def test_views_resume_and_relist() -> None:
     with_api(use)
 
 
+def test_a_released_view_watches_no_longer() -> None:
+    async def use(api: Api, client: HttpClient) -> None:
+        lost = asyncio.Event()
+
+        def handle(request: Request) -> Any:
+            if dict(request.query_items()).get("watch") != "true":
+                return answer({"metadata": {"resourceVersion": "5"}, "items": []})
+            request.stream().on_lost = lost.set
+            return None
+
+        api.handle = handle
+        view = client.view(CONFIG_MAP, namespace="ns")
+        async with asyncio.timeout(20):
+            while not any(asked[2].get("watch") for asked in api.asked):
+                await asyncio.sleep(0.005)
+            client.release(view)
+            client.release(view)
+            await lost.wait()
+        assert client.view(CONFIG_MAP, namespace="ns") is not view
+
+    with_api(use)
+
+
 def test_warnings_are_read() -> None:
     assert warnings_of('299 - "a, b", 299 pelamis "c"') == ["a, b", "c"]

@@ -341,6 +341,9 @@ class FakeClient:
     def view(self, kind: Kind, *, namespace: str = "", label_selector: str = "", field_selector: str = "") -> Any:
         return self.server.view(kind)
 
+    def release(self, view: Any) -> None:
+        """Views cost nothing here: they show what the server holds anyway."""
+
     async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any:
         found = self.server.get(kind, namespace, name)
         if found is None:

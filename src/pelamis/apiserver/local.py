@@ -29,6 +29,7 @@ from pelamis.cache.collection import Event
 from pelamis.cache.entry import Entry
 from pelamis.cache.view import View
 from pelamis.client.types import Action, Create, Delete, Outcome, Patch, Update, WatchEvent
+from pelamis.client.types import View as AnyView
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
@@ -72,6 +73,9 @@ class LocalClient:
                 view = self._server.objects.view(kind.resource)
             self._views[key] = view
         return view
+
+    def release(self, view: AnyView[Any]) -> None:
+        """Views cost nothing here: they show what the server holds anyway."""
 
     async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any:
         self._allow("get", kind, namespace, name, subresource)

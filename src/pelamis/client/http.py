@@ -25,6 +25,7 @@ from pelamis.cache.view import View
 from pelamis.client.path import JSON, PATCH_TYPES, path_of, with_query
 from pelamis.client.reflector import Line, Reflector, head_of, line_of, listed_of, rev_of
 from pelamis.client.types import Action, Create, Outcome, Patch, Update, WatchEvent
+from pelamis.client.types import View as AnyView
 from pelamis.net.httpclient import HttpPool, Refused, Response, Upgraded
 
 PARALLEL = 64
@@ -69,6 +70,7 @@ class HttpClient:
             base_url, ssl_context, headers=(("User-Agent", user_agent),), server_hostname=server_hostname
         )
         self._views: dict[tuple[Kind, str, str, str], View] = {}
+        self._feeds: dict[AnyView[Any], tuple[tuple[Kind, str, str, str], asyncio.Task[None]]] = {}
         self._reflectors: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(PARALLEL)
         self._decoders: dict[Kind, Callable[[bytes], Any]] = {}
@@ -94,7 +96,16 @@ class HttpClient:
             self._reflectors.add(task)
             task.add_done_callback(self._reflectors.discard)
             found = self._views[key] = View(collection)
+            self._feeds[found] = (key, task)
         return found
+
+    def release(self, view: AnyView[Any]) -> None:
+        """The view is wanted no longer: its watch ends. Asking for it again starts a new one."""
+        feed = self._feeds.pop(view, None)
+        if feed is not None:
+            key, task = feed
+            del self._views[key]
+            task.cancel()
 
     async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any:
         return self._object(kind, await self.send("GET", path_of(kind, namespace, name, subresource)))

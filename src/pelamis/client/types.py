@@ -142,6 +142,10 @@ class Client(Protocol):
         """Shared: asking twice for the same gives the same view."""
         ...
 
+    def release(self, view: View[Any]) -> None:
+        """Nobody here wants the view any longer: what keeps it up to date may end."""
+        ...
+
     async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any: ...
 
     async def list(

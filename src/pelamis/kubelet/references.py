@@ -1,7 +1,7 @@
 """The objects that pods refer to, each read through a watched view of its own (a node may read them only by name).
 
 ``use`` opens the views of all that a pod refers to; a change of any of them is told with the uids of the pods that
-use it. When the last user is gone the view is given up, if the client can.
+use it. When the last user is gone the view is given up.
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ class References:
             del self._users[ref]
             self._cancels.pop(ref)()
             view = self._views.pop(ref)
-            release = getattr(self._client, "release", None)
-            if release is not None:
-                release(view)
+            self._client.release(view)
 
     async def synced(self, pod: Any, timeout_s: float = SYNC_TIMEOUT_S) -> None:
         """Wait until all that the pod refers to is known. Raises NotSynced."""

@@ -23,6 +23,7 @@ class ControllerClient:
 
     def __init__(self, reader: LocalClient, writer: LocalClient) -> None:
         self.view = reader.view
+        self.release = reader.release
         self.get = reader.get
         self.list = reader.list
         self.watch = reader.watch
