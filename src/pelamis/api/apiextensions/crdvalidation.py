@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pelamis.api.admissionregistration.webhook import check_service, check_url
-from pelamis.api.apiextensions import structural
+from pelamis.api.apiextensions import rules, structural
 from pelamis.api.apiextensions.selector import schema_at, steps
 from pelamis.api.check import Errors, check_immutable, check_required_choice, check_text
 from pelamis.api.field import Tree
@@ -392,6 +392,8 @@ class _Place:
 
     in_metadata: bool = False
     no_default: str = ""
+    uncorrelatable: str | None = None
+    """The list around us in which an old item cannot be found."""
 
 
 def _validate_schema(schema: Tree, with_status: bool, path: str) -> Errors:
@@ -463,8 +465,11 @@ def _validate_openapi(schema: Tree, path: str, place: _Place, *, root: bool = Fa
         for i, child in enumerate(schema.get(name) or ()):
             errors += _validate_openapi(child, f"{path}.{name}[{i}]", place)
     if isinstance(schema.get("items"), dict):
-        errors += _validate_openapi(schema["items"], f"{path}.items", place)
-    return errors + _validate_extensions(schema, path) + _validate_rules(schema, path)
+        below = place
+        if schema.get("x-kubernetes-list-type") != "map" and place.uncorrelatable is None:
+            below = replace(place, uncorrelatable=path)
+        errors += _validate_openapi(schema["items"], f"{path}.items", below)
+    return errors + _validate_extensions(schema, path) + _validate_rules(schema, path, place.uncorrelatable)
 
 
 def _validate_node(schema: Tree, path: str, place: _Place) -> Errors:
@@ -564,8 +569,8 @@ def _validate_map_list(schema: Tree, items: Tree | None, path: str) -> Errors:
     return errors
 
 
-def _validate_rules(schema: Tree, path: str) -> Errors:
-    """The form of the rules in CEL, not what they say."""
+def _validate_rules(schema: Tree, path: str, uncorrelatable: str | None) -> Errors:
+    """The rules in CEL: their form, and whether they compile."""
     errors: Errors = []
     reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
     for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
@@ -587,6 +592,8 @@ def _validate_rules(schema: Tree, path: str) -> Errors:
         if rule.get("reason") is not None and rule["reason"] not in reasons:
             errors.append(not_supported(f"{where}.reason", rule["reason"], reasons))
         errors += _validate_rule_path(schema, rule.get("fieldPath", ""), f"{where}.fieldPath")
+        if text:
+            errors += rules.check_rule(rule, where, uncorrelatable)
     return errors
 
 

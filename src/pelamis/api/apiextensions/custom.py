@@ -19,6 +19,7 @@ from pelamis.api.apiextensions.customresourcedefinition import (
     CustomResourceDefinition,
     CustomResourceDefinitionVersion,
 )
+from pelamis.api.apiextensions.rules import Rules
 from pelamis.api.apiextensions.selector import steps, text_at
 from pelamis.api.check import Errors
 from pelamis.api.custom import Custom
@@ -52,6 +53,7 @@ def kind_of(crd: CustomResourceDefinition, version: str, hub: Kind | None = None
     shown = found.additionalPrinterColumns or (_AGE,)
     getters = {entry.jsonPath.lstrip("."): steps(entry.jsonPath) for entry in found.selectableFields}
     preserve = crd.spec.preserveUnknownFields
+    validate_update = _validate_update(schema)
     return Kind(
         group=crd.spec.group,
         version=version,
@@ -71,8 +73,8 @@ def kind_of(crd: CustomResourceDefinition, version: str, hub: Kind | None = None
         default=_default(schema),
         prepare_update=_keep if with_status else _bump_for_status,
         validate=_validate(schema),
-        validate_update=_validate_update(schema),
-        validate_status_update=_validate_update(schema),
+        validate_update=validate_update,
+        validate_status_update=validate_update,
         selectable={name: _getter(path) for name, path in getters.items() if path},
         storage=f"{crd.spec.group}/{accepted.plural}",
         prune=None if schema is None or preserve else _prune(schema),
@@ -153,19 +155,29 @@ def _prune(schema: Tree) -> Callable[[Tree], Sequence[str]]:
 
 
 def _validate(schema: Tree | None) -> Callable[[Custom], Errors]:
-    return lambda obj: structural.validate(obj.tree, schema) if schema is not None else []
+    if schema is None:
+        return lambda obj: []
+    rules = Rules(schema)
+
+    def validate(obj: Custom) -> Errors:
+        errors = structural.validate(obj.tree, schema)
+        return errors + rules.check(obj.tree, None, errors) if rules else errors
+
+    return validate
 
 
 def _validate_update(schema: Tree | None) -> Callable[[Custom, Custom], Errors]:
     """An error that the old object has in a value that did not change is let pass: a schema may have been tightened."""
-    check = _validate(schema)
+    if schema is None:
+        return lambda obj, old: []
+    rules = Rules(schema)
 
     def validate_update(obj: Custom, old: Custom) -> Errors:
-        errors = check(obj)
-        if not errors:
-            return []
-        before = check(old)
-        return [error for error in errors if error not in before]
+        errors = structural.validate(obj.tree, schema)
+        if errors:
+            before = structural.validate(old.tree, schema)
+            errors = [error for error in errors if error not in before]
+        return errors + rules.check(obj.tree, old.tree, errors) if rules else errors
 
     return validate_update
 

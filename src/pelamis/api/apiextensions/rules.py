@@ -1,0 +1,321 @@
+"""Rules in CEL of a custom resource's schema (``x-kubernetes-validations``).
+
+``Rules`` is made with the kind and costs nothing until there is a rule to evaluate: expressions are compiled when they
+are first needed. An object's values go to an expression as their schema types them: numbers as doubles, times and
+durations as such, member names escaped. A value that did not change is not checked again, but for rules that compare
+it with its old self; those run where an old value can be found: by member name, map key, or the keys of a list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pelamis.api.check import Errors
+from pelamis.api.field import Tree
+from pelamis.base.cel import CompileError, EvaluationError, Program, compile_text
+from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, required
+
+_OLD = re.compile(r"\boldSelf\b")
+_CEL_WORDS = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var "
+    "void while".split()
+)
+_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
+_BLOCKING = frozenset(("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
+_UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation"
+)
+MISSING: Any = object()
+
+
+def escape(name: str) -> str | None:
+    """A member's name in expressions; None when it cannot be named."""
+    if not _IDENTIFIER.match(name):
+        return None
+    if name in _CEL_WORDS:
+        return f"__{name}__"
+    for text, replacement in _ESCAPES:
+        name = name.replace(text, replacement)
+    return name
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether values of the schema can be handed over as they are."""
+    if not isinstance(schema, dict):
+        return True
+    if schema.get("type") == "number" or schema.get("format") in ("date-time", "date", "duration", "byte"):
+        return False
+    if schema.get("x-kubernetes-embedded-resource"):
+        return False
+    properties = schema.get("properties") or {}
+    if any(escape(name) != name for name in properties):
+        return False
+    below = [*properties.values(), schema.get("items"), schema.get("additionalProperties")]
+    return all(_is_plain(s) for s in below)
+
+
+def _timestamp(text: str) -> Any:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    out = Timestamp()
+    out.FromJsonString(text if "T" in text.upper() else f"{text}T00:00:00Z")
+    return out
+
+
+def _duration(text: str) -> Any:
+    from google.protobuf.duration_pb2 import Duration
+
+    from pelamis.base.duration import parse_nanos
+
+    seconds, nanos = divmod(parse_nanos(text), 10**9)
+    return Duration(seconds=seconds, nanos=nanos)
+
+
+def to_cel(value: Any, schema: Any, *, resource: bool = False) -> Any:
+    """The value as an expression sees it. resource: it is a whole object, of whose metadata only the name is shown."""
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, dict):
+        resource = resource or bool(schema.get("x-kubernetes-embedded-resource"))
+        properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
+        out: Tree = {}
+        for name, child in value.items():
+            if resource and name == "metadata" and isinstance(child, dict):
+                out[name] = {k: child[k] for k in ("name", "generateName") if k in child}
+            elif name in properties or resource:
+                out[escape(name) or name] = to_cel(child, properties.get(name))
+            else:
+                out[name] = to_cel(child, more)
+        return out
+    if isinstance(value, list):
+        items = schema.get("items")
+        return value if _is_plain(items) else [to_cel(v, items) for v in value]
+    if isinstance(value, int) and not isinstance(value, bool) and schema.get("type") == "number":
+        return float(value)
+    if isinstance(value, str) and schema.get("format"):
+        return _formatted(value, schema["format"])
+    return value
+
+
+def _formatted(value: str, form: str) -> Any:
+    try:
+        if form in ("date-time", "date"):
+            return _timestamp(value)
+        if form == "duration":
+            return _duration(value)
+        if form == "byte":
+            return base64.b64decode(value, validate=True)
+    except (ValueError, binascii.Error):
+        return value
+    return value
+
+
+# -- rules ------------------------------------------------------------------------------------------------------------
+
+
+class _Rule:
+    __slots__ = ("declared", "optional", "transition")
+
+    def __init__(self, declared: Tree) -> None:
+        self.declared = declared
+        self.transition = bool(_OLD.search(declared["rule"]))
+        self.optional = bool(declared.get("optionalOldSelf"))
+
+    def program(self, text: str) -> Program:
+        if self.optional:
+            return compile_text(text, ("self", "oldSelf"), "oldSelf")
+        return compile_text(text, ("self", "oldSelf"))
+
+    @property
+    def text(self) -> str:
+        message: str = self.declared.get("message", "").strip()
+        return message or f"failed rule: {self.declared['rule'].strip()}"
+
+
+class _Node:
+    """A schema that has rules, itself or below. None where there are none."""
+
+    __slots__ = ("items", "keys", "more", "plain", "properties", "rules", "schema", "type")
+
+    def __init__(self, schema: Tree) -> None:
+        self.schema = schema
+        self.rules = [_Rule(rule) for rule in schema.get("x-kubernetes-validations") or ()]
+        self.type = schema.get("type") or "object"
+        children = {n: _node(s) for n, s in (schema.get("properties") or {}).items()}
+        self.properties = {n: node for n, node in children.items() if node is not None}
+        self.more = _node(schema.get("additionalProperties"))
+        self.items = _node(schema.get("items"))
+        self.keys: Sequence[str] | None = None
+        if schema.get("x-kubernetes-list-type") == "map":
+            self.keys = schema.get("x-kubernetes-list-map-keys") or ()
+        self.plain = _is_plain(schema)
+
+
+def _node(schema: Any) -> _Node | None:
+    if not isinstance(schema, dict):
+        return None
+    node = _Node(schema)
+    return node if node.rules or node.properties or node.more is not None or node.items is not None else None
+
+
+class Rules:
+    """All rules of one version's schema."""
+
+    def __init__(self, schema: Tree | None) -> None:
+        self._root = _node(schema)
+
+    def __bool__(self) -> bool:
+        return self._root is not None
+
+    def check(self, tree: Tree, old: Tree | None, before: Errors) -> Errors:
+        """before: what the schema itself found; some of that keeps rules from being evaluated."""
+        if self._root is None:
+            return []
+        if any(error.cause in _BLOCKING for error in before):
+            return [invalid("<nil>", None, _UNCHECKED)]
+        errors: Errors = []
+        _walk(self._root, tree, MISSING if old is None else old, "", errors, resource=True)
+        return errors
+
+
+def _walk(node: _Node, value: Any, old: Any, path: str, errors: Errors, *, resource: bool = False) -> None:
+    if value is None:
+        return
+    same = old is not MISSING and value == old
+    if node.rules:
+        _evaluate(node, value, old, same, path, errors, resource)
+    if same and not _any_transition(node):
+        return
+    if isinstance(value, dict):
+        was = old if isinstance(old, dict) else {}
+        for name, child in value.items():
+            below = node.properties.get(name)
+            where = f"{path}.{name}" if path else name
+            if below is None and node.more is not None and name not in (node.schema.get("properties") or {}):
+                below, where = node.more, f"{path}[{name}]"
+            if below is not None:
+                _walk(below, child, was.get(name, MISSING), where, errors)
+    elif isinstance(value, list) and node.items is not None:
+        known = _by_keys(old, node.keys) if node.keys is not None and isinstance(old, list) else {}
+        for i, item in enumerate(value):
+            before = known.get(_key(item, node.keys), MISSING) if node.keys is not None else MISSING
+            if before is MISSING and isinstance(old, list) and item in old and not _any_transition(node.items):
+                before = item  # it did not change, wherever it stands
+            _walk(node.items, item, before, f"{path}[{i}]", errors)
+
+
+def _any_transition(node: _Node | None) -> bool:
+    if node is None:
+        return False
+    if any(rule.transition for rule in node.rules):
+        return True
+    return any(map(_any_transition, (*node.properties.values(), node.more, node.items)))
+
+
+def _key(item: Any, keys: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(repr(item.get(k)) for k in keys) if isinstance(item, dict) else ()
+
+
+def _by_keys(items: Sequence[Any], keys: Sequence[str]) -> Mapping[tuple[Any, ...], Any]:
+    return {_key(item, keys): item for item in items}
+
+
+def _evaluate(node: _Node, value: Any, old: Any, same: bool, path: str, errors: Errors, resource: bool) -> None:
+    rules = [
+        r for r in node.rules if (not same or r.transition) and (old is not MISSING or r.optional or not r.transition)
+    ]
+    if not rules:
+        return
+
+    def shown(v: Any) -> Any:
+        return v if node.plain and not resource else to_cel(v, node.schema, resource=resource)
+
+    now = shown(value)
+    was = shown(old) if old is not MISSING else MISSING
+    for rule in rules:
+        values: Tree = {"self": now}
+        if rule.optional:
+            values["oldSelf"] = [] if was is MISSING else [was]
+        else:
+            values["oldSelf"] = None if was is MISSING else was
+        try:
+            holds = rule.program(rule.declared["rule"]).evaluate(values)
+        except CompileError as error:
+            errors.append(invalid(path, node.type, f"rule compile error: {error}"))
+            continue
+        except EvaluationError as error:
+            errors.append(invalid(path, node.type, _failed(str(error), rule)))
+            continue
+        if holds is not True:
+            errors.append(_broken(rule, values, path, node.type))
+
+
+def _failed(error: str, rule: _Rule) -> str:
+    what = rule.declared.get("message", "").strip() or rule.declared["rule"].strip()
+    if error.startswith("no such overload"):
+        why = "call arguments did not match a supported operator, function or macro signature"
+        return f"'{error}': {why} for rule: {what}"
+    return f"{error} evaluating rule: {what}"
+
+
+def _broken(rule: _Rule, values: Tree, path: str, kind: str) -> FieldError:
+    declared = rule.declared
+    detail = rule.text
+    if declared.get("messageExpression"):
+        try:
+            made = rule.program(declared["messageExpression"]).evaluate(values)
+        except (CompileError, EvaluationError):
+            made = None
+        if isinstance(made, str) and made.strip() and "\n" not in made:
+            detail = made.strip()
+    where = declared.get("fieldPath", "")
+    field = f"{path}{where}" if path else where.lstrip(".")
+    match declared.get("reason"):
+        case "FieldValueForbidden":
+            return forbidden(field, detail)
+        case "FieldValueRequired":
+            return required(field, detail)
+        case "FieldValueDuplicate":
+            return duplicate(field, kind)
+    return invalid(field, kind, detail)
+
+
+# -- declarations -----------------------------------------------------------------------------------------------------
+
+
+def check_rule(rule: Tree, where: str, correlatable: str | None) -> Errors:
+    """Whether the expressions are any good. correlatable: the list in which an old self cannot be found, if any."""
+    errors: Errors = []
+    text = rule["rule"]
+    made = _Rule(rule)
+    if made.transition and correlatable is not None:
+        detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {correlatable}"
+        errors.append(invalid(f"{where}.rule", text, detail))
+    if made.optional and not made.transition:
+        detail = "optionalOldSelf may only be set on transition rules"
+        errors.append(invalid(f"{where}.optionalOldSelf", True, detail))
+    try:
+        program = made.program(text)
+        if program.type not in ("bool", "dyn"):
+            errors.append(invalid(f"{where}.rule", text, "cel expression must evaluate to a bool"))
+    except CompileError as error:
+        errors.append(invalid(f"{where}.rule", text, f"compilation failed: {error}"))
+    expression = rule.get("messageExpression", "")
+    if expression.strip():
+        try:
+            if made.program(expression).type not in ("string", "dyn"):
+                detail = "messageExpression must evaluate to a string"
+                errors.append(invalid(f"{where}.messageExpression", expression, detail))
+        except CompileError as error:
+            detail = f"messageExpression compilation failed: {error}"
+            errors.append(invalid(f"{where}.messageExpression", expression, detail))
+    return errors
