@@ -167,7 +167,8 @@ def decide(
     """start: where in the rows to begin looking. draw: a number in [0, 1) that breaks ties."""
     size = snapshot.size
     if not size:
-        return Decision("", Diagnosis(0, message=NO_NODES))
+        # NodeName stands for what any node that comes may help.
+        return Decision("", Diagnosis(0, plugins={"NodeName"}, message=NO_NODES))
     rows, why = restrict(snapshot, plugins, info)
     empty = not isinstance(rows, slice) and not len(rows)
     if empty:

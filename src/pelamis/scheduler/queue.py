@@ -140,7 +140,7 @@ class Queue:
             return
         waiting.since = now
         waiting.rejected_by = frozenset(rejected_by)
-        waiting.failed = error
+        waiting.failed = error or not waiting.rejected_by  # nobody to ask what may help: time alone
         if error:
             waiting.errors += 1
         else:
@@ -151,7 +151,7 @@ class Queue:
         self._settle(key)
         if waiting.info.pod.spec.schedulingGates:
             waiting.place = GATED
-        elif error or not waiting.rejected_by or any(self._may_help(waiting, event) for event in missed):
+        elif waiting.failed or any(self._may_help(waiting, event) for event in missed):
             self._back_off(waiting, now)
         else:
             waiting.place = UNSCHEDULABLE
@@ -227,7 +227,7 @@ class Queue:
         return False
 
     def _backoff_until(self, waiting: Waiting) -> float:
-        tries = waiting.errors if waiting.failed else waiting.failures
+        tries = (waiting.errors or waiting.failures) if waiting.failed else waiting.failures
         if tries <= 0:
             return waiting.since
         return waiting.since + min(INITIAL_BACKOFF_S * 2.0 ** min(tries - 1, 30), MAX_BACKOFF_S)

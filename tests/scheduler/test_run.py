@@ -1,0 +1,201 @@
+"""The executor on virtual time against the fake server: bindings, conditions, events, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pelamis.api.core.event import KIND as EVENT
+from pelamis.api.core.node import KIND as NODE
+from pelamis.api.core.persistentvolume import KIND as VOLUME
+from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.storage.storageclass import KIND as CLASS
+from pelamis.base import errors
+from pelamis.client.types import Create, Delete, Patch
+from pelamis.scheduler.run import Scheduler
+from tests.sim.fake_client import FakeClient, FakeServer
+from tests.sim.virtual import now, run
+
+from .make import pod_tree
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.server = FakeServer(now)
+        self.scheduler = Scheduler(FakeClient(self.server), clock=now, entropy=random.Random(7).random, cpu=lambda: 0.0)
+
+    def node(self, name: str, cpu: str = "2", **spec: Any) -> None:
+        allocatable = {"cpu": cpu, "memory": "8Gi", "pods": "110"}
+        meta = {"name": name, "labels": {"kubernetes.io/hostname": name}}
+        self.server.do(Create(NODE, {"metadata": meta, "spec": spec, "status": {"allocatable": allocatable}}))
+
+    def pod(self, name: str, *args: Any, **more: Any) -> None:
+        (outcome,) = self.server.do(Create(POD, pod_tree(name, *args, **more)))
+        assert outcome.error is None
+
+    def where(self) -> dict[str, str]:
+        return {p.metadata.name: p.spec.nodeName for p in self.server.objects(POD)}
+
+    def condition(self, name: str) -> Any:
+        found = self.server.get(POD, "default", name).status.conditions
+        return next(c for c in found if c.type == "PodScheduled")
+
+    def events(self) -> list[tuple[str, str, str]]:
+        return [(e.involvedObject.name, e.reason, e.message) for e in self.server.objects(EVENT)]
+
+
+def scenario(main: Callable[[Rig], Coroutine[Any, Any, None]]) -> None:
+    async def body() -> None:
+        rig = Rig()
+        task = asyncio.ensure_future(rig.scheduler.run())
+        await asyncio.sleep(0.1)
+        await main(rig)
+        assert not task.done()
+        task.cancel()
+
+    run(body())
+
+
+def test_pods_are_bound_in_one_commit() -> None:
+    async def main(rig: Rig) -> None:
+        for name in "abc":
+            rig.node(name)
+        for i in range(6):
+            rig.pod(f"p{i}", "1")
+        await asyncio.sleep(1)
+        assert sorted(rig.where().values()) == ["a", "a", "b", "b", "c", "c"]
+        bindings = [c for c in rig.server.commits if any(getattr(a, "subresource", "") == "binding" for a in c)]
+        assert len(bindings) == 1 and len(bindings[0]) == 6
+        assert rig.events()[0][1:] == ("Scheduled", f"Successfully assigned default/p0 to {rig.where()['p0']}")
+        assert rig.scheduler.idle
+
+    scenario(main)
+
+
+def test_says_why_not_and_binds_when_there_is_room() -> None:
+    async def main(rig: Rig) -> None:
+        rig.pod("p", "1")
+        await asyncio.sleep(1)
+        assert rig.condition("p").message == "no nodes available to schedule pods"
+        rig.node("small", "500m")
+        rig.node("cordoned", unschedulable=True)
+        await asyncio.sleep(20)
+        why = (
+            "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. "
+            "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
+        )
+        found = rig.condition("p")
+        assert (found.status, found.reason, found.message) == ("False", "Unschedulable", why)
+        assert ("p", "FailedScheduling", why) in rig.events()
+        writes = len(rig.server.commits)
+        await asyncio.sleep(200)
+        assert len(rig.server.commits) == writes, "nothing happens, nothing is done"
+        rig.node("big")
+        await asyncio.sleep(11)
+        assert rig.where() == {"p": "big"}
+
+    scenario(main)
+
+
+def test_a_refused_binding_frees_its_place_and_is_tried_again() -> None:
+    async def main(rig: Rig) -> None:
+        refusals = [errors.StatusError(500, "InternalError", "no")]
+
+        def refuse(action: Any) -> Any:
+            return refusals.pop() if getattr(action, "subresource", "") == "binding" and refusals else None
+
+        rig.server.refuse = refuse
+        rig.node("n", "1")
+        rig.pod("p", "1")
+        await asyncio.sleep(0.5)
+        assert rig.where() == {"p": ""} and rig.condition("p").reason == "SchedulerError"
+        assert rig.scheduler.snapshot.pods == {}
+        await asyncio.sleep(1)
+        assert rig.where() == {"p": "n"}
+
+    scenario(main)
+
+
+def test_views_that_lag_do_not_lead_to_overcommitment() -> None:
+    async def main(rig: Rig) -> None:
+        rig.server.delay = lambda: 3.0
+        for name in "ab":
+            rig.node(name, "2")
+        for i in range(4):
+            rig.pod(f"p{i}", "1")
+            await asyncio.sleep(1.3)
+        await asyncio.sleep(20)
+        assert sorted(rig.where().values()) == ["a", "a", "b", "b"]
+
+    scenario(main)
+
+
+def test_preemption_evicts_and_takes_the_place() -> None:
+    async def main(rig: Rig) -> None:
+        rig.node("n", "1")
+        rig.pod("low", "1", terminationGracePeriodSeconds=5)
+        await asyncio.sleep(1)
+        rig.pod("high", "1", priority=100)
+        await asyncio.sleep(1)
+        low = rig.server.get(POD, "default", "low")
+        assert low.metadata.deletionTimestamp is not None
+        assert [c.reason for c in low.status.conditions if c.type == "DisruptionTarget"] == ["PreemptionByScheduler"]
+        high = rig.server.get(POD, "default", "high")
+        assert high.status.nominatedNodeName == "n"
+        assert any(reason == "Preempted" and message.endswith("on node n") for _, reason, message in rig.events())
+        rig.pod("mid", "1", priority=50)
+        await asyncio.sleep(5)
+        rig.server.do(Delete(POD, "default", "low", grace_s=0))
+        await asyncio.sleep(12)
+        assert rig.where() == {"high": "n", "mid": ""}
+
+    scenario(main)
+
+
+def test_gates_other_schedulers_and_deleted_pods_are_left_alone() -> None:
+    async def main(rig: Rig) -> None:
+        rig.node("n")
+        rig.pod("gated", schedulingGates=[{"name": "g"}])
+        rig.pod("foreign", schedulerName="another")
+        await asyncio.sleep(1)
+        assert rig.where() == {"gated": "", "foreign": ""} and rig.events() == []
+        rig.server.do(Patch(POD, "default", "gated", {"spec": {"schedulingGates": None}}))
+        await asyncio.sleep(1)
+        assert rig.where()["gated"] == "n"
+
+    scenario(main)
+
+
+def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
+    async def main(rig: Rig) -> None:
+        made = {"metadata": {"name": "c"}, "provisioner": "x.com/y", "volumeBindingMode": "WaitForFirstConsumer"}
+        body = {"storageClassName": "c", "resources": {"requests": {"storage": "1Gi"}}}
+        rig.server.do(
+            Create(CLASS, made),
+            Create(
+                VOLUME,
+                {
+                    "metadata": {"name": "v"},
+                    "spec": {"storageClassName": "c", "capacity": {"storage": "1Gi"}},
+                    "status": {"phase": "Available"},
+                },
+            ),
+            *(Create(CLAIM, {"metadata": {"name": n, "namespace": "default"}, "spec": body}) for n in ("a", "b")),
+        )
+        rig.node("n")
+        rig.pod("p", volumes=[{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in ("a", "b")])
+        await asyncio.sleep(1)
+        assert rig.where() == {"p": ""}
+        assert rig.server.get(VOLUME, "", "v").spec.claimRef.name == "a"
+        claim = rig.server.get(CLAIM, "default", "b")
+        assert claim.metadata.annotations["volume.kubernetes.io/selected-node"] == "n"
+        for name in ("a", "b"):
+            bound = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}}
+            rig.server.do(Patch(CLAIM, "default", name, {**bound, "spec": {"volumeName": f"v-{name}"}}))
+        await asyncio.sleep(1)
+        assert rig.where() == {"p": "n"}
+
+    scenario(main)
