@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import time
+from typing import Any
 
 from pelamis.api.core.node import KIND as NODE
+from pelamis.api.core.service import KIND as SERVICE
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
-from pelamis.client.types import Patch
+from pelamis.client.types import Create, Patch
 from pelamis.main.config import Cluster
 from pelamis.main.pki import Pki
 
+log = logging.getLogger(__name__)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
@@ -46,6 +50,36 @@ async def mark_control_plane(server: ApiServer, node_name: str) -> None:
         changed.clear()
 
 
+def dns_service(cluster: Cluster) -> dict[str, Any]:
+    """The Service that holds the DNS address, under the name and labels that clients look for.
+
+    Its label tells service proxies to leave it alone: each node's agent answers on the address itself.
+    """
+    labels = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+        "service.kubernetes.io/service-proxy-name": "pelamis-dns",
+    }
+    ports = [
+        {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+        {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "spec": {"clusterIP": cluster.dns_ip, "ports": ports},
+    }
+
+
+async def publish_dns(server: ApiServer, cluster: Cluster) -> None:
+    """Takes the DNS address before anybody else can be given it."""
+    outcome = (await server.client(LOOPBACK_USER).commit([Create(SERVICE, dns_service(cluster))]))[0]
+    if outcome.error is not None and outcome.error.reason != "AlreadyExists":
+        log.error("the Service of the cluster DNS could not be made: %s", outcome.error)
+
+
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
@@ -62,6 +96,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     def client_for(user: str) -> ControllerClient:
         return ControllerClient(reader, server.client(user))
 
+    await publish_dns(server, cluster)
     async with asyncio.TaskGroup() as group:
         work = run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
         group.create_task(work, name="controllers")
