@@ -131,6 +131,8 @@ class Snapshot:
         self.nominated: dict[str, dict[str, PodInfo]] = {}
         self._nominee: dict[str, str] = {}
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
+        self._complete = False
+        self._judged = -1
         self.storage = Storage()
         self.workloads = Workloads()
         self.budgets: dict[tuple[str, str], Any] = {}
@@ -309,6 +311,13 @@ class Snapshot:
             vector = info.vector = [(self.resource(n), a) for n, a in info.requests.items() if n != "pods"]
         return vector
 
+    def complete(self) -> bool:
+        """Whether every node has cpu and memory to give, as all real ones do: scores are simpler then."""
+        if self._judged != self.generation:
+            self._judged = self.generation
+            self._complete = bool((self.allocatable[:2, : self.size] > 0).all())
+        return self._complete
+
     def vector(self, info: PodInfo) -> list[tuple[int, int]]:
         """(column, amount) of what the pod asks for; pods themselves are not in it."""
         return self._vector(info)
@@ -391,10 +400,12 @@ class Snapshot:
 
     def domains(self, column: LabelColumn, counts: Ints, among: Mask | None = None) -> Ints:
         """Sums of ``counts`` per value of a label; one place more than values, for the nodes without it: 0."""
-        ids = column.ids[: self.size]
-        which = ids >= 0 if among is None else among & (ids >= 0)
-        sums = np.bincount(ids[which], weights=counts[which], minlength=len(column.values) + 1)
-        return sums.astype(np.int64)
+        shifted = column.ids[: self.size] + 1  # place 0 is for those without
+        if among is not None:
+            counts = counts * among
+        sums = np.bincount(shifted, weights=counts, minlength=len(column.values) + 1)
+        sums[0] = 0
+        return np.concatenate((sums[1:], sums[:1])).astype(np.int64)
 
     def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Ints:
         counter = self._counters.get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from pelamis.api.core.node import Taint
 from pelamis.api.core.pod.affinity import Toleration
@@ -35,5 +36,9 @@ def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
 
 def keeps_off(tolerations: Iterable[Toleration], taints: Iterable[Taint]) -> bool:
     """Whether one of the taints keeps a pod with these tolerations from a node."""
-    tolerations = tuple(tolerations)
+    return _keeps_off(tuple(tolerations), tuple(taints))
+
+
+@lru_cache(maxsize=4096)
+def _keeps_off(tolerations: tuple[Toleration, ...], taints: tuple[Taint, ...]) -> bool:
     return any(t.effect in ("NoSchedule", "NoExecute") and not tolerates(tolerations, t) for t in taints)

@@ -15,17 +15,18 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     if wanted == (0, 0):
         return None
     size = snapshot.size
+    complete = snapshot.complete()
     parts = []
     there = []
     for column, amount in zip((CPU, MEMORY), wanted, strict=True):
         limit = snapshot.allocatable[column, :size][rows]
         used = snapshot.requested[column, :size][rows] + amount
-        parts.append(np.minimum(used / np.maximum(limit, 1), 1.0))
-        there.append(limit > 0)
+        parts.append(np.minimum(used / (limit if complete else np.maximum(limit, 1)), 1.0))
+        if not complete:
+            there.append(limit > 0)
     spread = np.abs((parts[0] - parts[1]) / 2)
-    both = there[0] & there[1]
-    if not both.all():
-        spread = np.where(both, spread, 0.0)
+    if there:
+        spread = np.where(there[0] & there[1], spread, 0.0)
     return ((1 - spread) * MAX_SCORE).astype(np.int64)
 
 

@@ -54,18 +54,19 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
 def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     """The mean over cpu and memory of the part that stays free, containers without requests counted at a minimum."""
     size = snapshot.size
+    complete = snapshot.complete()
     total: Ints | None = None
     for column, wanted in zip(_SCORED, info.nonzero, strict=True):
         limit = snapshot.allocatable[column, :size][rows]
         left = limit - snapshot.nonzero[column, :size][rows] - wanted
         np.maximum(left, 0, out=left)
         left *= MAX_SCORE
-        left //= np.maximum(limit, 1)
+        left //= limit if complete else np.maximum(limit, 1)
         total = left if total is None else total + left
     assert total is not None
-    there = [snapshot.allocatable[column, :size][rows] > 0 for column in _SCORED]
-    if all(mask.all() for mask in there):
+    if complete:
         return total // len(_SCORED)
+    there = [snapshot.allocatable[column, :size][rows] > 0 for column in _SCORED]
     return total // np.maximum(sum(mask.astype(np.int64) for mask in there), 1)
 
 

@@ -6,6 +6,7 @@ over hosts (skew 3) and zones (skew 5) with the pods that its Services and its o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -138,25 +139,33 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
         return None
     size = snapshot.size
     labelled = _having_all(snapshot, constraints) if strict else None
-    counted = np.ones(size, np.bool_)[rows] if labelled is None else labelled[rows]
-    total = np.zeros(len(counted), np.float64)
+    if labelled is not None and labelled.all():
+        labelled = None
+    counted = None if labelled is None else labelled[rows]
+    number = size if isinstance(rows, slice) else len(rows)
+    total = np.zeros(number, np.float64)
     for c in constraints:
         column = snapshot.labels(c.key)
         ids = column.ids[:size]
         here = ids[rows]
         counts = snapshot.count(info.namespace, c.selector)
         if c.key == HOSTNAME:
-            domains = int(np.count_nonzero(counted))
+            domains = number if counted is None else int(np.count_nonzero(counted))
             own = counts[rows]
         else:
-            seen = here[counted & (here >= 0)]
-            if not len(seen):
+            seen = np.bincount((here if counted is None else here[counted]) + 1)
+            domains = int(np.count_nonzero(seen[1:]))
+            if not domains:
                 continue
-            domains = int(np.count_nonzero(np.bincount(seen)))
             own = snapshot.domains(column, counts, _included(snapshot, info, c, labelled))[here]
-        weighted = own * np.log(domains + 2) + (c.max_skew - 1)
-        total += np.where(here >= 0, weighted, 0.0)
+        weighted = own * math.log(domains + 2) + (c.max_skew - 1)
+        if not strict:
+            weighted[here < 0] = 0.0
+        total += weighted
     out = np.floor(total + 0.5).astype(np.int64)
+    if counted is None:
+        most, least = int(out.max()), int(out.min())
+        return MAX_SCORE * (most + least - out) // most if most else None
     most, least = int(out[counted].max(initial=0)), int(out[counted].min(initial=_NEVER))
     if most == 0:
         return np.where(counted, MAX_SCORE, 0).astype(np.int64)
