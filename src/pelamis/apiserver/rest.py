@@ -210,6 +210,7 @@ class Rest:
 
     async def _plan(self, write: Write) -> Result:
         write.now = self._clock()
+        write.mutated.clear()
         try:
             result = self._decide(write)
         except Suspended as pause:

@@ -17,8 +17,10 @@ from pelamis.api.openapi import OpenAPI
 from pelamis.api.registry import Registry, builtin
 from pelamis.apiserver.admission import PLUGINS
 from pelamis.apiserver.admission.chain import Chain
+from pelamis.apiserver.admission.mutatingpolicy import MutatingPolicies
 from pelamis.apiserver.admission.plugin import Plugin
 from pelamis.apiserver.admission.resourcequota import Quotas
+from pelamis.apiserver.admission.validatingpolicy import ValidatingPolicies
 from pelamis.apiserver.admission.webhook import WebhookAdmission
 from pelamis.apiserver.admission.webhookclient import Webhooks
 from pelamis.apiserver.allocator import ServiceAllocator
@@ -153,6 +155,8 @@ class ApiServer:
         self.escalation = Escalation(self.rbac, self.gate.authorizer)
         plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
         plugins.append(Plugin("CustomResources", mutate=lambda w, o: self.definitions.admit(w, o)))
+        plugins.append(MutatingPolicies(self.objects, self.registry).plugin())
+        plugins.append(ValidatingPolicies(self.objects, self.registry).plugin())
         self.admission = Chain(plugins, self.objects, self.quotas.reserve)
         self.webhook_client = Webhooks(self.objects)
         self.admission.webhooks = WebhookAdmission(

@@ -50,6 +50,8 @@ class Write:
     warnings: list[str] = field(default_factory=list)
     audit: dict[str, str] = field(default_factory=dict)
     """Annotations for the audit log, from admission."""
+    mutated: set[tuple[str, str]] = field(default_factory=set)
+    """The mutating policies (with their bindings) that have been applied in this plan."""
     shown: tuple[Kind, Tree] | None = None
     """What admission sees in place of the object: the body of a subresource of another type (Scale, Binding)."""
     undo: list[Callable[[], None]] = field(default_factory=list)
