@@ -199,3 +199,21 @@ def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
         assert rig.where() == {"p": "n"}
 
     scenario(main)
+
+
+def test_a_status_report_is_no_news_and_a_finished_pod_makes_room() -> None:
+    async def main(rig: Rig) -> None:
+        rig.node("n", "1")
+        rig.pod("p", "1")
+        rig.pod("q", "1", priority=-1)
+        await asyncio.sleep(1)
+        assert rig.where() == {"p": "n", "q": ""}
+        running = {"status": {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}}
+        rig.server.do(Patch(POD, "default", "p", running, "merge", "status"))
+        await asyncio.sleep(1)
+        assert rig.scheduler.snapshot.pods["uid-2"].start is not None
+        rig.server.do(Patch(POD, "default", "p", {"status": {"phase": "Succeeded"}}, "merge", "status"))
+        await asyncio.sleep(11)
+        assert rig.where() == {"p": "n", "q": "n"}
+
+    scenario(main)

@@ -63,12 +63,15 @@ class Intake:
     def _bound(self, key: Key, pod: Any, now: float) -> None:
         snapshot = self.snapshot
         uid = pod.metadata.uid
+        before = snapshot.pods.get(uid)
+        if before is not None and before.refreshed(pod):
+            return  # most changes are status reports
         info = PodInfo(pod)
         snapshot.denominate(uid)
         waiting = self.queue.get(key)
         if waiting is not None:
             self.queue.remove(key)
-        before = snapshot.remove_pod(uid)
+        snapshot.remove_pod(uid)
         snapshot.add_pod(info, pod.spec.nodeName)
         if before is None or not before.pod.spec.nodeName:
             self.queue.event(Event(x.POD_ADD, None, info), now)
@@ -85,7 +88,9 @@ class Intake:
             self._gone(key, new, now)
             return
         if new.metadata.uid in self.snapshot.pods:
-            return  # assumed: its binding is under way
+            if self.queue.get(key) is not None:  # assumed: its binding is under way, and may fail
+                self.queue.update(PodInfo(new), (), now)
+            return
         waiting = self.queue.get(key)
         info = PodInfo(new)
         nominated = new.status.nominatedNodeName

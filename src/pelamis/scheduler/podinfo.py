@@ -174,6 +174,17 @@ class PodInfo:
         self.vector: Any = None  # requests as (column, amount) pairs, by the snapshot
         self.static: Any = None  # by plugins: what a pod's own fields alone decide
 
+    def refreshed(self, pod: Pod) -> bool:
+        """Takes in a newer version of the pod if it counts as the present one does; else changes nothing."""
+        now, was = pod.metadata, self.pod.metadata
+        if now.labels != was.labels or (now.deletionTimestamp is not None) is not self.terminating:
+            return False
+        if pod.spec != self.pod.spec or amounts_of(pod_requests(pod, use_status=True)) != self.requests:
+            return False
+        self.pod = pod
+        self.start = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
+        return True
+
     def __repr__(self) -> str:
         return f"<PodInfo {self.namespace}/{self.key[1]}>"
 
