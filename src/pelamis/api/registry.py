@@ -211,6 +211,13 @@ class Registry:
             self._groups = tuple(Group(n, tuple(sorted(versions[n], key=version_order))) for n in names)
         return self._groups
 
+    def priority(self, group: str) -> int:
+        """``groupPriorityMinimum`` of the group's APIServices."""
+        return self._priority.get(group, 1000)
+
+    def is_builtin(self, group: str) -> bool:
+        return group in self._priority
+
     def find(self, word: str) -> Kind | None:
         """What a user means by ``po``, ``pods``, ``deployments.apps`` or ``Deployment``; the first in order wins."""
         word, _, group = word.lower().partition(".")

@@ -168,6 +168,11 @@ class Discovery:
             self._remote[group, version] = (resources, fresh)
         self._cache.clear()
 
+    def remote(self, group: str, version: str) -> Sequence[Tree] | None:
+        """What ``set_remote`` was last told."""
+        found = self._remote.get((group, version))
+        return found[0] if found is not None else None
+
     def answer(self, path: str, accept: str = "", if_none_match: str = "") -> Answer | None:
         """None: the path is not one of discovery's, or names nothing that exists."""
         if self._revision != self._registry.revision:

@@ -23,6 +23,7 @@ from pelamis.apiserver.admission.resourcequota import Quotas
 from pelamis.apiserver.admission.validatingpolicy import ValidatingPolicies
 from pelamis.apiserver.admission.webhook import WebhookAdmission
 from pelamis.apiserver.admission.webhookclient import Webhooks
+from pelamis.apiserver.aggregation import Aggregation
 from pelamis.apiserver.allocator import ServiceAllocator
 from pelamis.apiserver.authn.chain import Authenticator
 from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
@@ -79,6 +80,8 @@ class Config:
     tls: ssl.SSLContext | None = None
     client_ca: bytes = b""
     front_proxy_ca: bytes = b""
+    front_proxy_client: Pair | None = None
+    """What the server shows to aggregated API servers."""
     more_service_account_keys: Sequence[bytes] = ()
     issuer: str = ISSUER
     api_audiences: Sequence[str] = (ISSUER,)
@@ -139,7 +142,8 @@ class ApiServer:
         self.discovery = Discovery(self.registry, config.advertise_address)
         self.openapi = OpenAPI(self.registry)
         self.specials = {**SPECIALS, **REVIEWS}
-        self.aggregator: Aggregator | None = None
+        self.aggregation = Aggregation(self)
+        self.aggregator: Aggregator | None = self.aggregation.answer
         self.port = config.port
         self.rbac: Rbac
         self.gate: Gate
@@ -293,6 +297,7 @@ class ApiServer:
             self.port = await self.http.listen(self.config.host, self.config.port, self.config.tls)
         self.discovery.set_address(f"{self.advertise_address}:{self.port}")
         await self.bootstrap.run()
+        self.aggregation.start()
         self._ready = True
         self._compactable = self.cache.rev
         self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
@@ -307,6 +312,7 @@ class ApiServer:
             await self.bootstrap.stop()
         self.watches.stop()
         await self.definitions.stop()
+        await self.aggregation.stop()
         await self.http.close(grace_s)
         await self.kubelets.close()
         await self.webhook_client.close()

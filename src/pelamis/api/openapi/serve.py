@@ -141,6 +141,15 @@ class OpenAPI:
         self._revision = -1
         self._whole: dict[str, Document] = {}
         self._versions: dict[str, tuple[tuple[int, ...], Document]] = {}
+        self._remote: dict[str, Document] = {}
+
+    def set_remote(self, path: str, body: bytes | None) -> None:
+        """The document of a group-version that another server provides, at ``apis/<group>/<version>``; None: gone."""
+        if body is None:
+            self._remote.pop(path, None)
+        else:
+            self._remote[path] = Document(JSON, iter((body,)))
+        self._whole.pop("v3", None)
 
     def _fresh(self) -> None:
         if self._revision != self._registry.revision:
@@ -163,7 +172,7 @@ class OpenAPI:
         if path.startswith("/openapi/v3/"):
             found = self._all_paths().get(path[len("/openapi/v3/") :])
             if found is None:
-                return None
+                return self._remote.get(path[len("/openapi/v3/") :])
             _negotiate(accept, (JSON,))
             return self._version(*found)
         return None
@@ -195,7 +204,7 @@ class OpenAPI:
         served = {f"{g}/{v}" for g, v in self._all_paths().values()}
         for key in [k for k in self._versions if k not in served]:
             del self._versions[key]
-        return documents
+        return {**self._remote, **documents}
 
     def answer(
         self, path: str, accept: str = "", accept_encoding: str = "", if_none_match: str = "", hash: str = ""

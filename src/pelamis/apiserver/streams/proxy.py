@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import ssl
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -90,8 +91,16 @@ def _service(server: ApiServer, namespace: str, name: str) -> str:
     return f"{scheme or 'http'}://{random.choice(found)}"
 
 
-async def _ask(request: Request, server: ApiServer, pool: HttpPool, target: str, prefix: str) -> Response | None:
-    headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in request.fields if n.lower().decode() not in _HOP]
+async def pass_on(
+    request: Request, pool: HttpPool, target: str, prefix: str, more: Sequence[tuple[str, str]] = ()
+) -> Response | None:
+    """The request to ``target``, its answer to the client. more: headers that only we may set."""
+    headers = [
+        (n.decode("latin-1"), v.decode("latin-1"))
+        for n, v in request.fields
+        if n.lower().decode() not in _HOP and not (more and n.lower().startswith(b"x-remote-"))
+    ]
+    headers.extend(more)
     headers.append(("X-Forwarded-For", request.remote_ip))
     headers.append(("X-Forwarded-Uri", request.raw_path))
     try:
@@ -139,7 +148,7 @@ async def forward(request: Request, info: RequestInfo, user: User, server: ApiSe
     prefix = request.raw_path[: len(request.raw_path) - len(rest)] if request.raw_path.endswith(rest) else ""
     pool, own = await _behind(info, server)
     try:
-        return await _ask(request, server, pool, target, prefix)
+        return await pass_on(request, pool, target, prefix)
     finally:
         if own:
             await pool.close()
