@@ -35,6 +35,9 @@ from pelamis.cache.entry import BUDGET, Decoder
 
 Decode = Callable[[Kind], Callable[[bytes], Any]]
 
+Refresh = Callable[[bytes], bytes]
+"""What the served bytes of an object become under a new declaration of its kind."""
+
 
 class Cache:
     """decode(kind) gives the function from served bytes to the object; None = straight into kind.type."""
@@ -81,7 +84,7 @@ class Cache:
         """Forget the kind and its objects."""
         self._by_prefix.pop(kind.prefix, None)
 
-    def swap(self, kind: Kind, refresh: Callable[[bytes], bytes] | None = None) -> Collection:
+    def swap(self, kind: Kind, refresh: Refresh | None = None) -> Collection:
         """A new declaration of a kind that is held (a changed CustomResourceDefinition): same objects, decoded anew.
 
         refresh: what the bytes of an object become under the new declaration.

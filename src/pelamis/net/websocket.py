@@ -97,7 +97,7 @@ class WebSocket(asyncio.Protocol):
             self.close()
             self._end()
         elif opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION):
-            self.parts.append(payload.encode() if isinstance(payload, str) else bytes(payload))  # type: ignore[arg-type,call-overload]
+            self.parts.append(payload.encode() if isinstance(payload, str) else bytes(payload))  # type: ignore[call-overload]
             if finished:
                 message = b"".join(self.parts)
                 self.parts.clear()
