@@ -14,10 +14,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import uvloop
-
-from pelamis.kubelet.cri import types as cri
 from tests.kubelet import rig
 from tests.kubelet.live import Live, pod, running
+
+from pelamis.kubelet.cri import types as cri
 
 ROUNDS = 20
 LIMIT_MS = 50.0

@@ -31,7 +31,13 @@ def resident() -> int:
 def pod(i: int) -> bytes:
     """About 2 KB, as a small pod with one container has when it runs."""
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"rs{i % 500}", "uid": f"rs-{i % 500}"}
-    fields = {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {"f:containers": {'k:{"name":"c"}': {}}}}
+    owned = {
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {
+            "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
+            "f:spec": {"f:containers": {'k:{"name":"c"}': {}}},
+        },
+    }
     account = "/var/run/secrets/kubernetes.io/serviceaccount"
     tolerations = [
         {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
@@ -49,9 +55,7 @@ def pod(i: int) -> bytes:
                 "creationTimestamp": when,
                 "labels": {"app": f"app{i % 500}", "pod-template-hash": f"{i % 500:010d}"},
                 "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
-                "managedFields": [
-                    {"manager": "m", "operation": "Update", "apiVersion": "v1", "time": when, "fieldsV1": fields}
-                ],
+                "managedFields": [{"manager": "m", "operation": "Update", "apiVersion": "v1", "time": when, **owned}],
             },
             "spec": {
                 "volumes": [{"name": "token", "projected": {"sources": [], "defaultMode": 420}}],
@@ -71,6 +75,7 @@ def pod(i: int) -> bytes:
                 "terminationGracePeriodSeconds": 30,
                 "dnsPolicy": "ClusterFirst",
                 "serviceAccountName": "default",
+                "serviceAccount": "default",
                 "nodeName": f"node{i % 500}",
                 "securityContext": {},
                 "schedulerName": "default-scheduler",
