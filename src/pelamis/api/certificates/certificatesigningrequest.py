@@ -273,7 +273,7 @@ KIND = Kind(
             "v1",
             "CertificateSigningRequest",
             ("get", "patch", "update"),
-            reset=("spec", "status.conditions"),
+            reset=("spec",),
         ),
     ),
     reset=("status",),

@@ -1,6 +1,7 @@
 """Admission: plugins between a request and what is stored, in upstream's order. One file each."""
 
 from pelamis.apiserver.admission import (
+    certificates,
     defaultingressclass,
     defaultstorageclass,
     defaulttolerationseconds,
@@ -28,6 +29,7 @@ PLUGINS: tuple[Plugin, ...] = (
     defaultstorageclass.PLUGIN,
     storageobjectinuse.PLUGIN,
     ownerreferences.PLUGIN,
+    *certificates.PLUGINS,
     defaultingressclass.PLUGIN,
 )
 """ResourceQuota follows all of them: ``resourcequota.Quotas`` is the chain's ``reserve``."""

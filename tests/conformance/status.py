@@ -1,0 +1,71 @@
+"""A valid status for every kind that has the status subresource, and what is written to the other object subresources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pelamis.api.field import Tree
+
+T = "2026-01-01T00:00:00Z"
+
+
+def condition(kind: str, **more: Any) -> Tree:
+    return {"type": kind, "status": "True", "lastTransitionTime": T, "reason": "Tested", "message": "m", **more}
+
+
+_INGRESS: Tree = {"ingress": [{"ip": "192.0.2.200", "ports": [{"port": 80, "protocol": "TCP"}]}]}
+_REPLICAS = {"replicas": 3, "readyReplicas": 2, "availableReplicas": 1, "observedGeneration": 1}
+_PLAIN = {"type": "Tested", "status": "True", "lastTransitionTime": T, "reason": "Tested", "message": "m"}
+
+STATUS: dict[str, Tree] = {
+    "Namespace": {"phase": "Active", "conditions": [_PLAIN]},
+    "Node": {
+        "capacity": {"cpu": "4", "memory": "8Gi"},
+        "allocatable": {"cpu": "3", "memory": "7Gi"},
+        "conditions": [{**_PLAIN, "type": "Ready", "lastHeartbeatTime": T}],
+        "addresses": [{"type": "InternalIP", "address": "192.0.2.100"}],
+        "images": [{"names": ["a:1"], "sizeBytes": 5}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+    },
+    "PersistentVolumeClaim": {"phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}},
+    "PersistentVolume": {"phase": "Available", "message": "m", "reason": "R"},
+    "Pod": {
+        "phase": "Pending",
+        "conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "message": "m"}],
+        "message": "m",
+        "reason": "R",
+    },
+    "ReplicationController": {**_REPLICAS, "conditions": [_PLAIN]},
+    "ResourceQuota": {"hard": {"pods": "5"}, "used": {"pods": "1"}},
+    "Service": {"loadBalancer": {}, "conditions": [condition("Tested")]},
+    "APIService": {"conditions": [{**_PLAIN, "type": "Available"}]},
+    "DaemonSet": {"currentNumberScheduled": 1, "numberMisscheduled": 0, "desiredNumberScheduled": 2, "numberReady": 1},
+    "Deployment": {**_REPLICAS, "updatedReplicas": 3, "conditions": [{**_PLAIN, "lastUpdateTime": T}]},
+    "ReplicaSet": {**_REPLICAS, "conditions": [_PLAIN]},
+    "StatefulSet": {**_REPLICAS, "currentRevision": "a", "updateRevision": "b", "collisionCount": 1},
+    "HorizontalPodAutoscaler": {"currentReplicas": 1, "desiredReplicas": 2, "lastScaleTime": T},
+    "CronJob": {"lastScheduleTime": T, "lastSuccessfulTime": T},
+    "Job": {"active": 1, "ready": 1, "startTime": None, "conditions": [{**_PLAIN, "type": "Suspended"}]},
+    "CertificateSigningRequest": {"conditions": [{**_PLAIN, "type": "Failed", "lastUpdateTime": T}]},
+    "PodCertificateRequest": {"conditions": [condition("Denied")]},
+    "Ingress": {"loadBalancer": _INGRESS},
+    "ServiceCIDR": {"conditions": [condition("Ready")]},
+    "PodDisruptionBudget": {
+        "currentHealthy": 3,
+        "desiredHealthy": 2,
+        "disruptionsAllowed": 1,
+        "expectedPods": 3,
+        "observedGeneration": 1,
+    },
+    "CSINode": {},
+    "VolumeAttachment": {"attached": True, "attachmentMetadata": {"a": "b"}},
+    "ValidatingAdmissionPolicy": {"observedGeneration": 1, "conditions": [condition("Tested")]},
+    "CustomResourceDefinition": {"conditions": [{**_PLAIN, "type": "Tested"}]},
+    "FlowSchema": {"conditions": [{**_PLAIN, "type": "Dangling"}]},
+    "PriorityLevelConfiguration": {"conditions": [_PLAIN]},
+    "DeviceTaintRule": {"conditions": [condition("Tested")]},
+    "ResourceClaim": {
+        "allocation": {"devices": {"results": [{"request": "one", "driver": "d.test", "pool": "p", "device": "x"}]}},
+    },
+    "StorageVersionMigration": {"conditions": [condition("Running")], "resourceVersion": "5"},
+}
