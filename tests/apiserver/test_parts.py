@@ -15,11 +15,11 @@ from pelamis.apiserver.authn.token import InvalidToken, Issuer, Validator
 from pelamis.apiserver.authz.attributes import Attributes, refusal
 from pelamis.apiserver.authz.rbac import Rule
 from pelamis.apiserver.bootstrap import policy
+from pelamis.apiserver.deletion import gc_finalizers
 from pelamis.apiserver.negotiate import Format, negotiate
 from pelamis.apiserver.pipeline import Slots
 from pelamis.apiserver.request import delete_options, list_options, parse_info, write_options
 from pelamis.apiserver.user import User
-from pelamis.apiserver.verbs import gc_finalizers
 from pelamis.base.errors import StatusError
 from pelamis.net import tls
 

@@ -29,10 +29,10 @@ from pelamis.api.apiextensions.customresourcedefinition import (
 )
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
+from pelamis.apiserver.deletion import DEFINITION_CLEANUP as CLEANUP
 from pelamis.apiserver.request import DeleteOptions
 from pelamis.apiserver.subresources.customscale import CustomScale
 from pelamis.apiserver.user import LOOPBACK_USER
-from pelamis.apiserver.verbs import DEFINITION_CLEANUP as CLEANUP
 from pelamis.apiserver.write import Objects, Write
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError

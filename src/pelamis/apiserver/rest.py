@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
-from pelamis.apiserver import verbs
+from pelamis.apiserver import deletion, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Suspended, Write
@@ -210,6 +210,7 @@ class Rest:
 
     async def _plan(self, write: Write) -> Result:
         write.now = self._clock()
+        write.served = self._objects.registry.by_api_version
         write.mutated.clear()
         try:
             result = self._decide(write)
@@ -239,7 +240,7 @@ class Rest:
                 raise verbs.absent(write.kind, write.name)
             write.operation = "DELETE"
             self._admission.mutate(write)
-            return verbs.delete(write)
+            return deletion.delete(write)
         transform = self.transforms.get((write.hub.resource, write.subresource)) if write.subresource else None
         if entry is None:
             return self._absent(write)
@@ -261,7 +262,7 @@ class Rest:
     def _resume(self, write: Write) -> Result:
         """The rest of a plan that admission suspended."""
         if write.operation == "DELETE":
-            return verbs.delete(write)
+            return deletion.delete(write)
         if write.operation == "CREATE":
             return self._created(write, verbs.finish_create(write, self._entropy))
         return verbs.finish_update(write)
@@ -353,4 +354,4 @@ class Rest:
                 data = codec.to_version(kind, data)
             return Answer(200, data, None, rev, result.obj, kind)
         uid = tree_get(write.old_tree, ("metadata", "uid"), "")
-        return Answer(200, None, verbs.status_tree(kind, write.name, uid), rev, write.old.obj, kind)
+        return Answer(200, None, deletion.status_tree(kind, write.name, uid), rev, write.old.obj, kind)

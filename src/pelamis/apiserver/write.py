@@ -62,6 +62,8 @@ class Write:
     attempts: int = 0
     generated: bool = False
     rev_given: bool = False
+    served: Callable[[str, str], Kind | None] | None = None
+    """(apiVersion, kind) to the Kind that is served there: managers may speak other versions."""
 
     @property
     def hub(self) -> Kind:

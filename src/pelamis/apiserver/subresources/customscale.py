@@ -16,6 +16,7 @@ from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Write
 from pelamis.base import tree as trees
 from pelamis.base.errors import Internal
+from pelamis.base.fieldpath import Path
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
@@ -66,7 +67,12 @@ class CustomScale:
         def place(tree: Tree, replicas: int) -> None:
             trees.set(tree, steps(paths.specReplicasPath) or [], replicas)
 
-        return ScaleChange(self.body, show, place)(write)
+        def path_of(api_version: str) -> Path | None:
+            there = self.paths.get(api_version.rpartition("/")[2])
+            found = steps(there.specReplicasPath) if there is not None else None
+            return tuple(f"f:{step}" for step in found) if found else None
+
+        return ScaleChange(self.body, show, place, path_of)(write)
 
     async def answer(self, server: ApiServer, write: Write) -> Answer:
         paths = self._paths(write)

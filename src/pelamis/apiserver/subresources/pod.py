@@ -9,11 +9,10 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.strategy import prepare_ephemeral_containers, prepare_resize
 from pelamis.api.core.pod.validate_update import validate_ephemeral_containers_update, validate_resize
 from pelamis.api.field import Tree
-from pelamis.api.patchschema import schema
 from pelamis.apiserver import verbs
+from pelamis.apiserver.ownership import own
 from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Write
-from pelamis.base import ssa
 from pelamis.base.errors import FieldError, Invalid
 
 
@@ -36,17 +35,8 @@ def _update(
     assert write.old is not None
     tree, before = _wanted(write), write.old_tree
     prepare(tree, before)
-    applied = write.patch is not None and write.patch.type == "apply"
-    ssa.update_managed(
-        before,
-        tree,
-        verbs.manager_of(write),
-        schema=schema(hub),
-        api_version=hub.api_version,
-        now=write.now,
-        operation="Apply" if applied else "Update",
-        subresource=write.subresource,
-    )
+    if write.patch is None or write.patch.type != "apply":
+        own(write, before, ())
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, write.old.obj.metadata)
     errors.extend(check(obj, write.old.obj))

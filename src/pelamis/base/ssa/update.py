@@ -31,7 +31,7 @@ def added_set(tree: Tree, schema: Node) -> Set:
         if not value and field.written:
             continue
         below = whole(value, field.node) if not field.written else _inside(value, field.node)
-        if field.written and not below:
+        if field.written and not below and (field.node.kind or value == field.zero):
             continue
         if name == "metadata" and "." in below:
             below = {k: v for k, v in below.items() if k != "."}
