@@ -33,6 +33,7 @@ from pelamis.apiserver.authz.node import NodeAuthorizer
 from pelamis.apiserver.authz.rbac import GROUP as RBAC
 from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
+from pelamis.apiserver.certificates import Signing
 from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.health import Health
@@ -80,6 +81,8 @@ class Config:
     tls: ssl.SSLContext | None = None
     client_ca: bytes = b""
     front_proxy_ca: bytes = b""
+    signing_ca: Pair | None = None
+    """What signs CertificateSigningRequests of the built-in signers."""
     front_proxy_client: Pair | None = None
     """What the server shows to aggregated API servers."""
     more_service_account_keys: Sequence[bytes] = ()
@@ -143,6 +146,7 @@ class ApiServer:
         self.openapi = OpenAPI(self.registry)
         self.specials = {**SPECIALS, **REVIEWS}
         self.aggregation = Aggregation(self)
+        self.signing = Signing(self, config.signing_ca)
         self.aggregator: Aggregator | None = self.aggregation.answer
         self.port = config.port
         self.rbac: Rbac
@@ -298,6 +302,7 @@ class ApiServer:
         self.discovery.set_address(f"{self.advertise_address}:{self.port}")
         await self.bootstrap.run()
         self.aggregation.start()
+        self.signing.start()
         self._ready = True
         self._compactable = self.cache.rev
         self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
@@ -313,6 +318,7 @@ class ApiServer:
         self.watches.stop()
         await self.definitions.stop()
         await self.aggregation.stop()
+        await self.signing.stop()
         await self.http.close(grace_s)
         await self.kubelets.close()
         await self.webhook_client.close()
