@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ class Recorder(Protocol):
 @dataclass(slots=True)
 class Agent:
     """stamp(): text that never repeats. runtime_class(name): the RuntimeClass, or None.
+    withdrawn(namespace, uid): returns once this node's service proxy sends the pod no new connections.
 
     owners: container or sandbox id to (pod uid, container name or "").
     """
@@ -54,6 +55,7 @@ class Agent:
     allocatable: Callable[[], Mapping[str, str]]
     stamp: Callable[[], str]
     runtime_class: Callable[[str], Any]
+    withdrawn: Callable[[str, str], Awaitable[None]] | None = None
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def pod_folder(self, uid: str) -> Path:

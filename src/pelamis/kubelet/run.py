@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Kubelet:
         *,
         server: KubeletServer | None = None,
         cgroups: Cgroups | None = None,
+        withdrawn: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self.settings = settings
         self.client = client
@@ -66,6 +67,7 @@ class Kubelet:
         self.now = now
         self.server = server
         self.workers: dict[str, Worker] = {}
+        self.withdrawn = withdrawn
         self.ready = asyncio.Event()
         self.started_at = now()
         self.pods: View[Any] = client.view(POD, field_selector=f"spec.nodeName={settings.node_name}")
@@ -168,6 +170,7 @@ class Kubelet:
             memory_capacity=quantity.value(self.node.capacity.get("memory", "0")),
             allocatable=lambda: self.node.allocatable,
             stamp=self._stamp,
+            withdrawn=self.withdrawn,
             runtime_class=lambda name: self._classes.get("", name),
         )
 

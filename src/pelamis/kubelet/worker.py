@@ -40,6 +40,8 @@ Work = Callable[..., Coroutine[Any, Any, None]]
 LOG_MESSAGE_LIMIT = 2048
 LOG_MESSAGE_LINES = 80
 DELETE_RETRY_S = 1.0
+WITHDRAW_S = 1.0
+"""How long a deleted pod waits at most for its endpoints to leave the rules before its containers are told to stop."""
 STATUS_RETRIES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -570,6 +572,8 @@ class Worker:
         hook = None
         if slot is not None and slot.spec.lifecycle is not None and order.id not in self._hooked:
             hook = slot.spec.lifecycle.preStop
+        if grace > 0 and self.pod.metadata.deletionTimestamp:
+            grace -= await self._withdrawn(min(WITHDRAW_S, grace / 2))
         if hook is not None and slot is not None and grace > 0:
             self._hooked.add(order.id)
             began = agent.now()
@@ -591,6 +595,19 @@ class Worker:
         if run is not None:
             run.name = run.name or order.name
         self.feed(a.ContainerStopped(order.name, order.id, run, error))
+
+    async def _withdrawn(self, limit_s: float) -> float:
+        """Lets the Services leave the pod before its containers hear of the end; returns the seconds that it took."""
+        agent, meta = self.agent, self.pod.metadata
+        if agent.withdrawn is None:
+            return 0.0
+        began = agent.now()
+        try:
+            async with asyncio.timeout(limit_s):
+                await agent.withdrawn(meta.namespace, meta.uid)
+        except TimeoutError:
+            log.info("pod %s/%s is still offered by a Service; it is stopped all the same", meta.namespace, meta.name)
+        return agent.now() - began
 
     async def _resize(self, name: str, id_: str) -> None:
         agent = self.agent

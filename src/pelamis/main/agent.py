@@ -118,6 +118,12 @@ async def serve(cluster: Cluster) -> None:
         port=cluster.kubelet_port,
         client_ca=ca,
     )
+    proxy = Proxy(
+        proxy_client,
+        client,
+        Nft(),
+        Settings(cluster.nft_table, cluster.node_name, cluster.bridge, (cluster.pod_cidr,), node_range(cluster)),
+    )
     kubelet = Kubelet(
         settings,
         client,
@@ -125,12 +131,7 @@ async def serve(cluster: Cluster) -> None:
         record,
         time.time,
         server=KubeletServer(server_context(node, ca), port=cluster.kubelet_port),
-    )
-    proxy = Proxy(
-        proxy_client,
-        client,
-        Nft(),
-        Settings(cluster.nft_table, cluster.node_name, cluster.bridge, (cluster.pod_cidr,), node_range(cluster)),
+        withdrawn=proxy.withdrawn,
     )
     zone = Zone("cluster.local", proxy_client.view(SERVICE), proxy_client.view(SLICE))
     zone.services.subscribe(lambda key, old, new: zone.service_changed(old, new))

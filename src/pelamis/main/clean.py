@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from pelamis.main.config import Cluster
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MNT_DETACH = 2
+_NAMESPACE = re.compile(rb"/var/run/netns/(cni-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def clean(cluster: Cluster) -> None:
@@ -91,30 +93,32 @@ def _remove_network(cluster: Cluster) -> None:
         words = line.split()
         if len(words) == 3 and words[2] == cluster.nft_table:
             _run("nft", "delete", "table", words[1], words[2])
+    namespaces = _namespaces(cluster)
     for line in _run("ip", "-o", "link", "show", "master", cluster.bridge).splitlines():
         name = line.split(": ")[1].split("@")[0]
         _run("ip", "link", "delete", name)
     _run("ip", "link", "delete", cluster.bridge)
     _run("ip", "address", "del", f"{cluster.dns_ip}/32", "dev", "lo")
-    note = cluster.path("cni", "namespaces")
-    _remove_namespaces(cluster, note)
+    for path in namespaces:
+        _unmount_path(str(path))
+        path.unlink(missing_ok=True)
 
 
-def _remove_namespaces(cluster: Cluster, note: Path) -> None:
-    """Network namespaces that containerd made for our pods: those whose sandbox record is ours.
+def _namespaces(cluster: Cluster) -> set[Path]:
+    """Network namespaces that our containerd made for pods, wherever in their life the pods were when it ended.
 
-    The pods are dead, so such a namespace has no process; the addresses handed out name the sandboxes, and containerd's
-    state names the namespace of each in its OCI spec.
+    Its database names the namespace of every sandbox that it still knows; a pod that was just being connected is known
+    by the other end of the cable in our bridge. The names hold a UUID each, so an old record matches nothing of others.
     """
-    root = cluster.run / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
-    for spec in root.glob("*/config.json"):
-        with contextlib.suppress(OSError):
-            text = spec.read_text()
-            start = text.find('"/var/run/netns/cni-')
-            if start >= 0:
-                path = text[start + 1 : text.index('"', start + 1)]
-                _unmount_path(path)
-                Path(path).unlink(missing_ok=True)
+    found: set[str] = set()
+    database = cluster.path("containerd", "io.containerd.metadata.v1.bolt", "meta.db")
+    with contextlib.suppress(OSError):
+        found.update(name.decode() for name in set(_NAMESPACE.findall(database.read_bytes())))
+    for line in _run("ip", "-o", "link", "show", "master", cluster.bridge).splitlines():
+        words = line.split()
+        if "link-netns" in words:
+            found.add(words[words.index("link-netns") + 1])
+    return {path for name in found if (path := Path("/var/run/netns", name)).exists()}
 
 
 def _unmount_path(path: str) -> None:

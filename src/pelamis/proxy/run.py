@@ -44,10 +44,13 @@ class Proxy:
         self.dirty: set[tuple[str, str, str]] = set()
         self.wake = asyncio.Event()
         self.synced = asyncio.Event()
+        self.leaving: dict[asyncio.Future[None], tuple[str, str]] = {}
+        """Who waits for a pod (namespace, uid) to get no new connections."""
+        self.slices: View[object] | None = None
 
     async def run(self) -> None:
         services = self.client.view(SERVICE)
-        slices = self.client.view(SLICE)
+        slices = self.slices = self.client.view(SLICE)
         pods = self.node_client.view(POD, field_selector=f"spec.nodeName={self.settings.node}")
         cancels = [
             services.subscribe(lambda key, old, new: self._mark("service", key)),
@@ -61,6 +64,28 @@ class Proxy:
         finally:
             for cancel in cancels:
                 cancel()
+
+    async def withdrawn(self, namespace: str, uid: str) -> None:
+        """Returns once the rules in force send the pod no new connections (but for want of any better endpoint)."""
+        waiting = asyncio.get_running_loop().create_future()
+        self.leaving[waiting] = (namespace, uid)
+        self.wake.set()
+        try:
+            await waiting
+        finally:
+            self.leaving.pop(waiting, None)
+
+    def _left(self) -> list[asyncio.Future[None]]:
+        """Those whose pod no slice offers any more."""
+        if not self.leaving or self.slices is None:
+            return []
+        offered = set()
+        for namespace in {namespace for namespace, _ in self.leaving.values()}:
+            for found in self.slices.list(namespace):
+                for endpoint in found.endpoints:  # type: ignore[attr-defined]
+                    if endpoint.targetRef is not None and not endpoint.conditions.terminating:
+                        offered.add((namespace, endpoint.targetRef.uid))
+        return [waiting for waiting, pod in self.leaving.items() if pod not in offered]
 
     def _mark(self, what: str, key: Key) -> None:
         self.dirty.add((what, *key))
@@ -91,10 +116,10 @@ class Proxy:
             commands = self.table.change(new)
             if whole:
                 commands = self.table.full()
-            if not commands:
-                continue
+            left = self._left()
             try:
-                await self.filter.apply(commands)
+                if commands:
+                    await self.filter.apply(commands)
             except FilterError as error:
                 log.error("the packet filter refused a change, the whole table follows: %s", error)
                 whole = True
@@ -103,6 +128,9 @@ class Proxy:
                 continue
             whole, backoff = False, _FIRST_BACKOFF_S
             self.synced.set()
+            for waiting in left:
+                if not waiting.done():
+                    waiting.set_result(None)
             for address, port, endpoint in forget:
                 await self.filter.forget_udp(address, port, endpoint)
 
