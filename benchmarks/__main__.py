@@ -1,6 +1,6 @@
 """``script/bench [name …]``: each benchmark in a process of its own, then one table.
 
-Without names: all that end within a minute or two together with their set-up; ``--list`` shows the names, ``--repeat N``
+Without names: all of them, about twelve minutes. ``--list`` shows the names, ``--repeat N``
 runs each N times and keeps the best row of each kind (the machine may be busy with other things).
 """
 
