@@ -39,7 +39,7 @@ from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.health import Health
 from pelamis.apiserver.http import Answered, Api
 from pelamis.apiserver.lists import Lister
-from pelamis.apiserver.load import load
+from pelamis.apiserver.load import Follower, load
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.metrics import Metrics
 from pelamis.apiserver.objects import Objects
@@ -56,7 +56,7 @@ from pelamis.base.tree import get as tree_get
 from pelamis.cache.cache import Cache
 from pelamis.net.http1 import Request, Response, Server
 from pelamis.net.tls import Pair, client_context
-from pelamis.store.types import Store, Subscription
+from pelamis.store.types import Store
 
 log = logging.getLogger("pelamis.apiserver")
 Aggregator = Callable[[Request, RequestInfo, User], Answered]
@@ -151,7 +151,7 @@ class ApiServer:
         self.port = config.port
         self.rbac: Rbac
         self.gate: Gate
-        self._followed: Subscription | None = None
+        self._followed: Follower | None = None
         self._ready = False
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
@@ -181,7 +181,7 @@ class ApiServer:
         self.lister = Lister(self.store, shared=config.shared)
         self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
         self.http: Server
-        self.watches = Watches(self.metrics, self._spawn, min_timeout_s=config.watch_timeout_s)
+        self.watches = Watches(self.metrics, self._spawn, min_timeout_s=config.watch_timeout_s, store=self.store)
         self.api = Api(self)
         self.http = Server(self.api.handle)
         self.bootstrap = Bootstrap(self)
@@ -256,8 +256,8 @@ class ApiServer:
         health = self.health
         health.add("ping", fine)
         health.add("log", fine)
-        health.add("etcd", fine)
-        health.add("etcd-readiness", fine, "readyz")
+        health.add("etcd", lambda: self.store.trouble)
+        health.add("etcd-readiness", lambda: self.store.trouble, "readyz")
         health.add("informer-sync", lambda: "" if self._ready else "not yet", "readyz")
         health.add("poststarthook/rbac/bootstrap-roles", lambda: "" if self._ready else "not finished")
         health.add(

@@ -126,6 +126,17 @@ class Cache:
             collection.end_load(rev)
         self.progress.advance(rev)
 
+    def resync(self, items: Iterable[Stored], rev: int) -> None:
+        """All that the store holds at ``rev``, after events were lost: who watches gets the difference as events."""
+        parts: dict[Collection, list[Stored]] = {}
+        for item in items:
+            collection = self.find(item.key)
+            if collection is not None:
+                parts.setdefault(collection, []).append(item)
+        for collection in self:
+            collection.resync(parts.get(collection, ()), rev)
+        self.progress.advance(rev)
+
     def apply(self, events: Sequence[Change]) -> None:
         """A store's sink: events of one or more commits, in order of revision."""
         if not events:

@@ -315,6 +315,24 @@ class Collection:
         self._floor = rev
         self.progress.advance(rev)
 
+    def resync(self, items: Iterable[Stored], rev: int) -> None:
+        """All objects as the store holds them at ``rev``, after events were lost; the past is forgotten.
+
+        Subscribers get the difference as events.
+        """
+        if self._pending is not None:
+            return  # it is being loaded from the store, at a revision of its own
+        fresh = {self._key(item.key): item for item in items}
+        for entry in list(self._entries.values()):
+            if entry.key not in fresh:
+                self._remove(entry.key, rev, None)
+        for key in sorted(fresh):
+            item, old = fresh[key], self._entries.get(key)
+            if old is None or old.rev != item.mod_rev:
+                self._put(Entry(self.shape, key, item.mod_rev, served_of(self.kind, item.value, item.mod_rev)), rev)
+        self.trim(rev)
+        self._floor = rev
+
     def redeclare(
         self,
         kind: Kind,

@@ -1,13 +1,17 @@
 """etcd v3 as the store: the same keys as upstream, shared with other API servers, upstream's ones included.
 
-Each op is a transaction of its own, so each write has its own revision, as upstream's have. One watch over all keys
-feeds the sinks; a commit is answered when that watch has passed its revision, so whoever got a reply finds it in every
-view.
-The watch covers keys of others too (they only advance the revision), so every revision is heard of and none has to be
-asked for. When the connection breaks it goes on at the next endpoint, from the revision after the last one seen.
+Each op is a transaction of its own, so each write has its own revision, as upstream's have: a watch that goes on after
+revision N must not have missed another change of the same N. What is gained by writing together is gained below, where
+all calls of one turn of the loop leave in one packet (``etcdconn``). One watch over all keys feeds the sinks; a commit
+is answered when that watch has passed its revision, so whoever got a reply finds it in every view. The watch covers
+keys of others too (they only advance the revision), so every revision is heard of and none has to be asked for.
+
+When the connection breaks, or the member behind it has lost its leader, it goes on at the next endpoint, from the
+revision after the last one seen. When what lies between has been compacted away by others, the events are lost: each
+subscriber is told (``lost``) and reads anew.
 
 What a broken connection leaves unknown is said so: the write raises Unavailable and is not repeated, for it may have
-happened. Reads are repeated.
+happened. Writes that were certainly not sent, and reads, are repeated.
 
 Keys that expire get a lease; keys written within a short time share one, as in upstream, because a lease costs etcd
 more than a key.
@@ -18,17 +22,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl as tls
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from grpclib.client import Channel
-from grpclib.const import Cardinality, Status
-from grpclib.encoding.base import CodecBase
-from grpclib.exceptions import GRPCError, StreamTerminatedError
-
+from pelamis.store import etcdconn
 from pelamis.store import etcdwire as wire
+from pelamis.store.etcdconn import Connection, Lost, NotSent, RpcError, connect
 from pelamis.store.feed import Feed
 from pelamis.store.types import (
     Closed,
@@ -37,6 +38,7 @@ from pelamis.store.types import (
     Event,
     Item,
     Missed,
+    OnLost,
     Op,
     Page,
     Put,
@@ -49,42 +51,39 @@ from pelamis.store.types import (
 
 log = logging.getLogger(__name__)
 
-REQUEST_TIMEOUT_S = 10.0
-READ_ATTEMPTS = 4
+ATTEMPTS = 4
 RETRY_S = 0.2
 PAGE = 2_000
 """Items asked for at once by a range without a limit."""
-PARALLEL = 128
+PARALLEL = 512
 LEASE_KEYS = 1_000
 LEASE_SHARE_S = 60
 """Keys with the same life share a lease for so long, or for a twentieth of their life if that is less."""
 
 _ALL = b"\0"
 R = TypeVar("R")
-_BROKEN = (StreamTerminatedError, OSError, TimeoutError)
 
 
-class _Bytes(CodecBase):
-    __content_subtype__ = "proto"
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user of etcd's own authentication."""
 
-    def encode(self, message: Any, message_type: Any) -> bytes:
-        return bytes(message)
-
-    def decode(self, data: bytes, message_type: Any) -> bytes:
-        return data
+    user: str
+    password: str
 
 
 class EtcdStore:
     """endpoints: ``http://host:port`` or ``https://host:port``; ssl: the context for the latter."""
 
-    def __init__(self, endpoints: Sequence[str], ssl: tls.SSLContext | None = None) -> None:
+    def __init__(self, endpoints: Sequence[str], ssl: tls.SSLContext | None = None, login: Login | None = None) -> None:
         if not endpoints:
             raise ValueError("no endpoint of etcd was given")
         self._endpoints = list(endpoints)
         self._ssl = ssl
+        self._login = login
         self._at = 0
-        self._channel: Channel | None = None
-        self._channel_at = -1
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
         self._feed = Feed(self._past, 1)
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._watcher: asyncio.Task[None] | None = None
@@ -92,37 +91,55 @@ class EtcdStore:
         self._leases: dict[int, tuple[int, float, int]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
         self._failed = "the store is not open"
+        self.trouble = ""
 
     # Life
 
     async def open(self) -> None:
         self._failed = ""
         try:
-            rev = (await self._read(wire.RANGE, wire.range_request(_ALL, count_only=True), wire.read_range)).rev
+            rev = await self.current_rev()
             if rev > 1:
                 # A watch from the beginning either brings events or is refused with the last compacted revision.
-                async with asyncio.timeout(REQUEST_TIMEOUT_S), self._watching(1) as answers:
-                    async for answer in answers:
-                        if answer.events or answer.canceled:
-                            self._compacted = answer.compacted
-                            break
-        except (Unavailable, *_BROKEN, GRPCError) as error:
-            self._failed = "the store is not open"
-            raise Unusable(
-                f"etcd cannot be reached at {', '.join(self._endpoints)}: {error}. "
-                "Check that it runs, and the address, certificates and keys given with --datastore."
-            ) from error
+                await self._watch(1, lambda answer: True)
+        except Compacted as error:
+            self._compacted = error.oldest
+        except (Unavailable, Lost, RpcError) as error:
+            await self._shut("the store is not open")
+            raise Unusable(self._unreachable(error)) from error
         self._feed.rev = rev
         self._watcher = asyncio.get_running_loop().create_task(self._watch_forever(), name="watch of etcd")
+
+    def _unreachable(self, error: Exception) -> str:
+        text = str(error)
+        advice = "Check that it runs, and the addresses and files given with --datastore"
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            advice = "Its certificate is not signed by the CA given: name the right file with --datastore-ca"
+        elif "certificate required" in text or "bad certificate" in text:
+            advice = "It wants a client certificate: name one with --datastore-cert and --datastore-key"
+        elif "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
+            advice = "It does not speak TLS: use http:// in --datastore"
+        elif "closed the connection" in text and any(e.startswith("http://") for e in self._endpoints):
+            advice = "It may want TLS: try https:// in --datastore, with --datastore-ca"
+        elif "authentication failed" in text or "user name is empty" in text:
+            advice = "Name a user that may log in with --datastore-user and --datastore-password-file"
+        return f"etcd cannot be used at {', '.join(self._endpoints)}: {text}. {advice}."
 
     async def close(self) -> None:
         self._fail("the store is closed")
         self._feed.close()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
-            self._watcher = None
-        self._drop_channel()
+        await self._shut("the store is closed")
+
+    async def _shut(self, why: str) -> None:
+        self._failed = why
+        tasks = [t for t in (self._watcher, self._connecting) if t is not None]
+        self._watcher = self._connecting = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     @property
     def rev(self) -> int:
@@ -172,15 +189,32 @@ class EtcdStore:
             else:
                 condition = wire.compare(key, wire.EQUAL, mod_rev=op.expect)
         request = wire.txn_request(condition, success, wire.op_range(key) if condition else b"")
-        async with self._slots:
-            try:
-                answer = wire.read_txn(await self._call(wire.TXN, request))
-            except GRPCError as error:
-                raise _refusal(error) from error
-            except _BROKEN as error:
-                self._next_endpoint()
-                raise Unavailable(f"etcd did not answer: {error or type(error).__name__}") from error
+        answer = wire.read_txn(await self._write_call(request))
         return Done(answer.rev) if answer.succeeded else Missed(answer.current)
+
+    async def _write_call(self, request: bytes) -> bytes:
+        attempt = 0
+        async with self._slots:
+            while True:
+                attempt += 1
+                connection = None
+                try:
+                    connection = await self._connected()
+                    return await connection.call(wire.TXN, request)
+                except RpcError as error:
+                    if error.code == etcdconn.UNAUTHENTICATED and attempt < ATTEMPTS:
+                        self._abandon(connection)  # refused before anything was done: log in again
+                        continue
+                    if error.code == etcdconn.UNAVAILABLE:
+                        self._abandon(connection)
+                    raise _refusal(error) from error
+                except NotSent as error:
+                    if attempt >= ATTEMPTS:
+                        raise Unavailable(f"etcd cannot be reached: {error}") from error
+                except Lost as error:
+                    self._abandon(connection)
+                    raise Unavailable(f"etcd did not answer: {error}") from error
+                await asyncio.sleep(RETRY_S * (attempt - 1))
 
     async def _lease(self, ttl_s: int) -> int:
         now = asyncio.get_running_loop().time()
@@ -230,11 +264,11 @@ class EtcdStore:
         self._check(0)
         return (await self._read(wire.RANGE, wire.range_request(_ALL, count_only=True), wire.read_range)).rev
 
-    def watch(self, prefix: str, from_rev: int, sink: Sink) -> Subscription:
+    def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> Subscription:
         self._check(0)
         if from_rev <= self._compacted:
             raise Compacted(from_rev, self._compacted)
-        return self._feed.watch(prefix, from_rev, sink)
+        return self._feed.watch(prefix, from_rev, sink, lost)
 
     def _check(self, rev: int) -> None:
         if self._failed:
@@ -244,43 +278,62 @@ class EtcdStore:
 
     async def _past(self, first: int, last: int) -> Sequence[Event]:
         events: list[Event] = []
+
+        def heard(answer: wire.WatchAnswer) -> bool:
+            events.extend(answer.events)
+            return bool(events) and (events[-1].rev >= last or len(events) >= PAGE)
+
         while not events and not self._failed:
             try:
-                async with self._watching(first) as answers:
-                    async for answer in answers:
-                        if answer.canceled:
-                            raise Compacted(first, answer.compacted)
-                        events += answer.events
-                        if events and (events[-1].rev >= last or len(events) >= PAGE):
-                            break
-            except (*_BROKEN, GRPCError):
+                await self._watch(first, heard)
+            except (Lost, RpcError):
                 await asyncio.sleep(RETRY_S)
         return events
 
     # The watch that feeds everything
 
     async def _watch_forever(self) -> None:
+        said = ""
         while not self._failed:
             try:
-                async with self._watching(self._feed.rev + 1) as answers:
-                    async for answer in answers:
-                        if answer.canceled:
-                            if answer.compacted:
-                                self._fail("etcd was compacted past what this server has seen: start it again")
-                                log.error("%s", self._failed)
-                                return
-                            break
-                        self._heard(answer)
-            except (*_BROKEN, GRPCError) as error:
-                log.warning("the watch of etcd at %s broke: %s", self._endpoints[self._at], error)
-            self._next_endpoint()
+                await self._watch(self._feed.rev + 1, self._follow)
+            except Compacted as error:
+                log.warning("etcd was compacted at %d, past what this server has seen: reading anew", error.oldest)
+                await self._lose()
+                continue
+            except (Lost, RpcError) as error:
+                self.trouble = f"etcd at {self._endpoints[self._at]}: {error}"
+                if self.trouble != said:
+                    log.warning("the watch of %s", self.trouble)
+                    said = self.trouble
+            except Exception:
+                log.exception("the watch of etcd failed")
             await asyncio.sleep(RETRY_S)
+
+    def _follow(self, answer: wire.WatchAnswer) -> bool:
+        self.trouble = ""
+        self._heard(answer)
+        return bool(self._failed)
+
+    async def _lose(self) -> None:
+        """What lies between what was seen and now cannot be had any more."""
+        try:
+            rev = await self.current_rev()
+        except (Closed, Unavailable, StoreFull, Compacted):
+            await asyncio.sleep(RETRY_S)
+            return
+        self._compacted = max(self._compacted, self._feed.rev + 1)
+        self._feed.lose(rev)
+        self._settle(rev)
 
     def _heard(self, answer: wire.WatchAnswer) -> None:
         if not answer.events:
             return
         rev = answer.events[-1].rev
         self._feed.publish(answer.events, rev)
+        self._settle(rev)
+
+    def _settle(self, rev: int) -> None:
         late: list[tuple[int, asyncio.Future[None]]] = []
         for wanted, future in self._waiting:
             if wanted > rev:
@@ -295,68 +348,114 @@ class EtcdStore:
             self._waiting.append((rev, future))
             await future
 
-    @asynccontextmanager
-    async def _watching(self, from_rev: int) -> AsyncIterator[AsyncIterator[wire.WatchAnswer]]:
-        async with self._open_channel().request(wire.WATCH, Cardinality.STREAM_STREAM, bytes, bytes) as stream:
-            await stream.send_message(wire.watch_request(_ALL, _ALL, from_rev))
+    async def _watch(self, from_rev: int, heard: Callable[[wire.WatchAnswer], bool]) -> None:
+        """Until ``heard`` says that it is enough. Raises Compacted, Lost, RpcError."""
+        connection = await self._connected()
 
-            async def answers() -> AsyncIterator[wire.WatchAnswer]:
-                while (data := await stream.recv_message()) is not None:
-                    answer = wire.read_watch(data)
-                    yield answer
+        def on_message(data: bytes) -> None:
+            if call.ended.done():
+                return
+            answer = wire.read_watch(data)
+            if answer.canceled:
+                if answer.compacted:
+                    raise Compacted(from_rev, answer.compacted)
+                raise Lost(answer.reason or "etcd ended the watch")
+            if heard(answer):
+                call.ended.set_result(b"")
 
-            yield answers()
-            await stream.cancel()
+        call = connection.stream(wire.WATCH, on_message)
+        try:
+            call.send(wire.watch_request(_ALL, _ALL, from_rev))
+            await call.ended
+        except (Lost, RpcError):
+            self._abandon(connection)
+            raise
+        finally:
+            call.cancel()
 
     # Calls
 
     async def _read(self, method: str, request: bytes, read: Callable[[bytes], R], rev: int = 0) -> R:
-        for attempt in range(READ_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            connection = None
             try:
-                return read(await self._call(method, request))
-            except GRPCError as error:
-                if error.status is not Status.UNAVAILABLE or attempt == READ_ATTEMPTS - 1:
+                connection = await self._connected()
+                return read(await connection.call(method, request))
+            except RpcError as error:
+                again = error.code in (etcdconn.UNAVAILABLE, etcdconn.UNAUTHENTICATED)
+                if not again or attempt == ATTEMPTS - 1:
                     raise _refusal(error, rev, self._compacted) from error
-            except _BROKEN as error:
-                if attempt == READ_ATTEMPTS - 1:
-                    raise Unavailable(f"etcd did not answer: {error or type(error).__name__}") from error
-            self._next_endpoint()
+                self._abandon(connection)
+            except Lost as error:
+                if attempt == ATTEMPTS - 1:
+                    raise Unavailable(f"etcd did not answer: {error}") from error
+                self._abandon(connection)
             await asyncio.sleep(RETRY_S * attempt)
         raise AssertionError("unreachable")
 
-    async def _call(self, method: str, request: bytes) -> bytes:
-        channel = self._open_channel()
-        async with channel.request(method, Cardinality.UNARY_UNARY, bytes, bytes, timeout=REQUEST_TIMEOUT_S) as stream:
-            await stream.send_message(request, end=True)
-            answer = await stream.recv_message()
-        return answer or b""
+    async def _connected(self) -> Connection:
+        """The connection, made if there is none. Raises NotSent, RpcError."""
+        connection = self._connection
+        if connection is not None and connection.usable:
+            return connection
+        if self._failed:
+            raise NotSent(self._failed)
+        task = self._connecting
+        if task is None or task.done():
+            task = self._connecting = asyncio.get_running_loop().create_task(self._connect(), name="connection to etcd")
+        return await asyncio.shield(task)
 
-    def _open_channel(self) -> Channel:
-        if self._channel is None or self._channel_at != self._at:
-            self._drop_channel()
-            parts = urlsplit(self._endpoints[self._at])
-            secure: Any = (self._ssl or True) if parts.scheme == "https" else None
-            self._channel = Channel(parts.hostname, parts.port or 2379, ssl=secure, codec=_Bytes())
-            self._channel_at = self._at
-        return self._channel
+    async def _connect(self) -> Connection:
+        """The first endpoint that answers, from the present one on."""
+        problems: list[str] = []
+        for step in range(len(self._endpoints)):
+            at = (self._at + step) % len(self._endpoints)
+            parts = urlsplit(self._endpoints[at])
+            try:
+                secure = self._secure() if parts.scheme == "https" else None
+                connection = await connect(parts.hostname or "", parts.port or 2379, secure)
+                if self._login is not None:
+                    request = wire.authenticate_request(self._login.user, self._login.password)
+                    connection.token = wire.read_token(await connection.call(wire.AUTHENTICATE, request))
+            except (OSError, TimeoutError, Lost) as error:
+                problems.append(_why(error))
+                continue
+            self._at = at
+            if self._connection is not None:
+                self._connection.retire()
+            self._connection = connection
+            return connection
+        raise NotSent("; ".join(dict.fromkeys(problems)))
 
-    def _drop_channel(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+    def _secure(self) -> tls.SSLContext:
+        if self._ssl is None:
+            self._ssl = tls.create_default_context()
+        self._ssl.set_alpn_protocols(["h2"])
+        return self._ssl
 
-    def _next_endpoint(self) -> None:
-        if len(self._endpoints) > 1:
-            self._at = (self._channel_at + 1) % len(self._endpoints)
+    def _abandon(self, connection: Connection | None) -> None:
+        """Take the next endpoint from now on; what is under way at this one may end."""
+        if connection is None or connection is not self._connection:
+            return
+        self._connection = None
+        self._at = (self._at + 1) % len(self._endpoints)
+        connection.retire()
 
 
-def _refusal(error: GRPCError, rev: int = 0, compacted: int = 0) -> Exception:
-    text = error.message or error.status.name
-    if error.status is Status.OUT_OF_RANGE and "compacted" in text:
+def _why(error: Exception) -> str:
+    if isinstance(error, tls.SSLCertVerificationError):
+        return f"CERTIFICATE_VERIFY_FAILED: {error.verify_message}"
+    if isinstance(error, TimeoutError) and not str(error):
+        return "it did not answer in time"
+    return str(error)
+
+
+def _refusal(error: RpcError, rev: int = 0, compacted: int = 0) -> Exception:
+    if error.code == etcdconn.OUT_OF_RANGE and "compacted" in error.message:
         return Compacted(rev, max(compacted, rev + 1))
-    if error.status is Status.RESOURCE_EXHAUSTED and "space exceeded" in text:
-        return StoreFull(f"etcd is full ({text}): compact and defragment it, or raise its quota")
-    return Unavailable(f"etcd refused: {text}")
+    if error.code == etcdconn.RESOURCE_EXHAUSTED and "space exceeded" in error.message:
+        return StoreFull(f"etcd is full ({error}): compact and defragment it, or raise its quota")
+    return Unavailable(f"etcd refused: {error}")
 
 
 def _encoded(key: str) -> bytes:

@@ -15,6 +15,7 @@ TXN = "/etcdserverpb.KV/Txn"
 COMPACT = "/etcdserverpb.KV/Compact"
 WATCH = "/etcdserverpb.Watch/Watch"
 LEASE_GRANT = "/etcdserverpb.Lease/LeaseGrant"
+AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 
 EQUAL, NOT_EQUAL = 0, 3
 _CREATE, _MOD = 1, 2
@@ -62,6 +63,10 @@ def compact_request(rev: int) -> bytes:
 
 def lease_request(ttl_s: int) -> bytes:
     return _number(1, ttl_s)
+
+
+def authenticate_request(user: str, password: str) -> bytes:
+    return length_delimited(1, user.encode()) + length_delimited(2, password.encode())
 
 
 def watch_request(key: bytes, end: bytes, from_rev: int) -> bytes:
@@ -152,6 +157,10 @@ def read_txn(data: bytes) -> TxnAnswer:
 
 def read_lease(data: bytes) -> int:
     return next((_int(value) for number, value in fields(data) if number == 2), 0)
+
+
+def read_token(data: bytes) -> str:
+    return next((_bytes(value).decode() for number, value in fields(data) if number == 2), "")
 
 
 def _read_event(data: bytes) -> Event:

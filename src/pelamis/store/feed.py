@@ -11,17 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from pelamis.store.types import Compacted, Event, Sink
+from pelamis.store.types import Compacted, Event, OnLost, Sink
 
 Past = Callable[[int, int], Awaitable[Sequence[Event]]]
 """past(first, last): the events with first <= revision <= last, in order; it may stop early, but not before one."""
 
 
 class _Subscription:
-    __slots__ = ("_feed", "live", "next", "prefix", "sink", "task")
+    __slots__ = ("_feed", "live", "lost", "next", "prefix", "sink", "task")
 
-    def __init__(self, feed: Feed, prefix: str, from_rev: int, sink: Sink) -> None:
+    def __init__(self, feed: Feed, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None) -> None:
         self._feed = feed
+        self.lost = lost
         self.prefix = prefix
         self.next = from_rev
         self.sink = sink
@@ -40,8 +41,8 @@ class Feed:
         self._past = past
         self._subscriptions: dict[_Subscription, None] = {}
 
-    def watch(self, prefix: str, from_rev: int, sink: Sink) -> _Subscription:
-        subscription = _Subscription(self, prefix, from_rev, sink)
+    def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> _Subscription:
+        subscription = _Subscription(self, prefix, from_rev, sink, lost)
         self._subscriptions[subscription] = None
         if from_rev > self.rev:
             subscription.live = True
@@ -66,6 +67,24 @@ class Feed:
             if subscription.live:
                 self._deliver(subscription, events)
 
+    def lose(self, rev: int) -> None:
+        """The events up to ``rev`` cannot be had any more: every reader starts anew from there or later."""
+        self.rev = rev
+        for subscription in tuple(self._subscriptions):
+            self._lose(subscription, None)
+
+    def _lose(self, subscription: _Subscription, error: Exception | None) -> None:
+        self._subscriptions.pop(subscription, None)
+        subscription.live = False
+        if error is None and subscription.task is not None:
+            subscription.task.cancel()
+        if subscription.lost is not None:
+            subscription.lost()
+            return
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"a watch of {subscription.prefix} lost its past", "exception": error}
+        )
+
     async def caught_up(self) -> None:
         """Until no subscription needs the past."""
         while tasks := [s.task for s in self._subscriptions if s.task is not None and not s.task.done()]:
@@ -81,10 +100,7 @@ class Feed:
                 events = await self._past(subscription.next, self.rev)
             except Compacted as error:
                 # Another server compacted meanwhile: the reader has to start anew.
-                self.drop(subscription)
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": f"a watch of {subscription.prefix} lost its past", "exception": error}
-                )
+                self._lose(subscription, error)
                 return
             if not events:
                 break

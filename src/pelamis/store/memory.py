@@ -21,6 +21,7 @@ from pelamis.store.types import (
     Event,
     Item,
     Missed,
+    OnLost,
     Op,
     Page,
     Put,
@@ -35,6 +36,8 @@ PAST = 500
 
 class MemoryStore:
     """capacity: bytes of live values after which writes are refused as on a full disk; 0 = no limit."""
+
+    trouble = ""
 
     def __init__(self, capacity: int = 0) -> None:
         self.capacity = capacity
@@ -121,12 +124,12 @@ class MemoryStore:
         self._check(0)
         return self._feed.rev
 
-    def watch(self, prefix: str, from_rev: int, sink: Sink) -> Subscription:
+    def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> Subscription:
         if not self._open:
             raise Closed("the store is closed")
         if from_rev <= self._compacted:
             raise Compacted(from_rev, self._compacted)
-        return self._feed.watch(prefix, from_rev, sink)
+        return self._feed.watch(prefix, from_rev, sink, lost)
 
     async def compact(self, rev: int) -> None:
         self._check(0)

@@ -41,6 +41,7 @@ from pelamis.store.types import (
     Event,
     Item,
     Missed,
+    OnLost,
     Op,
     Page,
     Put,
@@ -81,6 +82,8 @@ FROM log AS l LEFT JOIN log AS p ON p.rev = l.prev_rev WHERE l.rev >= ? AND l.re
 
 class SqliteStore:
     """directory: where ``state.db`` and the lock live. now: seconds since the epoch, for keys that expire."""
+
+    trouble = ""
 
     def __init__(self, directory: Path | str, *, now: Callable[[], float] = time.time) -> None:
         self._directory = Path(directory)
@@ -363,11 +366,11 @@ class SqliteStore:
         self._check(0)
         return self._durable_rev
 
-    def watch(self, prefix: str, from_rev: int, sink: Sink) -> Subscription:
+    def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> Subscription:
         self._check(0)
         if from_rev <= self._compacted:
             raise Compacted(from_rev, self._compacted)
-        return self._feed.watch(prefix, from_rev, sink)
+        return self._feed.watch(prefix, from_rev, sink, lost)
 
     async def _past(self, first: int, last: int) -> Sequence[Event]:
         await asyncio.sleep(0)

@@ -113,9 +113,17 @@ class Subscription(Protocol):
 Sink = Callable[[Sequence[Event]], None]
 """Gets the events of one or more commits, in order of revision, on the event loop, before writers are answered."""
 
+OnLost = Callable[[], None]
+"""Events for a subscriber were compacted away by others before they came: it is cancelled, and reads anew."""
+
 
 class Store(Protocol):
-    """All methods belong to one event loop; none blocks it."""
+    """All methods belong to one event loop; none blocks it.
+
+    trouble: why the store cannot be reached at the moment, "" while it can.
+    """
+
+    trouble: str
 
     async def open(self) -> None: ...
 
@@ -146,8 +154,11 @@ class Store(Protocol):
         """The newest committed revision, linearizable across all clients of the store."""
         ...
 
-    def watch(self, prefix: str, from_rev: int, sink: Sink) -> Subscription:
-        """Events with revision >= from_rev, gap-free, past ones first. Raises Compacted."""
+    def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> Subscription:
+        """Events with revision >= from_rev, gap-free, past ones first. Raises Compacted.
+
+        lost: only a store with other writers ever calls it.
+        """
         ...
 
     async def compact(self, rev: int) -> None:
