@@ -15,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pelamis.api import codec, patchschema
 from pelamis.api.apiextensions import structural
@@ -29,6 +31,7 @@ from pelamis.api.apiextensions.customresourcedefinition import (
 )
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
+from pelamis.apiserver.conversion import Converter, Shadow
 from pelamis.apiserver.deletion import DEFINITION_CLEANUP as CLEANUP
 from pelamis.apiserver.request import DeleteOptions
 from pelamis.apiserver.subresources.customscale import CustomScale
@@ -187,6 +190,7 @@ class Served:
     kinds: list[Kind] = field(default_factory=list)
     """Those in the registry."""
     cancel: Callable[[], None] | None = None
+    shadows: list[Kind] = field(default_factory=list)
 
 
 def refresher(kind: Kind) -> Callable[[bytes], bytes]:
@@ -231,6 +235,7 @@ class Definitions:
         for served in self._served.values():
             if served.cancel is not None:
                 served.cancel()
+            self._drop_shadows(served)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -312,19 +317,23 @@ class Definitions:
         served = self._served.get(crd.metadata.name)
         if served is not None and served.mark == mark:
             return
-        from msgspec.structs import replace
-
-        crd = replace(crd, status=replace(crd.status, acceptedNames=names))
+        status = msgspec.structs.replace(crd.status, acceptedNames=names)
+        crd = msgspec.structs.replace(crd, status=status)
         server = self._server
         storage = next(v.name for v in crd.spec.versions if v.storage)
         hub = kind_of(crd, storage)
         kinds = [hub, *(kind_of(crd, v.name, hub) for v in crd.spec.versions if not v.storage)]
+        converter = None
+        if crd.spec.conversion is not None and crd.spec.conversion.webhook is not None:
+            converter = Converter(crd, server.webhook_client, server.entropy)
+            kinds = [hub, *(self._converted(kind, hub, converter) for kind in kinds[1:])]
         wanted = {v.name for v in crd.spec.versions if v.served}
         shown = [k for k in kinds if k.version in wanted and not self._is_builtin(k, served)]
         for kind in kinds:
             patchschema.declare(kind, schema_of(crd, kind.version))
             self._add_scale(crd, kind)
-        await server.hold_kind(hub, refresher(hub))
+        await server.hold_kind(hub, await self._refresh(hub, converter))
+        shadows = await self._shadow(hub, shown, converter)
         cancel: Callable[[], None] | None
         if served is None:
             cancel = server.cache.collection(hub).subscribe(lambda event: self._instance_gone(crd.metadata.name, event))
@@ -334,11 +343,62 @@ class Definitions:
             for old in served.kinds:
                 if old.version not in kept:
                     server.registry.remove(old)
+            self._drop_shadows(served)
             for old in (served.hub, *served.kinds):
                 patchschema.forget(old)
-        self._served[crd.metadata.name] = Served(mark, hub, shown, cancel)
+        self._served[crd.metadata.name] = Served(mark, hub, shown, cancel, shadows)
         for kind in shown:
             server.registry.add(kind)
+
+    @staticmethod
+    def _converted(kind: Kind, hub: Kind, converter: Converter) -> Kind:
+        return replace(
+            kind,
+            to_hub=lambda tree: converter.known(tree, hub.api_version),
+            from_hub=lambda tree: converter.known(tree, kind.api_version),
+        )
+
+    async def _refresh(self, hub: Kind, converter: Converter | None) -> Callable[[bytes], bytes]:
+        """What brings stored or held bytes to the hub; a webhook is asked beforehand about those of other versions."""
+        refresh = refresher(hub)
+        if converter is None:
+            return refresh
+        held = next((c for c in self._server.cache if c.kind.prefix == hub.prefix), None)
+        if held is not None:
+            values = [e.data for e in held.range("")[0]]
+        else:
+            values = [i.value for i in (await self._server.store.range(hub.prefix)).items]
+        trees = {v: codec.parse(v) for v in values}
+        others = [(v, t) for v, t in trees.items() if t.get("apiVersion") != hub.api_version]
+        known: dict[bytes, bytes] = {}
+        for start in range(0, len(others), _BATCH):
+            part = others[start : start + _BATCH]
+            made = await converter.convert([t for _, t in part], hub.api_version)
+            known.update((value, codec.encode(tree)) for (value, _), tree in zip(part, made, strict=True))
+        return lambda value: refresh(known.get(value, value))
+
+    async def _shadow(self, hub: Kind, shown: Sequence[Kind], converter: Converter | None) -> list[Kind]:
+        out: list[Kind] = []
+        for kind in shown if converter is not None else ():
+            if kind is hub:
+                continue
+            assert converter is not None
+            shadow = Shadow(kind, self._server.cache.collection(hub), converter)
+            filled = True
+            try:
+                await shadow.fill()
+            except StatusError as error:
+                shadow.fault, filled = error.message, False
+            self._server.objects.shadows[kind] = shadow
+            self._server._spawn(shadow.run(filled), f"conversion {kind.resource}")
+            out.append(kind)
+        return out
+
+    def _drop_shadows(self, served: Served) -> None:
+        for kind in served.shadows:
+            shadow = self._server.objects.shadows.pop(kind, None)
+            if shadow is not None:
+                shadow.stop()
 
     def _is_builtin(self, kind: Kind, served: Served | None) -> bool:
         found = self._server.registry.by_resource(kind.group, kind.version, kind.plural)
@@ -365,6 +425,7 @@ class Definitions:
             served.cancel()
         for kind in served.kinds:
             self._server.registry.remove(kind)
+        self._drop_shadows(served)
         for kind in (served.hub, *served.kinds):
             patchschema.forget(kind)
         self._server.rest.transforms.pop((served.hub.resource, "scale"), None)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.apiserver.authz.attributes import Attributes, Authorizer, Decision
 from pelamis.apiserver.user import User
+from pelamis.base.errors import Internal
 from pelamis.cache.cache import Cache
 from pelamis.cache.collection import Collection
 from pelamis.cache.view import View
+
+if TYPE_CHECKING:
+    from pelamis.apiserver.conversion import Shadow
 
 
 class Objects:
@@ -23,6 +30,8 @@ class Objects:
         self.entropy = entropy
         self.authorizer: Authorizer | None = None
         self._views: dict[str, View] = {}
+        self.shadows: dict[Kind, Shadow] = {}
+        """Versions of custom resources that a webhook converts."""
 
     def kind(self, resource: str) -> Kind:
         plural, _, group = resource.partition(".")
@@ -32,6 +41,12 @@ class Objects:
         return found.hub or found
 
     def collection(self, kind: Kind) -> Collection:
+        """What the version is read from. Raises Internal while its conversion fails."""
+        if self.shadows and kind in self.shadows:
+            shadow = self.shadows[kind]
+            if shadow.fault:
+                raise Internal(shadow.fault)
+            return shadow.collection
         return self.cache.collection(kind.hub or kind)
 
     def view(self, resource: str) -> View:
@@ -39,6 +54,16 @@ class Objects:
         if view is None:
             view = self._views[resource] = View(self.collection(self.kind(resource)))
         return view
+
+    async def caught_up(self, hub: Kind, rev: int) -> None:
+        """Until every version of the kind can be read at the revision, or its conversion fails."""
+        for kind, shadow in list(self.shadows.items()):
+            if kind.hub is hub and not shadow.fault and shadow.collection.rev < rev:
+                reached = asyncio.get_running_loop().create_future()
+                shadow.collection.progress.when_reached(rev, partial(_set, reached))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5.0):
+                        await reached
 
     def forget(self, resource: str) -> None:
         """The resource is no longer held."""
@@ -56,3 +81,8 @@ class Objects:
     def authorize(self, user: User, a: Attributes) -> Decision:
         assert self.authorizer is not None
         return self.authorizer.authorize(user, a)
+
+
+def _set(reached: asyncio.Future[None]) -> None:
+    if not reached.done():
+        reached.set_result(None)

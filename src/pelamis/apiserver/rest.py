@@ -18,7 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import deletion, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.verbs import Result
-from pelamis.apiserver.write import Suspended, Write
+from pelamis.apiserver.write import Again, Suspended, Write
 from pelamis.base.errors import (
     AlreadyExists,
     BadRequest,
@@ -35,6 +35,8 @@ from pelamis.store.types import Unavailable as Unreachable
 log = logging.getLogger("pelamis.apiserver")
 
 _ATTEMPTS = 8
+_CONVERSIONS = 16
+"""Conversions by webhook that one plan may need."""
 _CONTENDED = 50
 """Attempts for writes that name no revision: somebody always wins, so this ends."""
 EVENT_TTL_S = 3600
@@ -174,6 +176,8 @@ class Rest:
         for (i, result), outcome in zip(planned, outcomes, strict=True):
             write = writes[i]
             if isinstance(outcome, Done):
+                if self._objects.shadows:
+                    await self._objects.caught_up(write.hub, outcome.rev)
                 answers[i] = self._answer(write, result, outcome.rev)
                 continue
             write.cancel()
@@ -209,11 +213,32 @@ class Rest:
     # -- planning
 
     async def _plan(self, write: Write) -> Result:
+        if write.kind.hub is None or not self._objects.shadows:
+            return await self._plan_once(write)
+        source = codec.encode(write.tree)
+        for _ in range(_CONVERSIONS):
+            try:
+                result = await self._plan_once(write)
+                # The answer is in the client's version: have that ready before anything is written.
+                for data in (result.value, write.old.data if write.old is not None else b""):
+                    if data:
+                        codec.to_version(write.kind, data)
+                return result
+            except Again as more:
+                await more.work()
+            write.tree = codec.parse(source)
+            if write.generated:
+                write.tree.setdefault("metadata", {})["name"] = write.name
+        raise Internal(f"conversion of {write.kind.resource} does not come to an end")
+
+    async def _plan_once(self, write: Write) -> Result:
         write.now = self._clock()
         write.served = self._objects.registry.by_api_version
         write.mutated.clear()
         try:
             result = self._decide(write)
+        except Again:
+            raise
         except Suspended as pause:
             await pause.work()
             result = self._resume(write)

@@ -95,6 +95,10 @@ class Suspended(Exception):
         self.work = work
 
 
+class Again(Suspended):
+    """As Suspended, but the plan is to be made from the start once ``work`` is done."""
+
+
 class Objects(Protocol):
     """Synchronous reads for those who decide. ``resource``: ``pods``, ``deployments.apps``."""
 
