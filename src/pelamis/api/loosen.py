@@ -12,6 +12,8 @@ import binascii
 import json
 from typing import Any
 
+import msgspec
+
 from pelamis.api.field import Struct, Tree
 from pelamis.api.shape import Value, fields_by_name, is_root
 from pelamis.base import clock, duration, quantity
@@ -283,7 +285,18 @@ _LOADER: Any = None
 
 
 def read_yaml(body: bytes, problems: list[str]) -> Any:
-    """A YAML document as a JSON tree: timestamps stay texts, keys become texts. Raises ValueError."""
+    """A YAML document as a JSON tree: timestamps stay texts, keys become texts. Raises ValueError.
+
+    Most clients send JSON, which is YAML too, and is read many times faster as what it is.
+    """
+    if body[:1] == b"{":
+        try:
+            tree = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            pass
+        else:
+            if body.count(b'":') == msgspec.json.encode(tree).count(b'":'):  # else a member may be there twice
+                return tree
     import yaml
 
     global _LOADER

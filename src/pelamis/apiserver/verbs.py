@@ -394,16 +394,12 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
     if write.old is None and uid:
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise Conflict(kind.plural, kind.group, write.name, why)
-    if kind.hub is None:
-        problems = codec.clean(kind, trees.copy(applied), defaults=False)
-        if problems and write.options.validation == "Strict":
-            raise codec.strict_error(kind, problems)
     sub = kind.subresource(write.subresource) if write.subresource else None
     resets = sub.reset if sub is not None else kind.reset
     write.tree = trees.copy(
         ssa.apply(
             base or None,
-            _canonical(kind, applied),
+            _canonical(write, applied),
             manager_of(write),
             schema=schema(kind),
             force=bool(write.options.force),
@@ -416,14 +412,19 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
     )
 
 
-def _canonical(kind: Kind, applied: Tree) -> Tree:
+def _canonical(write: Write, applied: Tree) -> Tree:
     """Quantities and times as they are stored, so that ``1000m`` over ``1`` is no change; unknown fields stay."""
+    kind = write.kind
     out = trees.copy(applied)
     try:
         problems = codec.clean(kind, out, defaults=False)
     except StatusError:
+        if kind.hub is None:
+            raise
         return applied
     if problems:
+        if kind.hub is None and write.options.validation == "Strict":
+            raise codec.strict_error(kind, problems)
         return applied
     cut: Tree = _only(applied, out)
     return cut
