@@ -169,6 +169,9 @@ class Api:
             tree["metadata"] = extra
         self._count(call, error.code)
         headers = (*call.headers(), *error.headers.items()) if error.headers else call.headers()
+        delay = (error.details or {}).get("retryAfterSeconds")
+        if delay and "Retry-After" not in error.headers:
+            headers = (*headers, ("Retry-After", str(delay)))
         try:
             body, media = self._dress(tree, form)
         except (StatusError, ValueError):

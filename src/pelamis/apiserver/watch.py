@@ -21,15 +21,18 @@ from typing import Any
 import msgspec
 
 from pelamis.api import protobuf
+from pelamis.apiserver.history import history
 from pelamis.apiserver.metrics import Metrics
 from pelamis.apiserver.negotiate import JSON, PROTOBUF
 from pelamis.apiserver.present import Presenter, to_protobuf, tree_to_protobuf
 from pelamis.apiserver.request import ListOptions
 from pelamis.apiserver.selection import Selection
+from pelamis.apiserver.streams.watchsocket import WatchSocket
 from pelamis.base.errors import BadRequest, Gone, StatusError
 from pelamis.cache.collection import Collection, Event
 from pelamis.cache.entry import Entry
 from pelamis.net.http1 import Request, Stream
+from pelamis.store.types import Closed, Compacted, Store, Unavailable
 
 BACKLOG_BYTES = 4 << 20
 """What a slow watcher may fall behind before it is dropped."""
@@ -49,7 +52,7 @@ class Watcher:
 
     __slots__ = ("backlog", "backlog_bytes", "bookmarks", "channel", "done", "on_end", "stream", "timer")
 
-    def __init__(self, stream: Stream, bookmarks: bool) -> None:
+    def __init__(self, stream: Stream | WatchSocket, bookmarks: bool) -> None:
         self.stream = stream
         self.bookmarks = bookmarks
         self.backlog: deque[bytes] = deque()
@@ -333,7 +336,16 @@ def error_line(error: StatusError, presenter: Presenter) -> bytes:
 class Watches:
     """Starts watches. One per server."""
 
-    def __init__(self, metrics: Metrics, spawn: Callable[[Any, str], Any], *, min_timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        spawn: Callable[[Any, str], Any],
+        *,
+        min_timeout_s: float = TIMEOUT_S,
+        store: Store | None = None,
+    ) -> None:
+        """store: what knows the past that the cache has forgotten, or never saw because the server is new."""
+        self._store = store
         self._metrics = metrics
         self._spawn = spawn
         self._hubs: dict[Collection, Hub] = {}
@@ -363,7 +375,11 @@ class Watches:
         if text and not text.isdigit():
             raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
         hub = self.hub(collection)
-        stream = request.stream(200, _CONTENT_TYPES.get(presenter.media, "application/json"), headers)
+        stream: Stream | WatchSocket
+        if request.upgrade == "websocket":
+            stream = WatchSocket(request, framed=presenter.media == PROTOBUF)
+        else:
+            stream = request.stream(200, _CONTENT_TYPES.get(presenter.media, "application/json"), headers)
         watcher = Watcher(stream, options.bookmarks)
         watcher.on_end = on_end
         stream.on_lost = watcher.end
@@ -401,9 +417,12 @@ class Watches:
             return
         past = hub.collection.since(rev)
         if past is None:
-            error = Gone(f"too old resource version: {rev} ({hub.collection.oldest})")
-            watcher.send(watcher.stream.frame(error_line(error, presenter)))
-            watcher.close()
+            if self._store is None:
+                self._refuse(watcher, presenter, rev, hub.collection.oldest)
+            else:
+                self._spawn(
+                    self._from_store(self._store, watcher, hub, channel_of, rev, selection, presenter), "watch-history"
+                )
             return
         lines: list[bytes] = []
         for event in past:
@@ -415,6 +434,36 @@ class Watches:
             hub.count(len(lines), 0)
         if not watcher.done:
             hub.join(watcher, channel_of())
+
+    def _refuse(self, watcher: Watcher, presenter: Presenter, rev: int, oldest: int) -> None:
+        error = Gone(f"too old resource version: {rev} ({oldest})")
+        watcher.send(watcher.stream.frame(error_line(error, presenter)))
+        watcher.close()
+
+    async def _from_store(
+        self,
+        store: Store,
+        watcher: Watcher,
+        hub: Hub,
+        channel_of: Callable[[], Channel],
+        rev: int,
+        selection: Selection,
+        presenter: Presenter,
+    ) -> None:
+        """The events between ``rev`` and what the collection remembers, from the store; then go on."""
+        try:
+            past, reached = await history(store, hub.collection, rev)
+        except Compacted as error:
+            self._refuse(watcher, presenter, rev, error.oldest)
+            return
+        except (Closed, Unavailable):
+            watcher.close()
+            return
+        lines = [render(presenter, *shown) for e in past if (shown := shown_as(selection, e)) is not None]
+        if lines and not watcher.done:
+            watcher.send(watcher.stream.frame(b"".join(lines)))
+            hub.count(len(lines), 0)
+        self._go_on(watcher, hub, channel_of, reached, selection, presenter)
 
     async def _initial(
         self, watcher: Watcher, hub: Hub, selection: Selection, presenter: Presenter, options: ListOptions

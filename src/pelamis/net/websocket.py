@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections import deque
+from collections.abc import Callable
 
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
@@ -44,6 +45,10 @@ class WebSocket(asyncio.Protocol):
         self.closing = False
         self.waiter: asyncio.Future[None] | None = None
         self.room: asyncio.Future[None] | None = None
+        self.paused = False
+        self.on_end: Callable[[], None] | None = None
+        """Called once, when the peer has closed or is gone."""
+        self.on_writable: Callable[[], None] | None = None
         taken.start(self)
 
     # messages
@@ -68,6 +73,13 @@ class WebSocket(asyncio.Protocol):
         self.transport.write(self.frames.send_data(payload, fin=True))
         if self.room is not None:
             await self.room
+
+    def post(self, data: bytes, *, text: bool = False) -> bool:
+        """``send`` without waiting; False once the peer falls behind (see ``on_writable``) or is gone."""
+        if self.transport is None or self.closing:
+            return False
+        self.transport.write(self.frames.send_data(data.decode() if text else data, fin=True))
+        return not self.paused
 
     def close(self, code: int = 1000) -> None:
         if self.transport is not None and not self.closing:
@@ -108,13 +120,17 @@ class WebSocket(asyncio.Protocol):
                 self._wake()
 
     def pause_writing(self) -> None:
+        self.paused = True
         if self.room is None:
             self.room = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
+        self.paused = False
         if self.room is not None and not self.room.done():
             self.room.set_result(None)
         self.room = None
+        if self.on_writable is not None and self.transport is not None:
+            self.on_writable()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -122,8 +138,10 @@ class WebSocket(asyncio.Protocol):
         self._end()
 
     def _end(self) -> None:
-        self.ended = True
+        ended, self.ended = self.ended, True
         self._wake()
+        if not ended and self.on_end is not None:
+            self.on_end()
 
     def _wake(self) -> None:
         if self.waiter is not None and not self.waiter.done():
