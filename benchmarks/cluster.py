@@ -25,7 +25,6 @@ from typing import Any
 import msgspec
 import uvloop
 import yaml
-
 from benchmarks.frame import Row, below, cpu_s, pss, say, skipped
 
 NAME = "bench"
@@ -134,7 +133,7 @@ async def _up(place: Path) -> tuple[Api, dict[str, float]]:
     api.identify(place / "data" / "admin.kubeconfig")
     nodes = asyncio.create_task(api.until("/api/v1/nodes", ready, None))
     pods = asyncio.create_task(api.until(PODS, is_running("first"), None))
-    while (await api.request("POST", PODS, pod("first")))[0] != 201:  # until the service account is there
+    while (await api.request("POST", PODS, pod("first")))[0] != 201:  # noqa: ASYNC110  (until the service account is there)
         await asyncio.sleep(0.01)
     reached["node"] = await nodes - began
     reached["pod"] = await pods - began

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import uvloop
+from benchmarks.frame import Row, below, skipped, table
 from tests.kubelet import rig
 from tests.kubelet.live import Live, pod, running
 
@@ -58,7 +55,7 @@ async def managed(live: Live, index: int) -> float:
     return took * 1000
 
 
-async def main() -> None:
+async def _measure() -> list[Row]:
     async with Live() as live:
         await managed(live, 1000)
         ours, theirs = [], []
@@ -69,14 +66,19 @@ async def main() -> None:
         await asyncio.sleep(10)
         idle = (time.process_time() - cpu) / 10 * 100
     a, b = statistics.median(ours), statistics.median(theirs)
-    print(f"created -> Running, p50: {a:.0f} ms; bare CRI calls: {b:.0f} ms; ratio {a / b:.2f}")
-    print(f"above the bare calls: {a - b:.0f} ms (limit {LIMIT_MS:.0f} ms): {'ok' if a - b < LIMIT_MS else 'OVER'}")
-    print(f"idle agent: {idle:.2f} % of a core (limit 1 %)")
+    note = f"{a:.0f} ms against {b:.0f} ms for the bare calls"
+    return [
+        below("the agent alone: created to Running above bare CRI, p50", a - b, LIMIT_MS, "ms", note),
+        below("the agent alone: idle CPU", idle, 1.0, "% of a core"),
+    ]
+
+
+def rows() -> list[Row]:
+    missing = rig.missing()
+    if missing:
+        return [skipped("the agent alone: created to Running", f"needs {missing}")]
+    return uvloop.run(_measure())
 
 
 if __name__ == "__main__":
-    missing = rig.missing()
-    if missing:
-        print(f"kubelet_start: skipped, needs {missing}")
-    else:
-        uvloop.run(main())
+    print(table(rows()))

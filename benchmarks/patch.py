@@ -1,6 +1,6 @@
 """Patches and field ownership, each against its limit in microseconds on one core of an AMD EPYC.
 
-Prints the time, the limit and the ratio (below 1 keeps the limit). The peer for scale is ``copy.deepcopy`` of the same
+The peer for scale is ``copy.deepcopy`` of the same
 Deployment, which a write path that copies its input would pay at least once.
 """
 
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from codec import pod
+from benchmarks.codec import pod
+from benchmarks.frame import Row, below, table
 
 from pelamis.api.apps.deployment import KIND as DEPLOYMENT
 from pelamis.api.core.pod.kind import KIND as POD
@@ -51,7 +52,7 @@ def deployment() -> Tree:
     }
 
 
-def main() -> None:
+def rows() -> list[Row]:
     new = pod()
     applied = deployment()
     live = ssa.apply(None, applied, "one", schema=APPS, force=False, api_version="apps/v1", now=1.0)
@@ -73,7 +74,7 @@ def main() -> None:
     def apply(tree: Tree) -> None:
         ssa.apply(live, tree, "one", schema=APPS, force=False, api_version="apps/v1", now=2.0)
 
-    rows: list[tuple[str, float, Callable[[], object]]] = [
+    work: list[tuple[str, float, Callable[[], object]]] = [
         (f"managedFields, create of a Pod of {len(msgspec.json.encode(new))} bytes", 80, create),
         ("managedFields, update of a Deployment", 80, update),
         ("apply of a Deployment, one field changed", 400, lambda: apply(other)),
@@ -90,11 +91,9 @@ def main() -> None:
         ("OpenAPI v3, all documents", 500_000, lambda: OpenAPI(registry).answer("/openapi/v3", "", "gzip")),
     ]
     peer = timed(lambda: copy.deepcopy(live))  # noqa: TID251
-    print(f"{'what':58} {'µs':>10} {'limit':>9} {'ratio':>6}   peer: deepcopy of the Deployment {peer:.0f} µs")
-    for name, limit, fn in rows:
-        took = timed(fn)
-        print(f"{name:58} {took:10.1f} {limit:9.0f} {took / limit:6.2f}")
+    note = f"deepcopy of the Deployment takes {peer:.0f} µs"
+    return [below(name, timed(fn), limit, "µs", note if i == 0 else "") for i, (name, limit, fn) in enumerate(work)]
 
 
 if __name__ == "__main__":
-    main()
+    print(table(rows()))

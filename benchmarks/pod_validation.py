@@ -1,7 +1,7 @@
 """What a pod costs on the write path before it is stored: defaults, validation, warnings, and its table row.
 
 Limit: 60 microseconds for the validation of a typical pod of 3 KB, which is what leaves room for thousands of pod
-writes a second on one core. Run: ``python benchmarks/pod_validation.py``.
+writes a second on one core.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import timeit
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks.frame import Row, below, table
 
 from pelamis.api import codec
 from pelamis.api.core import POD
@@ -78,7 +80,7 @@ def microseconds(fn: Callable[[], object], number: int = 3000) -> float:
     return min(timeit.repeat(fn, number=number, repeat=5)) / number * 1e6
 
 
-def main() -> None:
+def rows() -> list[Row]:
     tree = pod()
     codec.clean(POD, tree)
     POD.default(tree)
@@ -86,14 +88,17 @@ def main() -> None:
     obj = codec.from_tree(POD, tree)
     assert not POD.validate(obj) and POD.warnings is not None and POD.cells is not None
     warnings, cells = POD.warnings, POD.cells
-    cost = microseconds(lambda: POD.validate(obj))
-    print(f"pod of {len(codec.encode(obj))} bytes")
-    print(f"validate         {cost:6.1f} us   {cost / LIMIT_US:.2f} of the limit of {LIMIT_US:.0f} us")
-    print(f"validate update  {microseconds(lambda: POD.validate_update(obj, obj)):6.1f} us")
-    print(f"defaults         {microseconds(lambda: POD.default(tree)):6.1f} us")
-    print(f"warnings         {microseconds(lambda: warnings(obj)):6.1f} us")
-    print(f"table row        {microseconds(lambda: cells(obj, 0.0)):6.1f} us")
+    size = len(codec.encode(obj))
+    out = [below(f"validation of a Pod of {size:,} bytes", microseconds(lambda: POD.validate(obj)), LIMIT_US, "µs")]
+    for name, fn in (
+        ("update", lambda: POD.validate_update(obj, obj)),
+        ("defaults", lambda: POD.default(tree)),
+        ("warnings", lambda: warnings(obj)),
+        ("table row", lambda: cells(obj, 0.0)),
+    ):
+        out.append(Row(f"  {name}", f"{microseconds(fn):.1f} µs"))
+    return out
 
 
 if __name__ == "__main__":
-    main()
+    print(table(rows()))

@@ -5,20 +5,17 @@ selector or nothing, spread softly over zones and hosts. Both sides decide and c
 fewer pods, as it takes long. It filters (taints, selector, resources) and scores (least allocated, balance, spreading)
 with the same formulas, over as many nodes as the scheduler looks at: as many as upstream's adaptive sampling takes, and
 then all of them.
-
-    python -m benchmarks.scheduler_decisions [nodes [pods]]
 """
 
 from __future__ import annotations
 
 import math
 import random
-import sys
 import time
 from typing import Any
 
 import msgspec
-from benchmarks.frame import Row, shown
+from benchmarks.frame import Row, shown, table
 
 from pelamis.api.core.node import Node
 from pelamis.api.core.pod.pod import Pod
@@ -162,11 +159,5 @@ def rows(count: int = 1000, wanted: int = 5000) -> list[Row]:
     return out
 
 
-def main() -> None:
-    count, wanted = (int(a) for a in (*sys.argv[1:], *("1000", "5000")[len(sys.argv) - 1 :]))
-    for row in rows(count, wanted):
-        print(f"{row.what}: {row.ours}; {row.peer}; ratio {row.ratio:.1f} (aim: {row.aim})")
-
-
 if __name__ == "__main__":
-    main()
+    print(table(rows()))

@@ -1,7 +1,7 @@
 """Server processes to measure: an API server set up as ``pelamis`` does it, and a bare server of the same stack.
 
 A ``Target`` is one such process; it tells its CPU time and memory, and ends on ``close``. The environment variable
-PROFILE=1 makes it print a profile of what it did between start and end to stderr.
+PROFILE=tottime (or another order of pstats) makes it print to stderr what it did between start and end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ async def _until_told(pipe: Connection) -> None:
         import pstats
 
         profile.disable()
-        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(50)
+        pstats.Stats(profile, stream=sys.stderr).sort_stats(
+            os.environ["PROFILE"] if os.environ["PROFILE"] != "1" else "tottime"
+        ).print_stats(70)
 
 
 @asynccontextmanager

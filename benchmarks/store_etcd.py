@@ -7,12 +7,13 @@ the bare puts. Needs ``etcd`` on the PATH (Debian: etcd-server).
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
 import uvloop
+from benchmarks.frame import Row, skipped, table
 
 from pelamis.store import etcdwire as wire
 from pelamis.store.etcd import EtcdStore
@@ -33,7 +34,8 @@ async def rate(clients: int, total: int, put: object) -> float:
     return total / (time.perf_counter() - start)
 
 
-async def main(total: int) -> None:
+async def _measure(total: int) -> list[Row]:
+    out = []
     with tempfile.TemporaryDirectory() as place:
         command = ["etcd", "--data-dir", place, "--listen-client-urls", CLIENT, "--advertise-client-urls", CLIENT]
         command += ["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER]
@@ -59,7 +61,6 @@ async def main(total: int) -> None:
             async def ours(key: str) -> None:
                 await store.commit([Put(key, VALUE, expect=0)])
 
-            print(f"{'etcd puts/s':<24}{'store':>10}{'bare':>10}{'ratio':>8}")
             for clients in (1, 64):
                 through = await rate(clients, total, lambda key, c=clients: ours(f"{key}/{c}"))
                 await store.close()
@@ -67,12 +68,22 @@ async def main(total: int) -> None:
                 direct = await rate(clients, total, bare)
                 store = EtcdStore([CLIENT])
                 await store.open()
-                print(f"{f'{clients} committers':<24}{through:>10.0f}{direct:>10.0f}{through / direct:>8.2f}")
+                ratio = through / direct
+                shown = (f"{through:,.0f}/s", f"bare {direct:,.0f}/s")
+                aim = ("≥ 0.50", ratio >= 0.5) if clients > 1 else ("", None)
+                out.append(Row(f"etcd puts, {clients} committers", *shown, ratio, *aim))
             await store.close()
         finally:
             process.terminate()
             process.wait()
+    return out
+
+
+def rows() -> list[Row]:
+    if shutil.which("etcd") is None:
+        return [skipped("etcd puts", "needs etcd (Debian: etcd-server)")]
+    return uvloop.run(_measure(4000))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000))
+    print(table(rows()))

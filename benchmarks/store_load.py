@@ -7,13 +7,13 @@ been read once in decoded form.
 from __future__ import annotations
 
 import gc
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import msgspec
 import uvloop
+from benchmarks.frame import Row, below, table
 
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.cache.cache import Cache
@@ -110,7 +110,7 @@ async def fill(directory: Path, count: int) -> int:
     return size
 
 
-async def main(count: int) -> None:
+async def _measure(count: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         size = await fill(directory, count)
@@ -137,17 +137,18 @@ async def main(count: int) -> None:
         walk = time.perf_counter() - start
         walked = resident()
         await store.close()
-    limit = LIMIT_S_PER_OBJECT * count
-    print(
-        f"{'load ' + format(count, ',') + ' pods':<28}{took:>9.2f} s   limit {limit:>6.2f} s   ratio {took / limit:.2f}"
-    )
-    for what, used in (("memory after the load", loaded), ("after decoding all once", walked)):
-        times = used / size
-        print(
-            f"{what:<28}{used / 1e6:>8.0f} MB   limit {LIMIT_MEMORY * size / 1e6:>5.0f} MB   ratio {times:.2f}x of 2.5x"
-        )
-    print(f"{'decode every pod once':<28}{walk:>9.2f} s   {walk / count * 1e6:.1f} us each")
+    note = f"each pod decoded once: {walk / count * 1e6:.1f} µs"
+    out = [below(f"cache load of {count:,} pods", took, LIMIT_S_PER_OBJECT * count, "s", note)]
+    for what, used in (("after the load", loaded), ("after decoding each once", walked)):
+        ratio = used / size
+        shown = (f"{used / 1e6:.0f} MB", f"stored {size / 1e6:.0f} MB")
+        out.append(Row(f"  its memory {what}", *shown, ratio, f"≤ {LIMIT_MEMORY:.2f}", ratio <= LIMIT_MEMORY))
+    return out
+
+
+def rows() -> list[Row]:
+    return uvloop.run(_measure(100_000))
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    print(table(rows()))

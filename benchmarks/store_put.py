@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import uvloop
+from benchmarks.frame import Row, table
 
 from pelamis.store.sqlite import SqliteStore
 from pelamis.store.types import Put
@@ -56,22 +56,30 @@ async def clients(store: SqliteStore, count: int, total: int) -> float:
     return total / (time.perf_counter() - start)
 
 
-async def main(scale: float) -> None:
+async def _measure() -> list[Row]:
+    out = []
+
+    def add(what: str, ours: float, peer: float, aim: bool) -> None:
+        ratio = ours / peer
+        shown = (f"{ours:,.0f}/s", f"sqlite3 {peer:,.0f}/s")
+        out.append(Row(f"durable puts, {what}", *shown, ratio, "≥ 0.50" if aim else "", ratio >= 0.5 if aim else None))
+
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         store = SqliteStore(directory / "store")
         await store.open()
-        print(f"{'durable puts/s':<24}{'store':>10}{'sqlite3':>10}{'ratio':>8}")
         for group, total in ((1, 1000), (16, 8000), (128, 20000)):
-            total = int(total * scale)
             peer = bare(directory, group, total)
-            ours = await groups(store, f"g{group}", group, total)
-            print(f"{f'groups of {group}':<24}{ours:>10.0f}{peer:>10.0f}{ours / peer:>8.2f}")
-        ours = await clients(store, 64, int(20000 * scale))
-        peer = bare(directory, 64, int(20000 * scale))
-        print(f"{'64 committers':<24}{ours:>10.0f}{peer:>10.0f}{ours / peer:>8.2f}")
+            add(f"groups of {group}", await groups(store, f"g{group}", group, total), peer, group >= 16)
+        peer = bare(directory, 64, 20000)
+        add("64 committers", await clients(store, 64, 20000), peer, True)
         await store.close()
+    return out
+
+
+def rows() -> list[Row]:
+    return uvloop.run(_measure())
 
 
 if __name__ == "__main__":
-    uvloop.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0))
+    print(table(rows()))
