@@ -125,6 +125,21 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=int, metavar="P", help="port of the API (default: 6443; further clusters 6444, …)")
     up.add_argument("--foreground", action="store_true", help="stay in the terminal; Ctrl-C stops the cluster")
     up.add_argument("--no-node", action="store_true", help="control plane alone: needs neither root nor containerd")
+    up.add_argument(
+        "--datastore",
+        metavar="etcd=URL[,URL…]",
+        help="keep objects in etcd instead of a file (docs/high-availability.md)",
+    )
+    for name, value, text in (
+        ("ca", "FILE", "certificate authority of etcd's certificate"),
+        ("cert", "FILE", "client certificate for etcd"),
+        ("key", "FILE", "its key"),
+        ("user", "NAME", "user of etcd's own authentication"),
+        ("password-file", "FILE", "file that holds the user's password"),
+    ):
+        up.add_argument(f"--datastore-{name}", metavar=value, help=text)
+    up.add_argument("--join", metavar="D", help="be one more server of the cluster with this data directory (on etcd)")
+    up.add_argument("--advertise-address", metavar="IP", help="address at which other machines reach this server")
     up.add_argument("--no-merge-kubeconfig", action="store_true", help="leave ~/.kube/config as it is")
     down = add("down", _down, "stop a cluster and remove what it left on the machine")
     down.add_argument("--purge", action="store_true", help="delete its data too: every object, key and image")

@@ -16,6 +16,7 @@ from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.client.types import Create, Patch
 from pelamis.main.config import Cluster
+from pelamis.main.leadership import CONTROLLERS, SCHEDULER, identity, leading
 from pelamis.main.pki import Pki
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,8 @@ def dns_service(cluster: Cluster) -> dict[str, Any]:
 
 async def publish_dns(server: ApiServer, cluster: Cluster) -> None:
     """Takes the DNS address before anybody else can be given it."""
+    if server.objects.get("services", "kube-system", "kube-dns") is not None:
+        return
     outcome = (await server.client(LOOPBACK_USER).commit([Create(SERVICE, dns_service(cluster))]))[0]
     if outcome.error is not None and outcome.error.reason != "AlreadyExists":
         log.error("the Service of the cluster DNS could not be made: %s", outcome.error)
@@ -88,18 +91,27 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     from pelamis.scheduler.run import Scheduler
 
     options = Options(ca_bundle=keys.ca.cert.decode(), node_ranges=((cluster.pod_cidr, 24),))
-    scheduler = Scheduler(
-        server.client("system:kube-scheduler"), clock=time.time, entropy=random.Random(os.urandom(16)).random
-    )
     reader = server.client("system:kube-controller-manager")
 
     def client_for(user: str) -> ControllerClient:
         return ControllerClient(reader, server.client(user))
 
+    async def control() -> None:
+        await run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
+
+    async def schedule() -> None:
+        entropy = random.Random(os.urandom(16)).random
+        await Scheduler(server.client("system:kube-scheduler"), clock=time.time, entropy=entropy).run()
+
     await publish_dns(server, cluster)
     async with asyncio.TaskGroup() as group:
-        work = run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
-        group.create_task(work, name="controllers")
-        group.create_task(scheduler.run(), name="scheduler")
+        if cluster.datastore:
+            # Other servers may share the store: one of them does this work.
+            who = identity(cluster.node_name)
+            group.create_task(leading(server, CONTROLLERS, who, control), name="controllers")
+            group.create_task(leading(server, SCHEDULER, who, schedule), name="scheduler")
+        else:
+            group.create_task(control(), name="controllers")
+            group.create_task(schedule(), name="scheduler")
         if cluster.node:
             group.create_task(mark_control_plane(server, cluster.node_name), name="role of the own node")

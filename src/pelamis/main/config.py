@@ -39,6 +39,13 @@ class Cluster:
     kubelet_port: int
     datastore: str = ""
     advertise: str = "127.0.0.1"
+    advertise_wanted: str = ""
+    """What --advertise-address said."""
+    datastore_ca: str = ""
+    datastore_cert: str = ""
+    datastore_key: str = ""
+    datastore_user: str = ""
+    datastore_password_file: str = ""
     format: int = FORMAT
 
     def path(self, *parts: str) -> Path:

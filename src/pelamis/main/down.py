@@ -51,6 +51,8 @@ def down(args: argparse.Namespace) -> int:
         except OSError:
             pass
         print(f'cluster "{cluster.name}" is stopped and its data deleted')
+        if cluster.datastore:
+            print(f"its objects stay in {cluster.datastore}: `etcdctl del --prefix /registry/` deletes them there")
     else:
         print(
             f'cluster "{cluster.name}" is stopped; its data stays in {cluster.data} (`pelamis up` goes on from there)'

@@ -21,6 +21,8 @@ from pelamis.main.addresses import node_hosts, server_hosts
 from pelamis.main.config import Cluster, load
 from pelamis.main.supervisor import notifier
 
+_GIVE_BACK_S = 5.0
+
 
 def _kubeconfig(cluster: Cluster, keys: pki.Pki) -> None:
     """The administrator's kubeconfig, readable by its owner only."""
@@ -99,6 +101,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
     await asyncio.wait((components, stopping), return_when=asyncio.FIRST_COMPLETED)
     failed = components.done()
     components.cancel()
+    await asyncio.wait((components,), timeout=_GIVE_BACK_S)  # leases are given back while the server still writes
     await server.stop()
     await store.close()
     if failed:

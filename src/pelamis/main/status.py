@@ -54,6 +54,8 @@ def status(args: argparse.Namespace) -> int:
     pid = running(cluster)
     print(f"cluster     {cluster.name}")
     print(f"data        {cluster.data}")
+    if cluster.datastore:
+        print(f"datastore   {cluster.datastore}")
     if pid is None:
         print("state       stopped (start it with `pelamis up`)")
         return 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import select
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from pelamis.main.addresses import gateway
 from pelamis.main.config import Cluster, ConfigError, check_name, create, data_dir, load, with_options
+from pelamis.main.datastore import FILES, check, copy_keys, joined, with_datastore
 from pelamis.main.supervisor import listen, running
 
 _API_S, _NODE_S = 60.0, 120.0
@@ -31,6 +33,10 @@ def up(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f'cluster "{cluster.name}" already runs on port {cluster.port}: stop it first with `pelamis down`'
             )
+        if args.datastore not in (None, cluster.datastore):
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs with another datastore: stop it first with `pelamis down`'
+            )
         print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port})')
         return _finish(cluster, args)
     node = not args.no_node
@@ -38,6 +44,7 @@ def up(args: argparse.Namespace) -> int:
         _check_machine()
     if args.port is not None and not 0 < args.port < 65536:
         raise ConfigError(f"--port {args.port}: a port is a number from 1 to 65535")
+    new = cluster is None
     if cluster is None:
         import socket
 
@@ -51,11 +58,15 @@ def up(args: argparse.Namespace) -> int:
         )
     else:
         cluster = with_options(cluster, port=args.port, node=node)
+    cluster = _with_datastore(cluster, args, new=new)
     # The machine may have moved to another network since the last start.
-    cluster = replace(cluster, advertise=(_host_ip() or gateway(cluster)) if node else "127.0.0.1")
+    found = (_host_ip() or gateway(cluster)) if node else "127.0.0.1"
+    cluster = replace(cluster, advertise=cluster.advertise_wanted or found)
     for sock in listen(cluster):  # a taken port is said here, before anything is written
         sock.close()
     try:
+        if args.join and new:
+            copy_keys(cluster, Path(args.join).resolve())
         cluster.save()
         cluster.path("logs").mkdir(exist_ok=True)
         cluster.run.mkdir(parents=True, exist_ok=True)
@@ -83,6 +94,28 @@ def up(args: argparse.Namespace) -> int:
         Supervisor(cluster, reporter.say).run()
         return 0
     return _background(cluster, args)
+
+
+def _with_datastore(cluster: Cluster, args: argparse.Namespace, *, new: bool) -> Cluster:
+    """What the flags about etcd and other servers say, checked: a mistake is told before anything is written."""
+    if args.join and new:
+        if not args.no_node:
+            raise ConfigError("--join makes a further server, which has no node of its own yet: add --no-node")
+        other = load(Path(args.join).resolve())
+        if other is None:
+            raise ConfigError(f"--join {args.join}: there is no cluster.json in it")
+        cluster = joined(cluster, other)
+    names = ("datastore_user", *FILES)
+    cluster = with_datastore(cluster, args.datastore, {name: getattr(args, name) for name in names})
+    if args.advertise_address:
+        try:
+            wanted = str(ipaddress.IPv4Address(args.advertise_address))
+        except ValueError as error:
+            raise ConfigError(f"--advertise-address: {error}") from None
+        cluster = replace(cluster, advertise_wanted=wanted)
+    if cluster.datastore:
+        check(cluster)
+    return cluster
 
 
 def _check_machine() -> None:

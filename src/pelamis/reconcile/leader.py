@@ -1,4 +1,4 @@
-"""Leader election on a Lease, as client-go does it; used only when a component runs apart from the API server.
+"""Leader election on a Lease, as client-go does it; used only where several servers share a store.
 
 The holder renews every 2 s and gives up when it could not renew for 10 s; the others take over when the lease has not
 changed for 15 s, measured by their own clock from when they saw it change, so that clocks need not agree. Nobody polls:

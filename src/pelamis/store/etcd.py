@@ -117,8 +117,8 @@ class EtcdStore:
             advice = "Its certificate is not signed by the CA given: name the right file with --datastore-ca"
         elif "certificate required" in text or "bad certificate" in text:
             advice = "It wants a client certificate: name one with --datastore-cert and --datastore-key"
-        elif "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
-            advice = "It does not speak TLS: use http:// in --datastore"
+        elif any(sign in text for sign in ("WRONG_VERSION_NUMBER", "record layer", "ConnectionReset", "Aborted")):
+            advice = "It may not speak TLS: try http:// in --datastore"
         elif "closed the connection" in text and any(e.startswith("http://") for e in self._endpoints):
             advice = "It may want TLS: try https:// in --datastore, with --datastore-ca"
         elif "authentication failed" in text or "user name is empty" in text:
@@ -447,7 +447,7 @@ def _why(error: Exception) -> str:
         return f"CERTIFICATE_VERIFY_FAILED: {error.verify_message}"
     if isinstance(error, TimeoutError) and not str(error):
         return "it did not answer in time"
-    return str(error)
+    return str(error) or type(error).__name__
 
 
 def _refusal(error: RpcError, rev: int = 0, compacted: int = 0) -> Exception:
