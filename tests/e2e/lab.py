@@ -270,8 +270,10 @@ def container_status(pod: Tree, name: str = "") -> Tree:
         *status.get("initContainerStatuses", ()),
         *status.get("ephemeralContainerStatuses", ()),
     ]
-    found: Tree = next(c for c in everything if not name or c["name"] == name)
-    return found
+    for found in everything:
+        if not name or found["name"] == name:
+            return dict(found)
+    raise LookupError(f"no status of container {name!r} yet")
 
 
 # objects

@@ -160,22 +160,25 @@ class Zone:
         return _NONE
 
     def _srv(self, service: Service, base: str, name: str, port: str, protocol: str) -> Answer:
-        answers: list[Record] = []
+        """Each record carries an equal share of the weight 100, as CoreDNS deals it out."""
+        found: list[tuple[str, int]] = []
         extra: list[Record] = []
         if service.spec.clusterIP != "None":
             for item in service.spec.ports:
                 if _matches(item.name, (item.protocol or "TCP").lower(), port, protocol):
-                    answers.append(srv(name, base, item.port, TTL_S))
-            if answers:
+                    found.append((base, item.port))
+            if found:
                 extra += _addresses(base, list(_cluster_ips(service)), ANY)
-            return Answer(NOERROR, tuple(answers), tuple(extra))
-        for endpoint in self._endpoints(service):
+        for endpoint in self._endpoints(service) if service.spec.clusterIP == "None" else ():
             target = f"{endpoint.host}.{base}"
             for named, proto, number in endpoint.ports:
                 if _matches(named, proto, port, protocol):
-                    answers.append(srv(name, target, number, TTL_S))
+                    found.append((target, number))
                     extra += _addresses(target, [endpoint.ip], ANY)
-        return Answer(NOERROR, tuple(dict.fromkeys(answers)), tuple(dict.fromkeys(extra)))
+        found = list(dict.fromkeys(found))
+        weight = max(100 // len(found), 1) if found else 0
+        answers = tuple(srv(name, target, number, TTL_S, weight=weight) for target, number in found)
+        return Answer(NOERROR, answers, tuple(dict.fromkeys(extra)))
 
     def _endpoints(self, service: Service) -> Iterator[_Endpoint]:
         key = f"{service.metadata.namespace}/{service.metadata.name}"
