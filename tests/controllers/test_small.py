@@ -13,6 +13,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.resourcequota import ResourceQuota
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.api.rbac.clusterrole import ClusterRole
+from pelamis.api.storage.volumeattributesclass import VolumeAttributesClass
 from pelamis.client.types import Create, Update
 from pelamis.controllers import (
     clusterroleaggregation,
@@ -22,6 +23,7 @@ from pelamis.controllers import (
     pvcprotection,
     resourcequota,
     tainteviction,
+    vacprotection,
 )
 from pelamis.reconcile import rollout
 from pelamis.reconcile.jobpolicy import Backoff, format_indexes, matched_success, parse_indexes
@@ -207,3 +209,20 @@ def test_endpoints_written_by_hand_are_mirrored() -> None:
     assert [a.obj.addressType for a in plan.actions if isinstance(a, Create)] == ["IPv4", "IPv6"]
     made = [a.obj for a in plan.actions if isinstance(a, Create)]
     assert not endpointslicemirroring.reconcile(endpointslicemirroring.World(endpoints, made), NOW).actions
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "names"),
+    [
+        ({}, {}, set()),
+        ({"volumeAttributesClassName": "a"}, {"currentVolumeAttributesClassName": "b"}, {"a", "b"}),
+        ({}, {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "c", "status": "Pending"}}, {"c"}),
+    ],
+)
+def test_a_class_of_volume_attributes_stays_while_it_is_named(spec: Any, status: Any, names: set[str]) -> None:
+    assert vacprotection.named(of(PersistentVolumeClaim, spec=spec, status=status)) == names
+    kept = {"name": "a", "finalizers": [vacprotection.FINALIZER], "deletionTimestamp": "2023-11-14T00:00:00Z"}
+    world = vacprotection.World(of(VolumeAttributesClass, metadata=kept), used=True)
+    assert not vacprotection.reconcile(world, NOW).actions
+    (update,) = vacprotection.reconcile(vacprotection.World(world.cls, used=False), NOW).actions
+    assert isinstance(update, Update) and update.obj.metadata.finalizers == ()

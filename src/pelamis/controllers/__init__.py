@@ -31,6 +31,7 @@ from pelamis.controllers import (
     statefulset,
     tainteviction,
     ttlafterfinished,
+    vacprotection,
 )
 from pelamis.reconcile.spec import Controller
 
@@ -72,6 +73,7 @@ def controllers(options: Options) -> list[Controller]:
         resourcequota.CONTROLLER,
         pvcprotection.CONTROLLER,
         pvprotection.CONTROLLER,
+        vacprotection.CONTROLLER,
         ephemeralvolume.CONTROLLER,
         clusterroleaggregation.CONTROLLER,
         podgc.controller(options.terminated_pod_threshold),
