@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+from pelamis.api.admissionregistration import expression
 from pelamis.api.check import Errors, check_choice, check_required_choice, check_required_text, check_text
 from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.meta import LabelSelector
@@ -211,7 +212,10 @@ def validate_match(match: MatchResources, path: str) -> Errors:
     return errors
 
 
-def validate_match_conditions(conditions: Sequence[MatchCondition], path: str) -> Errors:
+def validate_match_conditions(
+    conditions: Sequence[MatchCondition], path: str, variables: tuple[str, ...] = expression.WEBHOOK
+) -> Errors:
+    """variables: what the expressions may name."""
     errors: Errors = []
     if len(conditions) > _MOST_CONDITIONS:
         errors.append(too_many(path, len(conditions), _MOST_CONDITIONS))
@@ -220,6 +224,7 @@ def validate_match_conditions(conditions: Sequence[MatchCondition], path: str) -
         where = f"{path}[{i}]"
         if not condition.expression.strip():
             errors.append(required(f"{where}.expression"))
+        errors += expression.check_condition(condition.expression, f"{where}.expression", variables)
         errors += check_required_text(names.is_qualified_name, condition.name, f"{where}.name")
         if condition.name and condition.name in seen:
             errors.append(duplicate(f"{where}.name", condition.name))
@@ -238,6 +243,7 @@ def validate_variables(variables: Sequence[Variable], path: str) -> Errors:
             errors.append(invalid(f"{where}.name", variable.name, "name is not a valid CEL identifier"))
         if not variable.expression.strip():
             errors.append(required(f"{where}.expression", "expression is not specified"))
+        errors += expression.check_expression(variable.expression, f"{where}.expression", expression.POLICY)
         if variable.name in seen:
             errors.append(duplicate(f"{where}.name", variable.name))
         seen.add(variable.name)

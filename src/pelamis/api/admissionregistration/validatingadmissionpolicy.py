@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from pelamis.api.admissionregistration.expression import POLICY, check_expression
 from pelamis.api.admissionregistration.match import (
     MatchCondition,
     MatchResources,
@@ -111,6 +112,8 @@ def _validate_validation(rule: Validation, path: str) -> Errors:
     elif "\n" in text and not message:
         detail = "message must be specified if expression contains line breaks"
         errors.append(required(f"{path}.message", detail))
+    errors += check_expression(rule.expression, f"{path}.expression", POLICY, ("bool",))
+    errors += check_expression(rule.messageExpression, f"{path}.messageExpression", POLICY, ("string",))
     if rule.reason is not None:
         errors += check_choice(rule.reason, f"{path}.reason", _REASONS)
     return errors
@@ -130,6 +133,8 @@ def _validate_annotations(obj: ValidatingAdmissionPolicy) -> Errors:
             errors += check_text(names.is_qualified_name, f"{obj.metadata.name}/{annotation.key}", f"{where}.key")
         if not annotation.valueExpression.strip():
             errors.append(required(f"{where}.valueExpression", "valueExpression is not specified"))
+        types = ("string", "null")
+        errors += check_expression(annotation.valueExpression, f"{where}.valueExpression", POLICY, types)
         if annotation.key in seen:
             errors.append(duplicate(f"{where}.key", annotation.key))
         seen.add(annotation.key)
@@ -147,7 +152,7 @@ def validate(obj: ValidatingAdmissionPolicy) -> Errors:
         errors += validate_match(spec.matchConstraints, "spec.matchConstraints")
         if not spec.matchConstraints.resourceRules:
             errors.append(required("spec.matchConstraints.resourceRules"))
-    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions")
+    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", POLICY)
     errors += validate_variables(spec.variables, "spec.variables")
     if not spec.validations and not spec.auditAnnotations:
         detail = "validations or auditAnnotations must contain at least one item"
