@@ -144,3 +144,15 @@ def test_an_unreachable_server_is_tried_again() -> None:
         task.cancel()
 
     run(main())
+
+
+def test_a_plan_of_continuations_alone_is_carried_out() -> None:
+    async def main() -> None:
+        server = FakeServer(now)
+        server.do(config("a"))
+        task = start(server, copier(lambda world, at: Plan(then=copy(world, at).actions)))
+        await asyncio.sleep(1)
+        assert len(server.objects(SECRET)) == 1
+        task.cancel()
+
+    run(main())

@@ -170,7 +170,7 @@ class Runner:
         batch: list[tuple[Key, Plan]] = []
         while (key := self._queue.pop(self._clock())) is not None:
             plan = self._plan(key)
-            if plan is not None and (plan.actions or plan.events or plan.on_outcomes is not None):
+            if plan is not None and (plan.actions or plan.then or plan.events or plan.on_outcomes is not None):
                 batch.append((key, plan))
             else:
                 self._settle(key, plan)
