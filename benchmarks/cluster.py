@@ -37,7 +37,7 @@ PODS = "/api/v1/namespaces/default/pods"
 
 def pod(name: str) -> dict[str, Any]:
     container = {"name": "main", "image": PAUSE, "imagePullPolicy": "IfNotPresent"}
-    spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
