@@ -98,7 +98,7 @@ def test_names_that_clash_are_not_accepted_until_they_are_free() -> None:
     async def body() -> None:
         async with running() as h:
             await define(h, definition(version("v1", {})))
-            status, _ = await h.request("POST", DEFINITIONS, definition(version("v1", {}), plural="gadgets"))
+            await h.request("POST", DEFINITIONS, definition(version("v1", {}), plural="gadgets"))
             crd = await reached(h, RESOURCE, "", "gadgets.x.io", lambda c: c and len(c.status.conditions) == 2)
             found = {c.type: (c.status, c.reason, c.message) for c in crd.status.conditions}
             assert found["NamesAccepted"] == ("False", "ListKindConflict", '"WidgetList" is already in use')
@@ -144,9 +144,11 @@ def test_stored_objects_are_served_after_a_restart_and_follow_the_schema() -> No
             ]
             status, crd = await h.request("PUT", f"{DEFINITIONS}/widgets.x.io", crd)
             assert (status, crd["status"]["storedVersions"]) == (200, ["v1", "v2"])
-            path = "/apis/x.io/v2/namespaces/default/widgets/a"
-            while (found := await h.request("GET", path))[0] == 404:
-                await asyncio.sleep(0)
+            served = asyncio.Event()
+            h.server.registry.subscribe(lambda kind, added: served.set() if kind.version == "v2" else None)
+            if h.server.registry.by_resource("x.io", "v2", "widgets") is None:
+                await asyncio.wait_for(served.wait(), 10)
+            found = await h.request("GET", "/apis/x.io/v2/namespaces/default/widgets/a")
             assert found[1]["spec"] == {"new": "d"}
             _, headers, _ = await h.raw("GET", WIDGETS)
             assert headers["warning"] == '299 - "x.io/v1 Widget is deprecated"'

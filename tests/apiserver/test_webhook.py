@@ -109,3 +109,37 @@ def test_failures_follow_the_policy_and_side_effects_forbid_dry_run() -> None:
 def test_denials_are_worded_as_upstream(status: Any, code: int, reason: str, message: str) -> None:
     error = denial("h", status)
     assert (error.code, error.reason, error.message) == (code, reason, f'admission webhook "h" {message}')
+
+
+def test_subresources_of_other_types_are_shown_as_what_they_are() -> None:
+    async def body() -> None:
+        async with running() as h, hooks(h, lambda path, request: {"allowed": False}) as remote:
+            rules = [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}]
+            base = "/api/v1/namespaces/default"
+            await h.request("POST", f"{base}/serviceaccounts", {"metadata": {"name": "default"}})
+            containers = [{"name": "c", "image": "i"}]
+            await h.request("POST", f"{base}/pods", {"metadata": {"name": "p"}, "spec": {"containers": containers}})
+            template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": containers}}
+            spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+            deployments = "/apis/apps/v1/namespaces/default/deployments"
+            await h.request("POST", deployments, {"metadata": {"name": "d"}, "spec": spec})
+            await configure(h, remote, "validating", "all", "/x", rules=rules)
+            scale = {"metadata": {"name": "d"}, "spec": {"replicas": 3}}
+            binding = {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}
+            for method, path, tree, kind, operation in (
+                ("PUT", f"{deployments}/d/scale", scale, "Scale", "UPDATE"),
+                ("POST", f"{base}/pods/p/binding", binding, "Binding", "CREATE"),
+                ("POST", f"{base}/pods/p/eviction", {"metadata": {"name": "p"}}, "Eviction", "CREATE"),
+                ("GET", f"{base}/pods/p/exec?command=ls&stdout=true", None, "PodExecOptions", "CONNECT"),
+            ):
+                remote.asked.clear()
+                status, refused = await h.request(method, path, tree)
+                assert (status, refused["message"]) == (
+                    400,
+                    'admission webhook "all.x.io" denied the request without explanation',
+                )
+                request = remote.asked[0][1]
+                assert (request["kind"]["kind"], request["operation"]) == (kind, operation)
+                assert request["subResource"] == path.rpartition("/")[2].partition("?")[0]
+
+    asyncio.run(body())

@@ -47,6 +47,7 @@ log = logging.getLogger("pelamis.apiserver")
 
 RESOURCE = "customresourcedefinitions.apiextensions.k8s.io"
 _BATCH = 200
+_FILL_S = 2.0
 _APPROVALS = {
     "approved": ("True", "ApprovedAnnotation"),
     "bypassed": ("False", "UnapprovedAnnotation"),
@@ -216,6 +217,7 @@ class Definitions:
         self._terminating: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._started = False
         self._task: asyncio.Task[None] | None = None
         self._cancel: Callable[[], None] | None = None
 
@@ -224,8 +226,14 @@ class Definitions:
     async def start(self) -> None:
         view = self._server.objects.view(RESOURCE)
         for crd in view.list():
-            if is_true(crd, "Established"):
+            if not is_true(crd, "Established"):
+                continue
+            try:
                 await self._declare(crd)
+            except Exception as error:
+                # One definition that cannot be served now must not keep the server from starting; it is tried again.
+                log.warning("definition %s: %s", crd.metadata.name, error)
+        self._started = True
         self._cancel = view.subscribe(self._changed)
         self._task = self._server._spawn(self._run(), "customresourcedefinitions")
 
@@ -384,11 +392,16 @@ class Definitions:
                 continue
             assert converter is not None
             shadow = Shadow(kind, self._server.cache.collection(hub), converter)
-            filled = True
+            filled = False
             try:
-                await shadow.fill()
+                # A webhook may be a pod that does not run before the server does: nobody waits for it long.
+                async with asyncio.timeout(_FILL_S if self._started else 0):
+                    await shadow.fill()
+                    filled = True
+            except TimeoutError:
+                shadow.fault = f"conversion webhook for {hub.api_version}, Kind={hub.kind} has not answered yet"
             except StatusError as error:
-                shadow.fault, filled = error.message, False
+                shadow.fault = error.message
             self._server.objects.shadows[kind] = shadow
             self._server._spawn(shadow.run(filled), f"conversion {kind.resource}")
             out.append(kind)

@@ -17,6 +17,7 @@ from pelamis.api import codec, loosen
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
+from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
 from pelamis.apiserver.negotiate import (
     JSON,
@@ -341,6 +342,10 @@ class Api:
         self._metrics.started(labels)
         call.request.cancel_on_disconnect = True
         try:
+            assert call.kind is not None
+            connecting = connection(info, call.kind, call.user, call.request.query_items())
+            if connecting is not None:
+                await self._server.admission.review(connecting)
             response: Response | None = await handler(call.request, info, call.user, self._server)
             return response
         finally:

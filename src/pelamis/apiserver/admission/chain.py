@@ -65,6 +65,17 @@ class Chain:
         for step in steps:
             step(write, obj, self._objects)
 
+    async def review(self, write: Write) -> None:
+        """Policies and webhooks for what is no change of an object: an eviction, a connection. Raises StatusError."""
+        webhooks = self.webhooks
+        if webhooks is not None and webhooks.mutates(write):
+            await webhooks.mutate(write)
+        for plugin in self._plugins:
+            if plugin.resources is None and "*" in plugin.subresources and plugin.validate is not None:
+                plugin.validate(write, None, self._objects)
+        if webhooks is not None and webhooks.validates(write):
+            await webhooks.validate(write, None)
+
     def reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
         webhooks = self.webhooks
         if webhooks is not None and webhooks.validates(write):

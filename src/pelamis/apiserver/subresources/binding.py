@@ -8,9 +8,10 @@ from pelamis.api import codec
 from pelamis.api.core.binding import validate
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
+from pelamis.apiserver.admission.podtopologylabels import topology_of
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.verbs import Result
-from pelamis.apiserver.write import Write
+from pelamis.apiserver.write import Objects, Write
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import Conflict, Invalid
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 class Bind:
     """The transform of the pod; ``kind``: that of Binding."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, objects: Objects) -> None:
         self.kind = kind
+        self._objects = objects
 
     def __call__(self, write: Write) -> Result:
         assert write.old is not None
@@ -50,10 +52,14 @@ class Bind:
             meta["annotations"] = {**meta.get("annotations", {}), **given.annotations}
         if given.labels:
             meta["labels"] = {**meta.get("labels", {}), **given.labels}
+        topology = topology_of(self._objects, binding.target.name)
+        if topology:
+            meta["labels"] = {**meta.get("labels", {}), **topology}
         _scheduled(tree.setdefault("status", {}), write.now)
         if meta.get("generation"):
             meta["generation"] += 1
             write.old_tree["metadata"]["generation"] = meta["generation"]
+        write.shown = (self.kind, body)
         write.tree = tree
         obj = codec.from_tree(write.hub, tree)
         return Result(obj, codec.stored(write.hub, obj))

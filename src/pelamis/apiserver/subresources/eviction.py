@@ -37,6 +37,8 @@ async def evict(server: ApiServer, write: Write) -> Answer:
     pod = server.objects.get("pods", write.namespace, write.name)
     if pod is None:
         raise verbs.absent(write.kind, write.name)
+    write.operation, write.shown = "CREATE", (body, tree)
+    await server.admission.review(write)
     if not _ignores_budget(pod):
         await _spend(server, write, pod, dry_run)
     if not dry_run:

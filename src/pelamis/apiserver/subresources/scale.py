@@ -77,6 +77,7 @@ class ScaleChange:
         self._place(write.tree, scale.spec.replicas)
         entries = parent_entries(write.old_tree, owned, self._path_of, write.kind.api_version)
         managed.store(write.tree, managed.cap(entries))
+        write.shown = (self.kind, wanted)
         try:
             return verbs.finish_update(write)
         finally:
