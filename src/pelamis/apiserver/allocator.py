@@ -123,6 +123,10 @@ class ServiceAllocator:
         pool = self._ips.get("IPv6" if address.version == 6 else "IPv4")
         return pool if pool is not None and int(address) in pool else None
 
+    def owns(self, ip: str) -> bool:
+        """The address is one of those that are handed out here."""
+        return self._pool(ip) is not None
+
     def first_ip(self) -> str:
         """The address of the Service ``kubernetes``."""
         return str(self._networks[0].network_address + 1)
@@ -205,7 +209,9 @@ class ServiceAllocator:
         if number is None:
             raise Internal("failed to allocate a serviceIP: range is full")
         write.undo.append(lambda: pool.cancel(number))
-        return str(ipaddress.IPv6Address(number) if family == "IPv6" else ipaddress.IPv4Address(number))
+        ip = str(ipaddress.IPv6Address(number) if family == "IPv6" else ipaddress.IPv4Address(number))
+        write.chosen.add(ip)
+        return ip
 
     def _node_ports(self, write: Write, spec: Tree, old: Tree, errors: list[FieldError]) -> None:
         ports: list[Tree] = spec.get("ports") or []
@@ -263,6 +269,7 @@ class ServiceAllocator:
         if number is None:
             raise Internal("failed to allocate a nodePort: range is full")
         write.undo.append(lambda: self._ports.cancel(number))
+        write.chosen.add(number)
         return number
 
 

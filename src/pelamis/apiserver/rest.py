@@ -18,7 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import deletion, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.verbs import Result
-from pelamis.apiserver.write import Again, Suspended, Write
+from pelamis.apiserver.write import Again, Contended, Suspended, Write
 from pelamis.base.errors import (
     AlreadyExists,
     BadRequest,
@@ -112,6 +112,8 @@ class Rest:
         self._clock = clock
         self._entropy = entropy
         self.transforms = transforms or {}
+        self.settled: Callable[[Write, Any], Awaitable[None]] | None = None
+        """Called after each write of a Service that was carried out, with the new object (None: removed)."""
 
     async def one(self, write: Write) -> Answer:
         """Raises StatusError."""
@@ -140,6 +142,11 @@ class Rest:
                 except StatusError as error:
                     write.cancel()
                     answers[i] = Answer(error=error)
+                    continue
+                except Contended:
+                    write.cancel()
+                    write.attempts += 1
+                    later.append(i)
                     continue
                 except Exception as error:
                     write.cancel()
@@ -176,6 +183,8 @@ class Rest:
         for (i, result), outcome in zip(planned, outcomes, strict=True):
             write = writes[i]
             if isinstance(outcome, Done):
+                if self.settled is not None and write.hub.resource == "services":
+                    await self.settled(write, None if result.remove else result.obj)
                 if self._objects.shadows:
                     await self._objects.caught_up(write.hub, outcome.rev)
                 answers[i] = self._answer(write, result, outcome.rev)

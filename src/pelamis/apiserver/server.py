@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ from pelamis.apiserver.authz.rbac import GROUP as RBAC
 from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
 from pelamis.apiserver.certificates import Signing
+from pelamis.apiserver.claims import Claims
 from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.health import Health
@@ -159,13 +160,14 @@ class ApiServer:
         self._authorization()
         self._authentication()
         self.allocator = ServiceAllocator(config.service_cidrs, config.node_ports, self.entropy)
+        self.claims = Claims(self)
         self.quotas = Quotas(self)
         self.escalation = Escalation(self.rbac, self.gate.authorizer)
         plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
         plugins.append(Plugin("CustomResources", mutate=lambda w, o: self.definitions.admit(w, o)))
         plugins.append(MutatingPolicies(self.objects, self.registry).plugin())
         plugins.append(ValidatingPolicies(self.objects, self.registry).plugin())
-        self.admission = Chain(plugins, self.objects, self.quotas.reserve)
+        self.admission = Chain(plugins, self.objects, self._reserve)
         self.webhook_client = Webhooks(self.objects)
         self.admission.webhooks = WebhookAdmission(
             self.objects, self.registry, self.webhook_client, config.entropy, self.admission.rerun
@@ -178,6 +180,7 @@ class ApiServer:
             entropy=self.entropy,
             transforms=transforms(self.registry),
         )
+        self.rest.settled = self.claims.settled
         self.lister = Lister(self.store, shared=config.shared)
         self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
         self.http: Server
@@ -244,6 +247,19 @@ class ApiServer:
         names = frozenset(("services", *(f"{r}.{RBAC}" for r in rbac)))
         return Plugin("Server", names, mutate=mutate, validate=validate)
 
+    def _reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
+        """The last steps of admission, which may have to wait: quota, then addresses and ports of Services."""
+        quota = self.quotas.reserve(write, obj)
+        if quota is not None:
+            return self._reserved(quota, write, obj)
+        return self.claims.reserve(write, obj)
+
+    async def _reserved(self, quota: Awaitable[None], write: Write, obj: Any) -> None:
+        await quota
+        claim = self.claims.reserve(write, obj)
+        if claim is not None:
+            await claim
+
     def _kubelet_context(self) -> ssl.SSLContext | None:
         """How the server meets kubelets: with its client certificate, checking theirs where their CA is known."""
         if self.config.kubelet_client is None:
@@ -301,6 +317,8 @@ class ApiServer:
             self.port = await self.http.listen(self.config.host, self.config.port, self.config.tls)
         self.discovery.set_address(f"{self.advertise_address}:{self.port}")
         await self.bootstrap.run()
+        await self.claims.publish_range(self.config.service_cidrs)
+        await self._repair_claims()
         self.aggregation.start()
         self.signing.start()
         self._ready = True
@@ -329,10 +347,17 @@ class ApiServer:
     def _compact(self) -> None:
         """Forget what is older than two intervals; nothing to do when nothing was written."""
         assert self.http.loop is not None
+        self._spawn(self._repair_claims(), "repair of claims")
         keep_from, self._compactable = self._compactable, self.cache.rev
         if keep_from < self.cache.rev:
             self._spawn(self._compact_store(keep_from), "compaction")
         self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
+
+    async def _repair_claims(self) -> None:
+        try:
+            await self.claims.repair()
+        except Exception:
+            log.exception("the records of addresses and node ports could not be repaired")
 
     async def _compact_store(self, rev: int) -> None:
         try:

@@ -55,6 +55,8 @@ class Write:
     shown: tuple[Kind, Tree] | None = None
     """What admission sees in place of the object: the body of a subresource of another type (Scale, Binding)."""
     undo: list[Callable[[], None]] = field(default_factory=list)
+    chosen: set[Any] = field(default_factory=set)
+    """Addresses and ports that the server chose itself: others may be chosen instead."""
     prepared: bool = False
     """The tree is already complete and checked (made by the server itself): no decoding of input."""
     source: bytes = b""
@@ -85,6 +87,10 @@ class Write:
     def cancel(self) -> None:
         while self.undo:
             self.undo.pop()()
+
+
+class Contended(Exception):
+    """Another server was faster with what this one had chosen: plan the write again."""
 
 
 class Suspended(Exception):
