@@ -30,7 +30,7 @@ from pelamis.apiserver.negotiate import (
     negotiate,
     patch_type,
 )
-from pelamis.apiserver.pipeline import attributes
+from pelamis.apiserver.pipeline import Deadline, attributes
 from pelamis.apiserver.present import Presenter, to_yaml, tree_to_protobuf
 from pelamis.apiserver.request import (
     RequestInfo,
@@ -111,6 +111,7 @@ class Api:
         self._rest = server.rest
         self._metrics = server.metrics
         self._clock = server.clock
+        self._deadline = Deadline(TIMEOUT_S)
 
     # -- entry
 
@@ -302,8 +303,7 @@ class Api:
             raise
         self._metrics.writing = slots.used
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await work
+            return await self._deadline.run(work)
         finally:
             slots.give()
 

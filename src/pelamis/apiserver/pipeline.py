@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from pelamis.apiserver.authz.attributes import Attributes, Authorizer, refusal
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
 from pelamis.base.errors import TooManyRequests
 
+T = TypeVar("T")
 READING = 400
 WRITING = 200
 _QUEUE = 10_000
@@ -67,6 +69,51 @@ class Slots:
                 following.set_result(None)
                 return
         self.used -= 1
+
+
+class Deadline:
+    """A time limit for many pieces of work, with one timer that is armed again only when it has fired.
+
+    A timer of its own for each request (asyncio.timeout) costs as much as authorizing it.
+    """
+
+    __slots__ = ("_due", "_expired", "_timer", "limit_s")
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._due: dict[asyncio.Task[Any], float] = {}
+        """In order of time, as the limit is the same for all."""
+        self._expired: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self, work: Awaitable[T]) -> T:
+        """One at a time in each task. Raises TimeoutError."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = task.get_loop()
+        self._due[task] = loop.time() + self.limit_s
+        if self._timer is None:
+            self._timer = loop.call_later(self.limit_s, self._check, loop)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if task in self._expired and not task.uncancel():
+                raise TimeoutError from None
+            raise
+        finally:
+            self._due.pop(task, None)
+            self._expired.discard(task)
+
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for task, due in list(self._due.items()):
+            if due > now:
+                self._timer = loop.call_later(due - now, self._check, loop)
+                return
+            del self._due[task]
+            self._expired.add(task)
+            task.cancel()
 
 
 class Gate:

@@ -1,0 +1,41 @@
+"""The shared time limit of writes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pelamis.apiserver.pipeline import Deadline
+
+
+def test_work_past_its_limit_times_out_and_the_rest_goes_on() -> None:
+    async def main() -> None:
+        late, calm = Deadline(0.0), Deadline(3600.0)
+        never = asyncio.get_running_loop().create_future()
+        with pytest.raises(TimeoutError):
+            await late.run(asyncio.wait_for(never, None))
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        assert await late.run(asyncio.sleep(0, "done")) == "done"
+        first = asyncio.create_task(calm.run(asyncio.Event().wait()))
+        assert await calm.run(asyncio.sleep(0, 1)) == 1
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert not calm._due and not late._due and not late._expired
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_from_outside_at_the_limit_stays_cancelled() -> None:
+    async def main() -> None:
+        deadline = Deadline(3600.0)
+        task = asyncio.create_task(deadline.run(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        deadline._due[task] = 0.0
+        deadline._check(asyncio.get_running_loop())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
