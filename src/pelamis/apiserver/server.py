@@ -15,7 +15,7 @@ from typing import Any
 from pelamis.api.kind import Kind
 from pelamis.api.openapi import OpenAPI
 from pelamis.api.registry import Registry, builtin
-from pelamis.apiserver.admission import PLUGINS
+from pelamis.apiserver.admission import chosen
 from pelamis.apiserver.admission.chain import Chain
 from pelamis.apiserver.admission.mutatingpolicy import MutatingPolicies
 from pelamis.apiserver.admission.plugin import Plugin
@@ -104,6 +104,10 @@ class Config:
     """Already bound, in place of host and port (which then only tells what clients are told)."""
     registry: Registry | None = None
     plugins: Sequence[Plugin] | None = None
+    """In place of the built-in ones."""
+    enable_admission: Sequence[str] = ()
+    disable_admission: Sequence[str] = ()
+    """Names of plugins, besides or without those that are on by default."""
     clock: Callable[[], float] = time.time
     entropy: Callable[[int], bytes] = os.urandom
     decode: Any = None
@@ -163,7 +167,14 @@ class ApiServer:
         self.claims = Claims(self)
         self.quotas = Quotas(self)
         self.escalation = Escalation(self.rbac, self.gate.authorizer)
-        plugins = [*(config.plugins if config.plugins is not None else PLUGINS), self._own_plugin()]
+        plugins = [
+            *(
+                config.plugins
+                if config.plugins is not None
+                else chosen(config.enable_admission, config.disable_admission)
+            ),
+            self._own_plugin(),
+        ]
         plugins.append(Plugin("CustomResources", mutate=lambda w, o: self.definitions.admit(w, o)))
         plugins.append(MutatingPolicies(self.objects, self.registry).plugin())
         plugins.append(ValidatingPolicies(self.objects, self.registry).plugin())
@@ -178,7 +189,7 @@ class ApiServer:
             self.admission,
             clock=self.clock,
             entropy=self.entropy,
-            transforms=transforms(self.registry),
+            transforms=transforms(self.registry, self.objects),
         )
         self.rest.settled = self.claims.settled
         self.lister = Lister(self.store, shared=config.shared)

@@ -61,24 +61,30 @@ def _nano(text: str) -> int:
 
 
 def _bounds(item: Any, type: str, requests: dict[str, str], limits: dict[str, str]) -> Iterator[str]:
-    """Every way in which an amount breaks the item, in upstream's words."""
+    """Each bound of the item that the amounts break, in upstream's words. A claim has requests only."""
     for name, least in sorted(item.min.items()):
         request, limit = requests.get(name), limits.get(name)
+        head = f"minimum {name} usage per {type} is {least}"
         if request is None:
-            yield f"minimum {name} usage per {type} is {least}.  No request is specified"
+            yield f"{head}.  No request is specified"
         elif _nano(request) < _nano(least):
-            yield f"minimum {name} usage per {type} is {least}, but request is {request}"
-        if limit is not None and _nano(limit) < _nano(least):
-            yield f"minimum {name} usage per {type} is {least}, but limit is {limit}"
+            yield f"{head}, but request is {request}"
+        elif limit is not None and _nano(limit) < _nano(least):
+            yield f"{head}, but limit is {limit}"
     for name, most in sorted(item.max.items()):
         request, limit = requests.get(name), limits.get(name)
-        if limit is None:
-            if type != "PersistentVolumeClaim":
-                yield f"maximum {name} usage per {type} is {most}.  No limit is specified"
+        head = f"maximum {name} usage per {type} is {most}"
+        if type == "PersistentVolumeClaim":
+            if request is None:
+                yield f"{head}.  No request is specified"
+        elif limit is None:
+            yield f"{head}.  No limit is specified"
+            continue
         elif _nano(limit) > _nano(most):
-            yield f"maximum {name} usage per {type} is {most}, but limit is {limit}"
+            yield f"{head}, but limit is {limit}"
+            continue
         if request is not None and _nano(request) > _nano(most):
-            yield f"maximum {name} usage per {type} is {most}, but request is {request}"
+            yield f"{head}, but request is {request}"
     for name, ratio in sorted(item.maxLimitRequestRatio.items()):
         request, limit = requests.get(name), limits.get(name)
         if not request or _nano(request) == 0:

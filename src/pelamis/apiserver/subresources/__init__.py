@@ -13,7 +13,7 @@ from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.apiserver.rest import Answer, Transform
 from pelamis.apiserver.subresources import binding, eviction, pod, scale, token
-from pelamis.apiserver.write import Write
+from pelamis.apiserver.write import Objects, Write
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
@@ -39,10 +39,10 @@ def _body(registry: Registry, group: str, version: str, name: str) -> Kind:
     return found
 
 
-def transforms(registry: Registry) -> dict[tuple[str, str], Transform]:
+def transforms(registry: Registry, objects: Objects) -> dict[tuple[str, str], Transform]:
     change = scale.ScaleChange(_body(registry, "autoscaling", "v1", "Scale"))
     return {
-        ("pods", "binding"): binding.Bind(_body(registry, "", "v1", "Binding")),
+        ("pods", "binding"): binding.Bind(_body(registry, "", "v1", "Binding"), objects),
         ("pods", "ephemeralcontainers"): pod.ephemeral_containers,
         ("pods", "resize"): pod.resize,
         ("deployments.apps", "scale"): change,
