@@ -1,4 +1,4 @@
-"""kubectl's streams with the oldest and the newest kubectl there is: logs, exec on a terminal, attach, cp, port-forward."""
+"""kubectl's streams by the oldest and the newest kubectl: logs, exec on a terminal, attach, cp, port-forward."""
 
 from __future__ import annotations
 
@@ -140,10 +140,11 @@ def test_attach(talk: Lab, program: str) -> None:
 @both
 def test_run_interactively(talk: Lab, program: str) -> None:
     name = f"run-{Path(program).suffix[1:] or 'x'}"
+    flags = ("-i", "--rm", "--restart=Never")
+    script = "sleep 1; read x; echo got $x"
     out = talk.kubectl(
-        "run", name, f"--image={BUSYBOX}", "-i", "--rm", "--restart=Never", "--", "sh", "-c", "sleep 1; read x; echo got $x",
-        program=program, stdin="word\n",
-    )  # fmt: skip
+        "run", name, f"--image={BUSYBOX}", *flags, "--", "sh", "-c", script, program=program, stdin="word\n"
+    )
     assert "got word" in out and f'pod "{name}" deleted' in out
 
 

@@ -50,7 +50,8 @@ def registry(image: str) -> tuple[str, str]:
 _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
-def _entry(server: str, entry: Mapping[str, Any]) -> im.AuthConfig:
+def _entry(entry: Mapping[str, Any]) -> im.AuthConfig:
+    """Without the server's address: runtimes read that as a URL and drop credentials of any other; we chose already."""
     username, password = entry.get("username", ""), entry.get("password", "")
     if entry.get("auth") and not username:
         text = base64.b64decode(entry["auth"]).decode("utf-8", "replace")
@@ -58,7 +59,6 @@ def _entry(server: str, entry: Mapping[str, Any]) -> im.AuthConfig:
     return im.AuthConfig(
         username=username,
         password=password,
-        server_address=server,
         identity_token=entry.get("identitytoken", ""),
         registry_token=entry.get("registrytoken", ""),
     )
@@ -91,7 +91,7 @@ def credentials(secrets: Iterable[Any], image: str) -> list[im.AuthConfig]:
                     for label, part in zip(labels, wanted, strict=True)
                 )
             if same and (not prefix or path == prefix or path.startswith(prefix + "/")):
-                found.append((len(prefix), _entry(server, entry)))
+                found.append((len(prefix), _entry(entry)))
     return [auth for _, auth in sorted(found, key=lambda item: -item[0])]
 
 
