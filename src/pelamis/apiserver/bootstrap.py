@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.apiserver.authz.escalation import uncovered
+from pelamis.apiserver.presence import Presence
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import labels
@@ -82,6 +83,7 @@ class Bootstrap:
 
     def __init__(self, server: ApiServer) -> None:
         self._server = server
+        self._presence: Presence | None = None
 
     async def run(self) -> None:
         await self._namespaces()
@@ -243,10 +245,13 @@ class Bootstrap:
         address = server.advertise_address
         if not address or ipaddress.ip_address(address).is_loopback:
             return
-        found = server.objects.get("endpoints", "default", "kubernetes")
-        others: list[str] = []
-        if server.shared and found is not None:
-            others = [a.ip for s in found.subsets for a in s.addresses if a.ip != address]
+        others: set[str] = set()
+        if server.shared:
+            if self._presence is None and present:
+                self._presence = Presence(server.store, address, self.endpoints)
+                await self._presence.start()
+            if self._presence is not None:
+                others = self._presence.addresses - {address}
         addresses = sorted({*others, *([address] if present else [])})
         port = server.advertise_port
         subsets: list[Tree] = []
@@ -279,9 +284,10 @@ class Bootstrap:
 
     async def stop(self) -> None:
         """Take our address out, so that nobody is sent to a server that is gone; only where others remain."""
-        if self._server.shared:
+        if self._presence is not None:
             try:
                 async with asyncio.timeout(2):
+                    await self._presence.stop()
                     await self.endpoints(present=False)
             except (StatusError, TimeoutError):
                 return
