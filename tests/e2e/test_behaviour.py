@@ -63,7 +63,11 @@ def replicated(kind: str, name: str, replicas: int, *containers: Tree, **spec: A
 
 
 def job(name: str, script: str, *, restart: str = "Never", template: Tree | None = None, **spec: Any) -> Tree:
-    pod = {"restartPolicy": restart, "terminationGracePeriodSeconds": 0, "containers": [kit.container(script, name="c")]}
+    pod = {
+        "restartPolicy": restart,
+        "terminationGracePeriodSeconds": 0,
+        "containers": [kit.container(script, name="c")],
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -110,8 +114,10 @@ def test_init_containers(lab: Lab) -> None:
     } or condition(failed, "Initialized")["message"].startswith("containers with incomplete status: [b]")
     assert failed["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
     again = until(
-        lambda: kit.container_status(lab.get("pods", "i-fails-always"), "b")["restartCount"] >= 2
-        and lab.get("pods", "i-fails-always"),
+        lambda: (
+            kit.container_status(lab.get("pods", "i-fails-always"), "b")["restartCount"] >= 2
+            and lab.get("pods", "i-fails-always")
+        ),
         "the init container ran three times",
     )
     assert again["status"]["phase"] == "Pending"
@@ -152,7 +158,9 @@ def test_pods_that_must_not_run(lab: Lab) -> None:
     overhead = {"podFixed": {"cpu": "10m", "memory": "1Mi"}}
     body = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": "runc", "overhead": overhead}
     create(lab, "node.k8s.io/v1/runtimeclasses", {**body, "metadata": {"name": "n-heavy"}}, namespace="")
-    assert create(lab, "pods", kit.pod("n-heavy", runtimeClassName="n-heavy"))["spec"]["overhead"] == overhead["podFixed"]
+    assert (
+        create(lab, "pods", kit.pod("n-heavy", runtimeClassName="n-heavy"))["spec"]["overhead"] == overhead["podFixed"]
+    )
     until(lambda: lab.get("pods", "n-heavy")["spec"].get("nodeName"), "it is scheduled")
 
 
@@ -166,12 +174,16 @@ def test_sub_path_expressions_that_fail(lab: Lab) -> None:
             tree["metadata"]["annotations"] = {"dir": "/absolute"}
         return tree
 
-    lab.apply(of("s-ticks", "`echo x`/$(NONE)"), of("s-absolute", "$(DIR)", note=True), of("s-later", "$(DIR)/$(LATER)"))
+    lab.apply(
+        of("s-ticks", "`echo x`/$(NONE)"), of("s-absolute", "$(DIR)", note=True), of("s-later", "$(DIR)/$(LATER)")
+    )
     for name in ("s-ticks", "s-absolute", "s-later"):
         waiting = until(lambda name=name: kit.container_status(lab.get("pods", name))["state"]["waiting"], name)
         until(
-            lambda name=name: kit.container_status(lab.get("pods", name))["state"]["waiting"]["reason"]
-            == "CreateContainerConfigError",
+            lambda name=name: (
+                kit.container_status(lab.get("pods", name))["state"]["waiting"]["reason"]
+                == "CreateContainerConfigError"
+            ),
             f"{name} says so: {waiting}",
         )
     create(lab, "pods", of("s-mended", "$(DIR)", note=True))
@@ -374,8 +386,6 @@ def test_daemon_set(lab: Lab) -> None:
 
 def test_jobs(lab: Lab) -> None:
     resource = "batch/v1/jobs"
-    field = {"fieldRef": {"fieldPath": "metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
-    _ = field
     policy = {
         "rules": [
             {"action": "FailJob", "onExitCodes": {"containerName": "c", "operator": "In", "values": [1]}},
@@ -386,10 +396,16 @@ def test_jobs(lab: Lab) -> None:
     create(
         lab,
         resource,
-        job("j-index", '[ "$JOB_COMPLETION_INDEX" ] && hostname', completionMode="Indexed", completions=3, parallelism=2),
+        job(
+            "j-index", '[ "$JOB_COMPLETION_INDEX" ] && hostname', completionMode="Indexed", completions=3, parallelism=2
+        ),
     )
     create(lab, resource, job("j-early", "exit 1", backoffLimit=6, podFailurePolicy=policy))
-    create(lab, resource, job("j-evict", "sleep 100000", backoffLimit=0, podFailurePolicy=ignore))
+    create(
+        lab,
+        resource,
+        job("j-evict", "trap 'exit 1' TERM; sleep 100000 & wait", backoffLimit=0, podFailurePolicy=ignore),
+    )
     local = job("j-local", "[ -e /v/f ] || { touch /v/f; exit 1; }", restart="OnFailure", completions=2, parallelism=2)
     local["spec"]["template"]["spec"]["volumes"] = [{"name": "v", "emptyDir": {}}]
     local["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = [{"name": "v", "mountPath": "/v"}]
@@ -497,7 +513,7 @@ def test_preemption_and_ports(lab: Lab) -> None:
         body = {"metadata": {"name": name}, "value": value}
         create(lab, "scheduling.k8s.io/v1/priorityclasses", body, namespace="")
     error = refused(lambda: lab.patch("scheduling.k8s.io/v1/priorityclasses", "t-low", {"value": 2}, ""))
-    assert error.code == 422 and "May not be changed in an update." in str(error)
+    assert error.code == 422 and "may not be changed in an update" in str(error)
 
     def greedy(name: str, level: str, count: str = "5", **more: Any) -> Tree:
         tree = kit.pod(name, kit.container(resources={"limits": {resource: count}}), priorityClassName=level)

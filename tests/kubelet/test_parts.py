@@ -274,6 +274,22 @@ def test_admission() -> None:
     assert admit.check(make("b", containers=port), [make("x", containers=port)], {}, room)[0] == "NodePorts"  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "problem"),
+    [
+        ("kernel.shm_rmid_forced", {}, ""),
+        ("net/ipv4/tcp_rmem", {}, ""),
+        ("kernel.msgmax", {}, '"kernel.msgmax" not allowlisted'),
+        ("kernel.shm_rmid_forced", {"hostIPC": True}, '"kernel.shm_rmid_forced" not allowed with host ipc enabled'),
+        ("net.ipv4.tcp_rmem", {"hostNetwork": True}, '"net.ipv4.tcp_rmem" not allowed with host net enabled'),
+    ],
+)
+def test_sysctls_of_others_are_refused(name: str, spec: dict[str, Any], problem: str) -> None:
+    pod = make("s", securityContext={"sysctls": [{"name": name, "value": "1"}]}, **spec)
+    found = admit.check(pod, [], {}, {})
+    assert found == (("SysctlForbidden", f"Pod was rejected: forbidden sysctl: {problem}") if problem else None)
+
+
 def test_eviction_order() -> None:
     signals = {"memory.available": evict.Signal(50 << 20, 1 << 30), "nodefs.available": evict.Signal(20, 100)}
     hard = {"nodefs.available": "10%", "memory.available": "100Mi"}

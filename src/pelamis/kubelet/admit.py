@@ -1,6 +1,6 @@
-"""Whether the node takes a pod that has been bound to it: node name, selector, room, ports. Pure.
+"""Whether the node takes a pod that has been bound to it: selector, room, ports, sysctls. Pure.
 
-The scheduler has asked the same already; this is the last word, for pods bound by hand and for races.
+The scheduler has asked most of it already; this is the last word, for pods bound by hand and for races.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from pelamis.base import quantity
 from pelamis.kubelet.resources import effective
+from pelamis.kubelet.sysctls import forbidden
+
+AFFINITY = "NodeAffinity"
 
 
 class Refusal(NamedTuple):
@@ -101,7 +104,7 @@ def check(
             return Refusal(f"OutOf{name}", f"Pod was rejected: Node didn't have enough resource: {name}, {text}")
     if labels is not None and not _selector_fits(pod, labels):
         text = "node(s) didn't match Pod's node affinity/selector"
-        return Refusal("NodeAffinity", f"Pod was rejected: Predicate NodeAffinity failed: {text}")
+        return Refusal(AFFINITY, f"Pod was rejected: Predicate NodeAffinity failed: {text}")
     taken: set[tuple[str, str, int]] = set()
     for other in active:
         taken |= _ports(other)
@@ -109,5 +112,8 @@ def check(
         text = "node(s) didn't have free ports for the requested pod ports"
         return Refusal("NodePorts", f"Pod was rejected: Predicate NodePorts failed: {text}")
     if pod.spec.os is not None and pod.spec.os.name not in ("", "linux"):
-        return Refusal("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")
-    return None
+        return Refusal(
+            "PodOSNotSupported", "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS"
+        )
+    problem = forbidden(pod)
+    return Refusal("SysctlForbidden", f"Pod was rejected: {problem}") if problem else None

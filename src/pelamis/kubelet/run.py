@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.node.runtimeclass import KIND as RUNTIME_CLASS
 from pelamis.base import quantity
+from pelamis.base.errors import StatusError
 from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import admit, config, dns, fromcri, gc, status
@@ -220,10 +222,10 @@ class Kubelet:
             action = Delete(POD, pod.metadata.namespace, pod.metadata.name, uid=uid, grace_s=0)
             self.agent.tasks.create_task(self._commit(action), name=f"delete refused {pod.metadata.name}")
 
-    def _begin(self, pod: Any) -> None:
+    def _begin(self, pod: Any, *, fresh: bool = False) -> None:
         uid = pod.metadata.uid
         known = self._known.pop(uid, None)
-        if known is None and self._refuse(pod):
+        if known is None and self._refuse(pod, fresh):
             return
         worker = self.workers[uid] = Worker(self.agent, pod, self._forget)
         self.agent.references.use(pod)
@@ -232,8 +234,20 @@ class Kubelet:
         else:
             worker.feed(a.Adopted() if pod.status.startTime else a.PodChanged(pod))
 
-    def _refuse(self, pod: Any) -> bool:
-        """Turn a new pod away if the node cannot take it; True if so."""
+    async def _ask_again(self, pod: Any) -> None:
+        """A label that the scheduler knows may be newer than the Node that this kubelet saw last."""
+        try:
+            self.node.node = await self.client.get(NODE, "", self.settings.node_name)
+        except (OSError, StatusError) as error:
+            log.warning("the node could not be read: %s", error)
+        uid = pod.metadata.uid
+        self._refused.discard(uid)
+        current = self.pods.get(pod.metadata.namespace, pod.metadata.name)
+        if current is not None and current.metadata.uid == uid and uid not in self.workers:
+            self._begin(current, fresh=True)
+
+    def _refuse(self, pod: Any, fresh: bool) -> bool:
+        """Turn a new pod away if the node cannot take it; True if so, or if that has to be found out first."""
         if pod.status.phase in TERMINAL or pod.metadata.deletionTimestamp or pod.status.startTime:
             return False
         node = self.node.node
@@ -242,6 +256,9 @@ class Kubelet:
         if refusal is None:
             return False
         self._refused.add(pod.metadata.uid)
+        if refusal.reason == admit.AFFINITY and not fresh:
+            self.agent.tasks.create_task(self._ask_again(pod), name=f"read the node for {pod.metadata.name}")
+            return True
         self.agent.note(pod, "", "Warning", refusal.reason, refusal.message.removeprefix("Pod was rejected: "))
         built = status.rejected(pod, refusal.reason, refusal.message, self.now())
         body = {
