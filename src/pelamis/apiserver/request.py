@@ -53,7 +53,15 @@ class RequestInfo:
 
 
 def parse_info(method: str, path: str, query: str = "") -> RequestInfo:
-    """As upstream's RequestInfo: never fails, an unknown path is a non-resource request."""
+    """As upstream's RequestInfo: never fails, an unknown path is a non-resource request.
+
+    Bytes that are no UTF-8 come as surrogates; they stay so in ``parts``, which a proxy passes on, and read U+FFFD
+    elsewhere, so that a name can be put into an answer.
+    """
+    if not path.isascii() and (shown := path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")) != path:
+        info = parse_info(method, shown, query)
+        info.parts = tuple(path.strip("/").split("/")[-len(info.parts) :]) if info.parts else ()
+        return info
     parts = path.strip("/").split("/")
     first = parts[0]
     count = len(parts)

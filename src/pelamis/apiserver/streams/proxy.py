@@ -141,7 +141,7 @@ def _relocated(location: str, prefix: str) -> str:
 
 
 async def forward(request: Request, info: RequestInfo, user: User, server: ApiServer) -> Response | None:
-    rest = "/" + "/".join(quote(part, safe="/:@!$&'()*+,;=~") for part in info.parts)
+    rest = "/" + "/".join(quote(part, safe="/:@!$&'()*+,;=~", errors="surrogateescape") for part in info.parts)
     if request.path.endswith("/") and rest != "/":
         rest += "/"
     target = rest + (f"?{request.query}" if request.query else "")
