@@ -25,6 +25,7 @@ from pelamis.apiserver.server import ApiServer, Config
 from pelamis.net import tls
 from pelamis.store.memory import MemoryStore
 from pelamis.store.sqlite import SqliteStore
+from pelamis.store.types import Store
 
 
 class Harness:
@@ -103,10 +104,13 @@ class Harness:
 
 
 @asynccontextmanager
-async def running(*, sqlite: bool = False, port: int = 0, **config: Any) -> AsyncIterator[Harness]:
+async def running(
+    *, sqlite: bool = False, port: int = 0, store: Store | None = None, **config: Any
+) -> AsyncIterator[Harness]:
+    """store: not yet open; instead of one in memory or on SQLite."""
     with tempfile.TemporaryDirectory(prefix="pelamis-test-") as name:
         directory = Path(name)
-        store = SqliteStore(directory / "store") if sqlite else MemoryStore()
+        store = store or (SqliteStore(directory / "store") if sqlite else MemoryStore())
         await store.open()
         now = time.time()
         ca = tls.Authority(tls.new_authority("test-ca", now))
@@ -116,7 +120,7 @@ async def running(*, sqlite: bool = False, port: int = 0, **config: Any) -> Asyn
                 store=store,
                 service_account_key=tls.key_pem(tls.new_key()),
                 port=port,
-                tls=tls.server_context(serving, ca.pair.cert),
+                tls=tls.server_context(serving, ca.pair.cert + config.get("front_proxy_ca", b"")),
                 client_ca=ca.pair.cert,
                 **config,
             )

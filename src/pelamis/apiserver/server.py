@@ -26,6 +26,7 @@ from pelamis.apiserver.admission.webhookclient import Webhooks
 from pelamis.apiserver.aggregation import Aggregation
 from pelamis.apiserver.allocator import ServiceAllocator
 from pelamis.apiserver.authn.chain import Authenticator
+from pelamis.apiserver.authn.frontproxy import FrontProxy
 from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
 from pelamis.apiserver.authz.attributes import Union
 from pelamis.apiserver.authz.escalation import Escalation
@@ -68,7 +69,8 @@ _COMPACT_S = 300.0
 class Config:
     """What an API server is made of. Certificates and keys are PEM.
 
-    tls: the serving context (None = plain HTTP, for tests), which verifies client certificates by ``client_ca``.
+    tls: the serving context (None = plain HTTP, for tests), which verifies client certificates by ``client_ca`` and, if
+    set, ``front_proxy_ca``.
     service_account_key signs tokens; more_service_account_keys are accepted too. shared: other servers write to the
     same store. advertise_address: what the Service ``kubernetes`` leads to; a loopback address cannot be an endpoint,
     so with one the Service has none. kubelet_client: certificate and key that the server shows to kubelets; kubelet_ca:
@@ -236,7 +238,10 @@ class ApiServer:
         self._jwks = {"keys": [jwk(k) for k in keys]}
         tokens = Validator(keys, self.objects.get, issuer=config.issuer, audiences=config.api_audiences)
         self.authenticator = Authenticator(
-            tokens, lambda name: self.objects.get("secrets", "kube-system", name), anonymous=config.anonymous
+            tokens,
+            lambda name: self.objects.get("secrets", "kube-system", name),
+            anonymous=config.anonymous,
+            front_proxy=FrontProxy(config.front_proxy_ca, config.client_ca) if config.front_proxy_ca else None,
         )
 
     def _own_plugin(self) -> Plugin:

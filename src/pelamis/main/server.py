@@ -78,7 +78,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             host="127.0.0.1",
             port=cluster.port,
             sockets=sockets,
-            tls=server_context(keys.server, keys.ca.cert),
+            tls=server_context(keys.server, keys.ca.cert + keys.front_proxy_ca.cert),
             client_ca=keys.ca.cert,
             front_proxy_ca=keys.front_proxy_ca.cert,
             front_proxy_client=keys.front_proxy_client,

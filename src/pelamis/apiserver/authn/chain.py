@@ -1,4 +1,4 @@
-"""From a connection and its headers to a ``User``: client certificate, then bearer token, then anonymous.
+"""From a connection and its headers to a ``User``: front proxy, client certificate, bearer token, anonymous.
 
 The user of a certificate is kept with the connection. A token that is not valid is refused even where anonymous
 requests are allowed.
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pelamis.apiserver.authn import bootstraptoken
+from pelamis.apiserver.authn.frontproxy import FrontProxy, user_of
 from pelamis.apiserver.authn.token import InvalidToken, Validator
 from pelamis.apiserver.user import ANONYMOUS_USER, AUTHENTICATED, User
 from pelamis.base.errors import Unauthorized
@@ -23,8 +24,16 @@ log = logging.getLogger("pelamis.apiserver")
 class Authenticator:
     """secret(name): a Secret of kube-system, for bootstrap tokens."""
 
-    def __init__(self, tokens: Validator, secret: Callable[[str], Any], *, anonymous: bool = True) -> None:
+    def __init__(
+        self,
+        tokens: Validator,
+        secret: Callable[[str], Any],
+        *,
+        anonymous: bool = True,
+        front_proxy: FrontProxy | None = None,
+    ) -> None:
         self.tokens = tokens
+        self._front_proxy = front_proxy
         self._secret = secret
         self._anonymous = anonymous
 
@@ -37,11 +46,17 @@ class Authenticator:
         if "user" not in state:
             cert = request.peer_cert
             if cert is not None:
-                name, organizations = subject(cert)
-                if name:
-                    user = state["user"] = User(name, (*organizations, AUTHENTICATED))
-                    return user
-            state["user"] = None
+                user = self._certified(cert, state)
+            state["user"] = user
+            if user is not None:
+                return user
+        if "proxied" in state:
+            found = user_of(request) or state["certified"]
+            if found is None:
+                raise Unauthorized()
+            return found
+        if "refused" in state and request.headers.get("authorization") is None:
+            raise Unauthorized()
         header = request.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
@@ -59,6 +74,23 @@ class Authenticator:
         if self._anonymous:
             return ANONYMOUS_USER
         raise Unauthorized()
+
+    def _certified(self, cert: bytes, state: dict[str, Any]) -> User | None:
+        """Whom all requests of a connection are from; notes in ``state`` what else its certificate means."""
+        proxy = self._front_proxy
+        user: User | None = None
+        if proxy is None or proxy.is_user(cert):
+            name, organizations = subject(cert)
+            if name:
+                user = User(name, (*organizations, AUTHENTICATED))
+        elif not proxy.is_proxy(cert):
+            state["refused"] = True
+        if proxy is None or not proxy.is_proxy(cert):
+            return user
+        # It may speak for somebody else with every request.
+        state["proxied"] = True
+        state["certified"] = user
+        return None
 
     def _socket_token(self, request: Request) -> str | None:
         """Browsers cannot set headers on a WebSocket: the token comes as a subprotocol."""
