@@ -92,13 +92,21 @@ def place(write: Write, tree: Tree) -> None:
             raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
 
 
+def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
+    """``codec.clean`` of the members that may need it."""
+    kept = {name: tree.pop(name) for name in untouched}
+    problems = codec.clean(kind, tree)
+    tree.update(kept)
+    return problems
+
+
 def normal(write: Write) -> None:
     """Input tree to normal form with all defaults, in the stored version."""
     kind = write.kind
     tree = write.tree
     if not write.prepared:
         cleared = ssa.resets(tree)
-        report(write, codec.clean(kind, tree))
+        report(write, _clean(kind, tree, write.untouched))
         if cleared:
             tree["metadata"]["managedFields"] = [{}]  # an empty list is a demand, and normal form drops it
     place(write, tree)
@@ -313,8 +321,9 @@ def patched(write: Write) -> None:
     if patch.type == "apply":
         _apply(write, patch, base)
         return
-    live = trees.copy(base)
     assert write.old is not None
+    # Patches share what they leave alone with the object that they are applied to, and change nothing of it.
+    live = dict(base)
     # Clients see the revision in what they patch, so they may test or send it.
     live["metadata"] = {**live["metadata"], "resourceVersion": str(write.old.rev)}
     try:
@@ -337,6 +346,8 @@ def patched(write: Write) -> None:
     if not isinstance(new, dict):
         raise BadRequest("the result of the patch is not an object")
     tree: Tree = trees.copy(new)
+    if kind.hub is None and kind.type is not codec.Custom:
+        write.untouched = tuple(k for k in ("spec", "status") if k in new and new[k] is live.get(k))
     meta = metadata_of(tree, kind)
     # The revision that the patch leaves unchanged is not a demand.
     if meta.get("resourceVersion") == str(write.old.rev) and not _names_revision(patch):

@@ -61,6 +61,8 @@ class Write:
     """The tree is already complete and checked (made by the server itself): no decoding of input."""
     source: bytes = b""
     """What ``tree`` was before the first attempt, for an update that may be tried again."""
+    untouched: tuple[str, ...] = ()
+    """Members of ``tree`` that a patch left as they are stored: in normal form already."""
     attempts: int = 0
     generated: bool = False
     rev_given: bool = False
