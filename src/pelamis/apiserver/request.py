@@ -165,10 +165,11 @@ _LIST_KIND = "ListOptions"
 
 
 def _number(text: str, name: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not text.isascii() or not text.removeprefix("-").removeprefix("+").isdigit():
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if len(text) > 20 or not -(2**63) <= (number := int(text)) < 2**63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 def _flag(text: str) -> bool:
@@ -199,7 +200,7 @@ def list_options(items: Items) -> ListOptions:
             case "timeoutSeconds":
                 out.timeout_s = _number(value, name) if value else None
             case "limit":
-                out.limit = _number(value, name) if value else 0
+                out.limit = max(0, _number(value, name)) if value else 0
             case "continue":
                 out.token = value
             case "sendInitialEvents":

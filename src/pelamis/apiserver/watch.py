@@ -38,6 +38,7 @@ BACKLOG_BYTES = 4 << 20
 """What a slow watcher may fall behind before it is dropped."""
 BOOKMARK_S = 60.0
 TIMEOUT_S = 1800.0
+_LONGEST_S = 10**7
 _SLICE_S = 0.004
 _encode = msgspec.json.Encoder().encode
 _CONTENT_TYPES = {JSON: "application/json", PROTOBUF: "application/vnd.kubernetes.protobuf;stream=watch"}
@@ -387,7 +388,7 @@ class Watches:
         timeout = options.timeout_s
         if not timeout:
             timeout = int(self._min_timeout_s * (1 + random.random()))
-        watcher.timer = hub._loop.call_later(timeout, self._expire, watcher, hub, presenter)
+        watcher.timer = hub._loop.call_later(min(max(timeout, 0), _LONGEST_S), self._expire, watcher, hub, presenter)
         rev = int(text or 0)
         channel_of = lambda: hub.channel(selection, presenter)  # noqa: E731
         initial = options.initial_events if options.initial_events is not None else rev == 0
