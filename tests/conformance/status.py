@@ -1,4 +1,4 @@
-"""A valid status for every kind that has the status subresource, and what is written to the other object subresources."""
+"""A valid status for every kind that has the status subresource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every built-in kind, by the same journey: each verb, each form of a body, each patch type, lists, watches, removal."""
+"""Every built-in kind, by the same journey: each verb, form of a body, patch type; lists, watches, removal."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_journey(api: Api, kind: Kind) -> None:
         assert corpus.missing(tree, made) == []
     meta = made["metadata"]
     assert meta["uid"] and meta["creationTimestamp"] and meta["resourceVersion"]
-    assert [m["manager"] for m in meta["managedFields"] if "subresource" not in m][0] == "creator"
+    assert next(m["manager"] for m in meta["managedFields"] if "subresource" not in m) == "creator"
     assert api("POST", rest, tree)[1]["reason"] == "AlreadyExists"
 
     # unknown fields: named, told, or passed over
