@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import yaml
 
 from pelamis.api import codec, protobuf
 from pelamis.api.field import Tree
@@ -20,7 +19,6 @@ from pelamis.base.errors import NotAcceptable
 from pelamis.cache.entry import Entry
 
 _encode = msgspec.json.Encoder().encode
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 PARTIAL_HEAD = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
 _DESCRIPTIONS = {
     "Name": "Name must be unique within a namespace. Is required when creating resources, although some resources may "
@@ -46,8 +44,11 @@ def partial(data: bytes) -> bytes:
 
 
 def to_yaml(tree: Any) -> bytes:
+    import yaml  # few clients ask for it
+
+    dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(
-        tree, Dumper=_DUMPER, default_flow_style=False, allow_unicode=True, sort_keys=True, width=4096
+        tree, Dumper=dumper, default_flow_style=False, allow_unicode=True, sort_keys=True, width=4096
     )
     return text.encode()
 

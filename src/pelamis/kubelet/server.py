@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from prometheus_client import REGISTRY, generate_latest
 
 from pelamis.base.clock import parse_rfc3339
 from pelamis.base.errors import StatusError
@@ -213,6 +212,8 @@ class KubeletServer:
                 brief = request.query_first("only_cpu_and_memory") in ("true", "1")
                 return json(await stats.summary(kubelet, only_cpu_and_memory=brief))
             case "metrics", 0:
+                from prometheus_client import REGISTRY, generate_latest  # not for a node that nobody scrapes
+
                 return Response(200, generate_latest(REGISTRY), "text/plain; version=0.0.4; charset=utf-8")
             case "metrics", 1 if rest[0] in ("resource", "cadvisor"):
                 make = stats.resource_metrics if rest[0] == "resource" else stats.cadvisor_metrics

@@ -7,8 +7,7 @@ import base64
 import hashlib
 from collections import deque
 from collections.abc import Callable
-
-from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
+from typing import Any
 
 from pelamis.net.http1 import Request, TakenOver
 
@@ -36,7 +35,10 @@ class WebSocket(asyncio.Protocol):
     """Messages of one connection. ``receive`` returns None once the peer has closed or is gone."""
 
     def __init__(self, taken: TakenOver) -> None:
-        self.frames = FrameProtocol(client=False, extensions=[])
+        from wsproto import frame_protocol  # and with it h11 and email: not for a server that nobody has attached to
+
+        self.wire: Any = frame_protocol
+        self.frames = frame_protocol.FrameProtocol(client=False, extensions=[])
         self.transport: asyncio.Transport | None = taken.transport
         self.messages: deque[bytes] = deque()
         self.size = 0
@@ -84,7 +86,7 @@ class WebSocket(asyncio.Protocol):
     def close(self, code: int = 1000) -> None:
         if self.transport is not None and not self.closing:
             self.closing = True
-            self.transport.write(self.frames.close(CloseReason(code)))
+            self.transport.write(self.frames.close(self.wire.CloseReason(code)))
             self.transport.close()
 
     # asyncio.Protocol
@@ -97,18 +99,19 @@ class WebSocket(asyncio.Protocol):
             self.frames.receive_bytes(data)
             for frame in self.frames.received_frames():
                 self._frame(frame.opcode, frame.payload, frame.message_finished)
-        except ParseFailed as error:
+        except self.wire.ParseFailed as error:
             self.close(int(error.code))
             self._end()
 
-    def _frame(self, opcode: Opcode, payload: object, finished: bool) -> None:
-        if opcode is Opcode.PING and self.transport is not None:
+    def _frame(self, opcode: Any, payload: object, finished: bool) -> None:
+        known = self.wire.Opcode
+        if opcode is known.PING and self.transport is not None:
             assert isinstance(payload, bytes | bytearray)
             self.transport.write(self.frames.pong(bytes(payload)))
-        elif opcode is Opcode.CLOSE:
+        elif opcode is known.CLOSE:
             self.close()
             self._end()
-        elif opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION):
+        elif opcode in (known.TEXT, known.BINARY, known.CONTINUATION):
             self.parts.append(payload.encode() if isinstance(payload, str) else bytes(payload))  # type: ignore[call-overload]
             if finished:
                 message = b"".join(self.parts)
