@@ -208,9 +208,8 @@ class ServiceAllocator:
         number = pool.choose()
         if number is None:
             raise Internal("failed to allocate a serviceIP: range is full")
-        write.undo.append(lambda: pool.cancel(number))
         ip = str(ipaddress.IPv6Address(number) if family == "IPv6" else ipaddress.IPv4Address(number))
-        write.chosen.add(ip)
+        _note(write, pool, number, ip)
         return ip
 
     def _node_ports(self, write: Write, spec: Tree, old: Tree, errors: list[FieldError]) -> None:
@@ -268,9 +267,28 @@ class ServiceAllocator:
         number = self._ports.choose()
         if number is None:
             raise Internal("failed to allocate a nodePort: range is full")
-        write.undo.append(lambda: self._ports.cancel(number))
-        write.chosen.add(number)
+        _note(write, self._ports, number, number)
         return number
+
+
+def _note(write: Write, pool: Pool, number: int, shown: str | int) -> None:
+    """The server's own choice; a write that is planned again chooses anew."""
+
+    def undo() -> None:
+        pool.cancel(number)
+        write.chosen.discard(shown)
+        spec = write.tree.get("spec") or {}
+        if shown in (spec.get("clusterIPs") or ()):
+            spec.pop("clusterIP", None)
+            spec.pop("clusterIPs", None)
+        for port in spec.get("ports") or ():
+            if port.get("nodePort") == shown:
+                port.pop("nodePort")
+        if spec.get("healthCheckNodePort") == shown:
+            spec.pop("healthCheckNodePort")
+
+    write.chosen.add(shown)
+    write.undo.append(undo)
 
 
 def _ips_of(first: str, rest: Sequence[str]) -> Iterator[str]:

@@ -16,6 +16,7 @@ import base64
 import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -141,14 +142,14 @@ class Claims:
         for ip in ips:
             if not await self._take(ip, namespace, name):
                 raise self._refused(write, "spec.clusterIPs", list(obj.spec.clusterIPs), {ip})
-            write.undo.append(self._undo(ip, lambda ip=ip: self._leave(ip, namespace, name)))
+            write.undo.append(self._undo(ip, partial(self._leave, ip, namespace, name)))
         if not ports:
             return
         taken = await self._set_ports(ports)
         if taken:
             raise self._refused(write, "spec.ports[].nodePort", min(taken), taken)
         for port in ports:
-            write.undo.append(self._undo(port, lambda port=port: self._clear_ports({port})))
+            write.undo.append(self._undo(port, partial(self._clear_ports, {port})))
 
     def _refused(self, write: Write, path: str, shown: Any, numbers: set[Any]) -> Exception:
         if not numbers <= write.chosen:
@@ -162,7 +163,6 @@ class Claims:
             return Invalid("Service", "", write.name, [invalid(f"spec.ports[{index}].nodePort", shown, why)])
         if write.operation == "UPDATE" and write.rev_given:
             return Conflict("services", "", write.name)
-        _forget(write, numbers)
         return Contended()
 
     def _undo(self, number: object, work: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -372,17 +372,3 @@ class Claims:
 def _ours(record: Any) -> bool:
     ref = record.spec.parentRef
     return bool(record.metadata.labels.get(MANAGED_BY) == ALLOCATOR and ref is not None and ref.resource == "services")
-
-
-def _forget(write: Write, numbers: set[Any]) -> None:
-    """Take the server's choice out of the tree again, so that the next attempt chooses anew."""
-    write.chosen -= numbers
-    spec = write.tree.get("spec") or {}
-    if numbers & set(spec.get("clusterIPs") or ()):
-        spec.pop("clusterIP", None)
-        spec.pop("clusterIPs", None)
-    for port in spec.get("ports") or ():
-        if port.get("nodePort") in numbers:
-            port.pop("nodePort")
-    if spec.get("healthCheckNodePort") in numbers:
-        spec.pop("healthCheckNodePort")

@@ -23,7 +23,8 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, rev: int) -> None:
-        self._subscription = self._store.watch("/registry/", rev + 1, self._cache.apply, self._lost)
+        # Keys of others too: they mean nothing here, but the newest revision may be theirs.
+        self._subscription = self._store.watch("", rev + 1, self._cache.apply, self._lost)
 
     def cancel(self) -> None:
         if self._task is not None:

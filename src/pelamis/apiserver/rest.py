@@ -40,6 +40,8 @@ _CONVERSIONS = 16
 _CONTENDED = 50
 """Attempts for writes that name no revision: somebody always wins, so this ends."""
 EVENT_TTL_S = 3600
+_STALE = frozenset(("NotFound", "AlreadyExists", "Conflict", "Forbidden"))
+"""Refusals that another server's write may have made wrong."""
 _RETURNED = frozenset(
     (
         "pods",
@@ -112,6 +114,8 @@ class Rest:
         self._clock = clock
         self._entropy = entropy
         self.transforms = transforms or {}
+        self.refresh: Callable[[], Awaitable[bool]] | None = None
+        """Where others write to the store too: brings the cache up to date, and tells whether that changed it."""
         self.settled: Callable[[Write, Any], Awaitable[None]] | None = None
         """Called after each write of a Service that was carried out, with the new object (None: removed)."""
 
@@ -141,6 +145,9 @@ class Rest:
                     result = await self._plan(write)
                 except StatusError as error:
                     write.cancel()
+                    if error.reason in _STALE and await self._behind(write):
+                        later.append(i)
+                        continue
                     answers[i] = Answer(error=error)
                     continue
                 except Contended:
@@ -157,6 +164,9 @@ class Rest:
                 keys.add(key)
                 if result.keep or write.dry_run:
                     write.cancel()
+                    if result.keep and await self._behind(write):
+                        later.append(i)
+                        continue
                     answers[i] = self._answer(write, result, 0)
                     continue
                 ops.append(self._op(write, result, key))
@@ -165,6 +175,19 @@ class Rest:
                 later.extend(await self._commit(writes, answers, ops, planned))
             waiting = sorted(later)
         return answers
+
+    async def _behind(self, write: Write) -> bool:
+        """Others write to the store too, so that what a plan was made from may be old: is there something newer?
+
+        Asked once for a write that would end without a commit (which would tell).
+        """
+        if self.refresh is None or write.refreshed:
+            return False
+        write.refreshed = True
+        if not await self.refresh():
+            return False
+        write.attempts += 1
+        return True
 
     async def _commit(
         self, writes: Sequence[Write], answers: list[Answer], ops: list[Op], planned: list[tuple[int, Result]]
@@ -288,8 +311,8 @@ class Rest:
         elif write.source:
             # The tree was used up by the attempt before.
             write.tree = codec.parse(write.source)
-        elif not verbs.metadata_of(write.tree, write.kind).get("resourceVersion"):
-            # It names no revision, so it may have to be tried again.
+        elif self.refresh is not None or not verbs.metadata_of(write.tree, write.kind).get("resourceVersion"):
+            # It may have to be tried again: always where others write too, else when it names no revision.
             write.source = codec.encode(write.tree)
         return verbs.update(write, self._admission.mutate)
 

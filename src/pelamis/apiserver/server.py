@@ -40,7 +40,7 @@ from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.health import Health
 from pelamis.apiserver.http import Answered, Api
-from pelamis.apiserver.lists import Lister
+from pelamis.apiserver.lists import WAIT_S, Lister
 from pelamis.apiserver.load import Follower, load
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.metrics import Metrics
@@ -58,7 +58,7 @@ from pelamis.base.tree import get as tree_get
 from pelamis.cache.cache import Cache
 from pelamis.net.http1 import Request, Response, Server
 from pelamis.net.tls import Pair, client_context
-from pelamis.store.types import Store
+from pelamis.store.types import Closed, Store, StoreFull, Unavailable
 
 log = logging.getLogger("pelamis.apiserver")
 Aggregator = Callable[[Request, RequestInfo, User], Answered]
@@ -194,6 +194,8 @@ class ApiServer:
             transforms=transforms(self.registry, self.objects),
         )
         self.rest.settled = self.claims.settled
+        if config.shared:
+            self.rest.refresh = self._refresh
         self.lister = Lister(self.store, shared=config.shared)
         self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
         self.http: Server
@@ -262,6 +264,23 @@ class ApiServer:
 
         names = frozenset(("services", *(f"{r}.{RBAC}" for r in rbac)))
         return Plugin("Server", names, mutate=mutate, validate=validate)
+
+    async def _refresh(self) -> bool:
+        """The cache as new as the store; False when it was already."""
+        before = self.cache.rev
+        try:
+            rev = await self.store.current_rev()
+        except (Unavailable, Closed, StoreFull):
+            return False
+        if rev <= before:
+            return False
+        reached: asyncio.Future[None] = self.loop.create_future()
+        self.cache.progress.when_reached(rev, lambda: None if reached.done() else reached.set_result(None))
+        try:
+            await asyncio.wait_for(reached, WAIT_S)
+        except TimeoutError:
+            return False
+        return True
 
     def _reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
         """The last steps of admission, which may have to wait: quota, then addresses and ports of Services."""

@@ -64,6 +64,8 @@ class Write:
     untouched: tuple[str, ...] = ()
     """Members of ``tree`` that a patch left as they are stored: in normal form already."""
     attempts: int = 0
+    refreshed: bool = False
+    """Planned from what was the newest state when it was asked."""
     generated: bool = False
     rev_given: bool = False
     served: Callable[[str, str], Kind | None] | None = None

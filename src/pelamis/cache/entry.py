@@ -112,9 +112,13 @@ def decode_of(kind: Kind) -> Callable[[bytes], Any]:
     """Straight into the kind's type; bytes that another version or another server wrote are cleaned first."""
     if kind.type is Custom:
         return Custom
-    fast = msgspec.json.Decoder(kind.type).decode
+    fast: Callable[[bytes], Any] | None = None
 
     def decode(data: bytes) -> Any:
+        nonlocal fast
+        if fast is None:
+            # A decoder takes a millisecond to make, and most kinds of a cluster have no objects.
+            fast = msgspec.json.Decoder(kind.type).decode
         try:
             return fast(data)
         except msgspec.ValidationError:
@@ -215,8 +219,13 @@ def canonical(kind: Kind, value: bytes) -> bytes:
     if value.startswith(b"k8s\0"):
         from pelamis.api import protobuf  # large, and needed on a shared store only
 
-        return codec.stored(kind, protobuf.decode_body(kind, value))
-    return codec.stored(kind, codec.parse(value))
+        tree = protobuf.decode_body(kind, value)
+    else:
+        tree = codec.parse(value)
+    # An older server may not know a field that we have a default for; upstream too completes what it reads.
+    codec.clean(kind, tree)
+    kind.default(tree)
+    return codec.stored(kind, tree)
 
 
 def served_of(kind: Kind, value: bytes, rev: int) -> bytes:

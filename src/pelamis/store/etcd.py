@@ -89,6 +89,8 @@ class EtcdStore:
         self._watcher: asyncio.Task[None] | None = None
         self._compacted = 0
         self._leases: dict[int, tuple[int, float, int]] = {}
+        self._asked: asyncio.Task[int] | None = None
+        self._next_ask: asyncio.Task[int] | None = None
         self._slots = asyncio.Semaphore(PARALLEL)
         self._failed = "the store is not open"
         self.trouble = ""
@@ -261,7 +263,18 @@ class EtcdStore:
             after = found.items[-1].key
 
     async def current_rev(self) -> int:
+        """Who asks while a question is out shares the next one, which is put when that one is answered."""
         self._check(0)
+        task = self._next_ask
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(self._asked), name="newest revision of etcd")
+            self._next_ask = task
+        return await asyncio.shield(task)
+
+    async def _ask(self, before: asyncio.Task[int] | None) -> int:
+        if before is not None and not before.done():
+            await asyncio.wait((before,))
+        self._asked, self._next_ask = self._next_ask, None
         return (await self._read(wire.RANGE, wire.range_request(_ALL, count_only=True), wire.read_range)).rev
 
     def watch(self, prefix: str, from_rev: int, sink: Sink, lost: OnLost | None = None) -> Subscription:
