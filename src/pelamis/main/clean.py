@@ -14,9 +14,10 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from pelamis.main.config import Cluster
+from pelamis.main.config import Cluster, ConfigError
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _MNT_DETACH = 2
@@ -28,7 +29,9 @@ def clean(cluster: Cluster) -> None:
     _kill_containers(cluster)
     _kill_shims(cluster)
     _remove_network(cluster)
-    _unmount(cluster)
+    mounted = unmount(cluster.path(), cluster.run)
+    if mounted:
+        raise ConfigError(f"{mounted[0]} cannot be unmounted: `umount {mounted[0]}`, then try again")
     _remove_cgroups(cluster)
     _remove_logs(cluster)
     for folder in (cluster.path("kubelet", "pods"), cluster.path("cni"), cluster.run):
@@ -125,16 +128,22 @@ def _unmount_path(path: str) -> None:
     ctypes.CDLL(None, use_errno=True).umount2(path.encode(), _MNT_DETACH)
 
 
-def _unmount(cluster: Cluster) -> None:
-    """Everything mounted below our directories, innermost first."""
-    roots = (f"{cluster.data}/", f"{cluster.run}/")
-    points = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        point = line.split()[4].replace("\\040", " ")
-        if point.startswith(roots):
-            points.append(point)
-    for point in reversed(points):
-        _unmount_path(point)
+def unmount(*folders: Path) -> list[str]:
+    """Everything mounted below the folders, innermost first; returns what stayed mounted."""
+    for _ in range(2):  # the second look is for what the first one uncovered
+        for point in reversed(_mounts(folders)):
+            _unmount_path(point)
+    return _mounts(folders)
+
+
+def _mounts(folders: Sequence[Path]) -> list[str]:
+    roots = tuple(f"{folder}/" for folder in folders)
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return []
+    points = [line.split()[4].replace("\\040", " ") for line in lines]
+    return [point for point in points if point.startswith(roots)]
 
 
 def _remove_cgroups(cluster: Cluster) -> None:

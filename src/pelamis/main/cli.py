@@ -85,7 +85,8 @@ def _doctor(args: argparse.Namespace) -> int:
         if finding.fix and not finding.ok:
             print(f"{'':25}-> {finding.fix}")
     problems = missing(findings)
-    print("\nthis machine can run a node" if not problems else f"\n{len(problems)} things are missing for a node")
+    lacking = "1 thing is" if len(problems) == 1 else f"{len(problems)} things are"
+    print(f"\n{lacking} missing for a node" if problems else "\nthis machine can run a node")
     return 1 if problems else 0
 
 
@@ -176,6 +177,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 141
     except KeyboardInterrupt:
+        if args.verb == "up":
+            print("\nstopped waiting; the cluster goes on: `pelamis status`, `pelamis down`", file=sys.stderr)
         code = 130
     sys.exit(code)
 

@@ -135,6 +135,8 @@ def load(data: Path) -> Cluster | None:
                 "Restore the file from a backup, or choose another directory with --data-dir"
             ) from None
         return None
+    except NotADirectoryError:
+        raise ConfigError(f"{data} cannot be written: a file is in its way; choose another directory") from None
     except PermissionError:
         raise ConfigError(f"{data} cannot be read: run as the user who created it (usually root)") from None
     try:
@@ -149,7 +151,10 @@ def load(data: Path) -> Cluster | None:
             f"{data} was written by another version of Pelamis (its format is {version}, this version reads {FORMAT}). "
             f"Nothing was changed. Use the Pelamis that wrote it, or another directory: --data-dir DIR"
         )
-    return Cluster(**tree)
+    try:
+        return Cluster(**tree)
+    except TypeError:
+        raise ConfigError(f"{data}/cluster.json lacks or has members that this version does not know") from None
 
 
 def _taken(base: Path, data: Path) -> set[int]:

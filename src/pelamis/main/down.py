@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
 
-from pelamis.main.config import Cluster, ConfigError, check_name, data_dir, load
+from pelamis.main.clean import unmount
+from pelamis.main.config import Cluster, ConfigError, base_dir, check_name, data_dir, load
+from pelamis.main.hold import hold
 from pelamis.main.supervisor import running
 from pelamis.main.up import user_kubeconfig
 
@@ -19,6 +22,11 @@ _STOP_S = 60.0
 def down(args: argparse.Namespace) -> int:
     check_name(args.name)
     data = data_dir(args.name, args.data_dir)
+    with hold(data):
+        return _down(args, data)
+
+
+def _down(args: argparse.Namespace, data: Path) -> int:
     try:
         cluster = load(data)
     except ConfigError:
@@ -27,7 +35,9 @@ def down(args: argparse.Namespace) -> int:
         cluster = None
     if cluster is None:
         if args.purge and (data / "cluster.json").exists():
-            shutil.rmtree(data)
+            remove(data)
+            print(f"{data} is deleted")
+            return 0
         print(f'no cluster "{args.name}" in {data}: nothing to do')
         return 0
     if os.geteuid() != 0 and cluster.node:
@@ -45,11 +55,10 @@ def down(args: argparse.Namespace) -> int:
         from pelamis.client.kubeconfig import remove_context
 
         remove_context(user_kubeconfig(), cluster.context)
-        shutil.rmtree(cluster.data, ignore_errors=True)
-        try:
-            Path(cluster.data).parent.rmdir()
-        except OSError:
-            pass
+        remove(data)
+        if data.parent == base_dir():
+            with contextlib.suppress(OSError):
+                data.parent.rmdir()
         print(f'cluster "{cluster.name}" is stopped and its data deleted')
         if cluster.datastore:
             print(f"its objects stay in {cluster.datastore}: `etcdctl del --prefix /registry/` deletes them there")
@@ -58,6 +67,16 @@ def down(args: argparse.Namespace) -> int:
             f'cluster "{cluster.name}" is stopped; its data stays in {cluster.data} (`pelamis up` goes on from there)'
         )
     return 0
+
+
+def remove(data: Path) -> None:
+    """Deletes a data directory, but never what is mounted in it (a volume may be a directory of the machine)."""
+    left = unmount(data)
+    if left:
+        raise ConfigError(f"{left[0]} is still mounted; unmount it (`umount {left[0]}`) and try again")
+    shutil.rmtree(data, ignore_errors=True)
+    if data.exists():
+        raise ConfigError(f"{data} could not be deleted completely: see `ls -la {data}`")
 
 
 def _stop(pid: int) -> None:

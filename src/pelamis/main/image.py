@@ -151,14 +151,21 @@ def _ctr(socket: Path, arguments: Iterable[str], data: bytes | None = None) -> s
     except FileNotFoundError:
         raise ImageError("`ctr` is not installed: it is part of containerd (apt-get install containerd)") from None
     if done.returncode:
-        raise ImageError(done.stderr.decode(errors="replace").strip().removeprefix("ctr: "))
+        text = done.stderr.decode(errors="replace").strip().removeprefix("ctr: ")
+        if "permission denied" in text and os.geteuid() != 0:
+            raise ImageError(f"{socket} is for root only: run with sudo")
+        if "unrecognized image format" in text:
+            raise ImageError("the archive holds no image: save one with `docker save -o FILE IMAGE`")
+        raise ImageError(text)
     return done.stdout.decode(errors="replace")
 
 
 def load(socket: Path, archive: bytes | Path) -> list[str]:
     """Imports a tar made by ``docker save`` or an OCI layout tar; returns the names of the images."""
     if isinstance(archive, Path):
-        if not archive.is_file():
+        if archive.is_dir():
+            raise ImageError(f"{archive} is a directory: give the tar that `docker save` or a build tool wrote")
+        if not archive.exists():
             raise ImageError(f"{archive} does not exist: give the tar that `docker save` or a build tool wrote")
         if not tarfile.is_tarfile(archive):
             raise ImageError(f"{archive} is not a tar archive: save the image with `docker save -o FILE IMAGE`")

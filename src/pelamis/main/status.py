@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -31,22 +33,50 @@ def _pid(cluster: Cluster, component: str) -> int | None:
     try:
         pid = int((cluster.run / f"{component}.pid").read_text())
         os.kill(pid, 0)
+    except PermissionError:
+        pass  # another user's
     except (OSError, ValueError):
         return None
     return pid
 
 
-def _health(cluster: Cluster) -> str:
+def _context(cluster: Cluster) -> ssl.SSLContext:
+    """As the administrator. Raises OSError where the keys are not there yet, or not for this user."""
     context = ssl.create_default_context(cafile=str(cluster.path("pki", "ca.crt")))
     context.load_cert_chain(cluster.path("pki", "admin.crt"), cluster.path("pki", "admin.key"))
+    return context
+
+
+def _health(cluster: Cluster) -> str:
     url = f"https://127.0.0.1:{cluster.port}/readyz"
     try:
-        with urllib.request.urlopen(url, context=context, timeout=5) as answer:
+        with urllib.request.urlopen(url, context=_context(cluster), timeout=5) as answer:
             return "ready" if answer.read() == b"ok" else "not ready"
     except urllib.error.HTTPError as error:
         return "not ready: " + error.read().decode(errors="replace").strip().replace("\n", "; ")
     except OSError as error:
         return f"does not answer ({error})"
+
+
+def _node_ready(cluster: Cluster) -> bool:
+    try:
+        with urllib.request.urlopen(
+            f"https://127.0.0.1:{cluster.port}/api/v1/nodes/{cluster.node_name}", context=_context(cluster), timeout=5
+        ) as answer:
+            conditions = json.load(answer).get("status", {}).get("conditions", ())
+    except (OSError, ValueError):
+        return False
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def wait(cluster: Cluster, seconds: float = 120.0) -> None:
+    """Until a running cluster answers and its node is Ready. Raises ConfigError when that takes too long."""
+    end = time.monotonic() + seconds
+    while (health := _health(cluster)) != "ready" or (cluster.node and not _node_ready(cluster)):
+        if time.monotonic() > end:
+            what = "its node is not ready" if health == "ready" else f"its API is {health}"
+            raise ConfigError(f"{what}; see `pelamis status --name {cluster.name}` and `pelamis logs`")
+        time.sleep(0.05)
 
 
 def status(args: argparse.Namespace) -> int:

@@ -84,7 +84,7 @@ def listen(cluster: Cluster) -> list[socket.socket]:
 
 
 class Supervisor:
-    """``say`` gets one line for each thing reached: ``api``, ``node``, ``failed <component> <why>``."""
+    """``say`` gets one line for each thing reached: ``started``, ``api``, ``node``, ``failed <component> <why>``."""
 
     def __init__(self, cluster: Cluster, say: Callable[[str], None]) -> None:
         self.cluster = cluster
@@ -117,6 +117,7 @@ class Supervisor:
         self.cluster.pid_file.write_text(f"{os.getpid()}\n")
         if self.cluster.node:
             (self.cluster.run / "home").write_text(self.cluster.data + "\n")
+        self.say("started")
         for child in self.children:
             if child.name != "agent":
                 self.start(child)
@@ -225,6 +226,8 @@ def running(cluster: Cluster) -> int | None:
         pid = int(cluster.pid_file.read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes() if sys.platform == "linux" else b"pelamis"
         os.kill(pid, 0)
+    except PermissionError:
+        pass  # another user's
     except (OSError, ValueError):
         return None
     return pid if b"pelamis" in command else None

@@ -10,16 +10,22 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from pelamis.main.addresses import gateway
 from pelamis.main.config import Cluster, ConfigError, check_name, create, data_dir, load, with_options
 from pelamis.main.datastore import FILES, check, copy_keys, joined, with_datastore
+from pelamis.main.hold import hold
+from pelamis.main.status import wait
 from pelamis.main.supervisor import listen, running
 
 _API_S, _NODE_S = 60.0, 120.0
 """How long to wait for the API and, after it, for the node before giving up."""
+_FAILING_S = 8.0
+"""How long to go on waiting for a server that ended more than once."""
+REACHED = {"api": "API answers", "node": "node is ready"}
 _FREE_BYTES = 64 * 2**20
 """Less free space than this in the data directory and a start is refused."""
 
@@ -27,6 +33,12 @@ _FREE_BYTES = 64 * 2**20
 def up(args: argparse.Namespace) -> int:
     check_name(args.name)
     data = data_dir(args.name, args.data_dir)
+    with hold(data) as release:
+        return _up(args, data, release)
+
+
+def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> int:
+    """release: lets the next `up` or `down` of this machine go on; called once the supervisor runs."""
     cluster = load(data)
     if cluster is not None and (pid := running(cluster)) is not None:
         if args.port not in (None, cluster.port):
@@ -37,7 +49,12 @@ def up(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f'cluster "{cluster.name}" runs with another datastore: stop it first with `pelamis down`'
             )
-        print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port})')
+        release()
+        part = "" if cluster.node else ", control plane alone"
+        print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port}{part})')
+        if not cluster.node and not args.no_node:
+            print(f"for a node too: pelamis down --name {cluster.name} && pelamis up --name {cluster.name}")
+        wait(cluster)
         return _finish(cluster, args)
     node = not args.no_node
     if node:
@@ -90,10 +107,15 @@ def up(args: argparse.Namespace) -> int:
         from pelamis.main.supervisor import Supervisor
 
         print(f'cluster "{cluster.name}" starts in the foreground; Ctrl-C stops it')
-        reporter = _Foreground(cluster, args)
+        reporter = _Foreground(cluster, args, release)
         Supervisor(cluster, reporter.say).run()
+        if node:
+            from pelamis.main.clean import clean
+
+            clean(cluster)
+        print(f'cluster "{cluster.name}" is stopped; its data stays in {cluster.data}')
         return 0
-    return _background(cluster, args)
+    return _background(cluster, args, release)
 
 
 def _with_datastore(cluster: Cluster, args: argparse.Namespace, *, new: bool) -> Cluster:
@@ -155,7 +177,7 @@ def _prepare_kernel() -> None:
             continue
 
 
-def _background(cluster: Cluster, args: argparse.Namespace) -> int:
+def _background(cluster: Cluster, args: argparse.Namespace, release: Callable[[], None]) -> int:
     notes_r, notes_w = os.pipe()
     log = cluster.path("logs", "supervisor.log")
     with log.open("ab") as out:
@@ -194,7 +216,11 @@ def _background(cluster: Cluster, args: argparse.Namespace) -> int:
             if word == "error":
                 progress.end()
                 raise ConfigError(rest)
+            if word == "started":
+                release()
             progress.reached(word, rest)
+            if word == "failed" and rest.startswith("server"):
+                deadline = min(deadline, time.monotonic() + _FAILING_S)
             if word == "api":
                 deadline = time.monotonic() + _NODE_S
             if word == wanted:
@@ -206,10 +232,20 @@ def _late(cluster: Cluster, progress: _Progress) -> str:
     what = "the node did not become ready" if progress.api else "the API did not answer"
     why = f" ({progress.failure})" if progress.failure else ""
     component = "agent" if progress.api else "server"
+    last = _last_line(cluster.path("logs", f"{component}.log"))
+    said = f'; its log ends with "{last}"' if last else ""
     return (
-        f"{what} in time{why}. The cluster goes on trying; see `pelamis logs {component} --name {cluster.name}` "
+        f"{what} in time{why}{said}. The cluster goes on trying; see `pelamis logs {component} --name {cluster.name}` "
         f"and `pelamis status --name {cluster.name}`, or stop it with `pelamis down --name {cluster.name}`"
     )
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_bytes()[-4096:].decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 class _Progress:
@@ -228,7 +264,7 @@ class _Progress:
             print(f"\r\033[K{self.what} … {time.monotonic() - self.started:.1f} s", end="", file=sys.stderr, flush=True)
 
     def reached(self, word: str, rest: str) -> None:
-        text = {"api": "API answers", "node": "node is ready"}.get(word)
+        text = REACHED.get(word)
         if word == "failed":
             self.failure = rest
         if text is None:
@@ -247,12 +283,15 @@ class _Progress:
 class _Foreground:
     """Says on the terminal what the supervisor reports."""
 
-    def __init__(self, cluster: Cluster, args: argparse.Namespace) -> None:
-        self.cluster, self.args = cluster, args
+    def __init__(self, cluster: Cluster, args: argparse.Namespace, release: Callable[[], None]) -> None:
+        self.cluster, self.args, self.release = cluster, args, release
         self.wanted = "node" if cluster.node else "api"
 
     def say(self, line: str) -> None:
-        print(line, flush=True)
+        if line == "started":
+            self.release()
+            return
+        print(REACHED.get(line, line), flush=True)
         if line == self.wanted:
             _finish(self.cluster, self.args)
 
