@@ -6,7 +6,7 @@ streams); ``code`` its exit status; ``stdin`` its input; ``since`` the first min
 line in which ``$K`` is kubectl.
 """
 
-# ruff: noqa: E501: a command is one line.
+# ruff: noqa: E501
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
 """Odd requests of every sort: the server refuses or serves, but never fails, stalls or grows."""
 
-# ruff: noqa: E501: a table.
+# ruff: noqa: E501
 from __future__ import annotations
 
 import gc

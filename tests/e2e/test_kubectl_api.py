@@ -50,8 +50,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     pelamis = [sys.executable, "-m", "pelamis.main.cli"]
     place = ["--name", name, "--data-dir", str(data)]
     start = [*pelamis, "up", "--no-node", *place, "--port", str(free_port()), "--no-merge-kubeconfig"]
-    subprocess.run(start, check=True, timeout=60)
     try:
+        subprocess.run(start, check=True, timeout=60)
         yield data / "admin.kubeconfig"
     finally:
         subprocess.run([*pelamis, "down", *place, "--purge"], timeout=60, check=False)
