@@ -18,7 +18,6 @@ from pelamis.main.addresses import gateway
 from pelamis.main.config import Cluster, ConfigError, check_name, create, data_dir, load, with_options
 from pelamis.main.datastore import FILES, check, copy_keys, joined, with_datastore
 from pelamis.main.hold import hold
-from pelamis.main.status import wait
 from pelamis.main.supervisor import listen, running
 
 _API_S, _NODE_S = 60.0, 120.0
@@ -54,6 +53,8 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port}{part})')
         if not cluster.node and not args.no_node:
             print(f"for a node too: pelamis down --name {cluster.name} && pelamis up --name {cluster.name}")
+        from pelamis.main.status import wait  # with urllib: not on the way of a start
+
         wait(cluster)
         return _finish(cluster, args)
     node = not args.no_node
