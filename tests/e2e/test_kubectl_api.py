@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.conformance import corpus
-from tests.conformance.commands import STEPS, Step
 
 from pelamis.net import tls
+from tests.conformance import corpus
+from tests.conformance.commands import STEPS, Step
 
 VERSIONS = (27, 30, 33)
 _ROOT = Path(shutil.which("kubectl") or "/usr/bin/kubectl").resolve().parent
