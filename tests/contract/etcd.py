@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -77,7 +77,7 @@ def server(directory: Path) -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail("etcd is not installed: apt-get install etcd-server")
         pytest.skip("etcd is not installed: apt-get install etcd-server")
-    client, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     command = [binary, "--data-dir", str(directory / "etcd"), "--name", "one", "--logger", "zap"]
     command += ["--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer]
     command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}"]
