@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import shutil
@@ -541,16 +542,16 @@ class Worker:
         return text.decode("utf-8", "replace")
 
     async def _observe_exit(self, id_: str, name: str) -> None:
-        """The runtime tells of an exit a moment before its own status says so."""
-        for delay in (*STATUS_RETRIES, None):
-            run = await self._observe(id_, self._sandbox_of(id_))
-            if run is None or run.state == "exited" or delay is None:
-                break
-            await asyncio.sleep(delay)
+        """The runtime tells of an exit before its own status says so: by a moment, or by seconds when it is busy."""
+        delays = itertools.chain(STATUS_RETRIES, itertools.repeat(STATUS_RETRIES[-1]))
+        while (run := await self._observe(id_, self._sandbox_of(id_))) is not None and run.state != "exited":
+            await asyncio.sleep(next(delays))
+            if self._done:
+                return
         if run is None:
             return
         slot = self.machine.state.slots.get(name)
-        if run.state == "exited" and (slot is None or slot.current is None or slot.current.id != id_):
+        if slot is None or slot.current is None or slot.current.id != id_:
             self._exits[id_] = run
         run.name = run.name or name
         self.feed(a.ContainerExited(run))
