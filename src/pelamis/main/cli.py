@@ -101,7 +101,8 @@ def _kubectl(args: argparse.Namespace) -> int:
     if path is None:
         raise ConfigError("kubectl is not installed (Debian: apt-get install kubernetes-client)")
     os.environ["KUBECONFIG"] = str(cluster.path("admin.kubeconfig"))
-    os.execv(path, ["kubectl", *args.arguments])
+    arguments = args.arguments[1:] if args.arguments[:1] == ["--"] else args.arguments
+    os.execv(path, ["kubectl", *arguments])
 
 
 def _parser() -> argparse.ArgumentParser:
