@@ -1,12 +1,12 @@
 """Validation of CustomResourceDefinitions: names, versions, conversion, columns, subresources and schemas.
 
 Schemas are checked as JSON trees: first whether they are structural, then the declared defaults, then the OpenAPI
-subset and the Kubernetes extensions. Rules in CEL are checked for their form only.
+subset and the Kubernetes extensions. Rules in CEL are compiled, and what they cost is estimated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ import msgspec
 
 from pelamis.api.admissionregistration.webhook import check_service, check_url
 from pelamis.api.apiextensions import rules, structural
+from pelamis.api.apiextensions.declared import cardinality, declare
 from pelamis.api.apiextensions.selector import schema_at, steps
 from pelamis.api.check import Errors, check_immutable, check_required_choice, check_text
 from pelamis.api.field import Tree
@@ -83,7 +84,7 @@ def validate(obj: CustomResourceDefinition) -> Errors:
     errors: Errors = []
     if obj.metadata.name != expected:
         errors.append(invalid("metadata.name", obj.metadata.name, 'must be spec.names.plural+"."+spec.group'))
-    errors += _validate_spec(obj.spec)
+    errors += _validate_spec(obj.spec, None)
     errors += _validate_stored(obj)
     errors += _validate_approval(obj, None)
     if obj.spec.preserveUnknownFields:
@@ -98,7 +99,7 @@ def _preserve(obj: CustomResourceDefinition) -> Any:
 
 def validate_update(obj: CustomResourceDefinition, old: CustomResourceDefinition) -> Errors:
     new, was = obj.spec, old.spec
-    errors = _validate_spec(new)
+    errors = _validate_spec(new, was)
     if is_established(old):
         errors += check_immutable(new.scope, was.scope, "spec.scope")
         errors += check_immutable(new.names.kind, was.names.kind, "spec.names.kind")
@@ -165,8 +166,9 @@ def _validate_approval(obj: CustomResourceDefinition, old: CustomResourceDefinit
     return []
 
 
-def _validate_spec(spec: CustomResourceDefinitionSpec) -> Errors:
+def _validate_spec(spec: CustomResourceDefinitionSpec, was: CustomResourceDefinitionSpec | None) -> Errors:
     errors: Errors = []
+    known = {v.name: v.schema for v in was.versions} if was is not None else {}
     wrong = names.is_dns1123_subdomain(spec.group)
     if not spec.group:
         errors.append(required("spec.group"))
@@ -183,7 +185,7 @@ def _validate_spec(spec: CustomResourceDefinitionSpec) -> Errors:
         wrong = names.is_dns1035_label(version.name)
         if wrong:
             errors.append(invalid(f"{path}.name", version.name, ",".join(wrong)))
-        errors += _validate_version(version, path)
+        errors += _validate_version(version, path, version.schema == known.get(version.name))
     if len({v.name for v in spec.versions}) != len(spec.versions):
         errors.append(invalid("spec.versions", spec.versions, "must contain unique version names"))
     if sum(v.storage for v in spec.versions) != 1:
@@ -214,11 +216,11 @@ def _validate_names(given: CustomResourceDefinitionNames, path: str) -> Errors:
         if wrong:
             detail = "may have mixed case, but should otherwise match: " + ",".join(wrong)
             errors.append(invalid(f"{path}.{name}", value, detail))
-    for field, values in (("shortNames", given.shortNames), ("categories", given.categories)):
+    for name, values in (("shortNames", given.shortNames), ("categories", given.categories)):
         for i, value in enumerate(values):
             wrong = names.is_dns1035_label(value)
             if wrong:
-                errors.append(invalid(f"{path}.{field}[{i}]", value, ",".join(wrong)))
+                errors.append(invalid(f"{path}.{name}[{i}]", value, ",".join(wrong)))
     if given.kind and given.kind == given.listKind:
         errors.append(invalid(f"{path}.listKind", given.listKind, "kind and listKind may not be the same"))
     return errors
@@ -266,12 +268,12 @@ def _validate_review_versions(versions: tuple[str, ...], path: str) -> Errors:
 # -- one version ------------------------------------------------------------------------------------------------------
 
 
-def _validate_version(version: CustomResourceDefinitionVersion, path: str) -> Errors:
+def _validate_version(version: CustomResourceDefinitionVersion, path: str, unchanged: bool) -> Errors:
     errors = _validate_warning(version, f"{path}.deprecationWarning")
     schema = schema_tree(version)
     if schema is not None:
         with_status = version.subresources is not None and version.subresources.status is not None
-        errors += _validate_schema(schema, with_status, f"{path}.schema")
+        errors += _validate_schema(schema, with_status, f"{path}.schema", unchanged)
     if version.subresources is not None:
         errors += _validate_scale(version.subresources, f"{path}.subresources.scale")
     for i, column in enumerate(version.additionalPrinterColumns):
@@ -394,9 +396,15 @@ class _Place:
     no_default: str = ""
     uncorrelatable: str | None = None
     """The list around us in which an old item cannot be found."""
+    count: int | None = 1
+    """How often a value can stand here; None = without limit."""
+    costs: list[tuple[int, str]] = field(default_factory=list)
+    """Of all rules of the schema. Grows."""
+    free: bool = False
+    """The schema did not change, so that no rule is refused for what it costs."""
 
 
-def _validate_schema(schema: Tree, with_status: bool, path: str) -> Errors:
+def _validate_schema(schema: Tree, with_status: bool, path: str, free: bool) -> Errors:
     path = f"{path}.openAPIV3Schema"
     errors: Errors = []
     if with_status:
@@ -405,7 +413,9 @@ def _validate_schema(schema: Tree, with_status: bool, path: str) -> Errors:
         errors.append(forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
     shape = structural.check_structural(schema, path)
     errors += shape or _validate_defaults(schema, path, root=True)
-    return errors + _validate_openapi(schema, path, _Place(), root=True)
+    place = _Place(free=free)
+    errors += _validate_openapi(schema, path, place, root=True)
+    return errors if free else errors + rules.check_costs(place.costs, path)
 
 
 def _validate_root(schema: Tree, path: str) -> Errors:
@@ -444,20 +454,24 @@ def _validate_defaults(schema: Tree, path: str, *, root: bool = False) -> Errors
 
 def _validate_openapi(schema: Tree, path: str, place: _Place, *, root: bool = False) -> Errors:
     errors = _validate_node(schema, path, place)
+    factor = cardinality(schema)
+    inside = replace(place, count=None if place.count is None or factor is None else place.count * factor)
     properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
     if more is not None and properties and (more is False or isinstance(more, dict)):
         detail = "additionalProperties and properties are mutual exclusive"
         errors.append(forbidden(f"{path}.additionalProperties", detail))
     if isinstance(more, dict):
-        below = place
+        below = inside
         if place.in_metadata:
-            below = _Place(True, "inside additionalProperties applying to object metadata")
+            below = replace(
+                below, in_metadata=True, no_default="inside additionalProperties applying to object metadata"
+            )
         errors += _validate_openapi(more, f"{path}.additionalProperties", below)
     resource = root or schema.get("x-kubernetes-embedded-resource")
     for name, child in properties.items():
-        below = place
+        below = inside
         if resource and name in structural.META_FIELDS:
-            below = _Place(True, f"in top-level {name}" if root else place.no_default)
+            below = replace(below, in_metadata=True, no_default=f"in top-level {name}" if root else place.no_default)
         errors += _validate_openapi(child, f"{path}.properties[{name}]", below)
     if schema.get("not") is not None:
         errors += _validate_openapi(schema["not"], f"{path}.not", place)
@@ -465,11 +479,11 @@ def _validate_openapi(schema: Tree, path: str, place: _Place, *, root: bool = Fa
         for i, child in enumerate(schema.get(name) or ()):
             errors += _validate_openapi(child, f"{path}.{name}[{i}]", place)
     if isinstance(schema.get("items"), dict):
-        below = place
+        below = inside
         if schema.get("x-kubernetes-list-type") != "map" and place.uncorrelatable is None:
-            below = replace(place, uncorrelatable=path)
+            below = replace(below, uncorrelatable=path)
         errors += _validate_openapi(schema["items"], f"{path}.items", below)
-    return errors + _validate_extensions(schema, path) + _validate_rules(schema, path, place.uncorrelatable)
+    return errors + _validate_extensions(schema, path) + _validate_rules(schema, path, place, bool(resource))
 
 
 def _validate_node(schema: Tree, path: str, place: _Place) -> Errors:
@@ -569,11 +583,16 @@ def _validate_map_list(schema: Tree, items: Tree | None, path: str) -> Errors:
     return errors
 
 
-def _validate_rules(schema: Tree, path: str, uncorrelatable: str | None) -> Errors:
-    """The rules in CEL: their form, and whether they compile."""
+def _validate_rules(schema: Tree, path: str, place: _Place, resource: bool) -> Errors:
+    """The rules in CEL: their form, whether they compile, and what they cost."""
+    declared_rules = schema.get("x-kubernetes-validations")
+    if not declared_rules:
+        return []
     errors: Errors = []
+    declared = declare(schema, resource=resource)
+    where_declared = rules.Place(declared, place.count, place.uncorrelatable, place.costs, place.free)
     reasons = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+    for i, rule in enumerate(declared_rules):
         where = f"{path}.x-kubernetes-validations[{i}]"
         text, message = rule.get("rule", "").strip(), rule.get("message", "")
         if not text:
@@ -593,7 +612,7 @@ def _validate_rules(schema: Tree, path: str, uncorrelatable: str | None) -> Erro
             errors.append(not_supported(f"{where}.reason", rule["reason"], reasons))
         errors += _validate_rule_path(schema, rule.get("fieldPath", ""), f"{where}.fieldPath")
         if text:
-            errors += rules.check_rule(rule, where, uncorrelatable)
+            errors += rules.check_rule(rule, where, where_declared)
     return errors
 
 

@@ -4,45 +4,36 @@
 are first needed. An object's values go to an expression as their schema types them: numbers as doubles, times and
 durations as such, member names escaped. A value that did not change is not checked again, but for rules that compare
 it with its old self; those run where an old value can be found: by member name, map key, or the keys of a list.
+What rules may cost is estimated from the schema when they are declared, and from the values when they run.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from pelamis.api.apiextensions.declared import Declared, declare, escape
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
 from pelamis.base.cel import CompileError, EvaluationError, Program, compile_text
+from pelamis.base.cel.budget import Budget, CallLimit, OutOfBudget
+from pelamis.base.cel.cost import MOST, Estimate, Shape, estimate, times
 from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, required
 
 _OLD = re.compile(r"\boldSelf\b")
-_CEL_WORDS = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
-)
-_ESCAPES = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*\Z")
 _BLOCKING = frozenset(("FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
 _UNCHECKED = (
     "some validation rules were not checked because the object was invalid; "
     "correct the existing errors to complete validation"
 )
+MOST_EACH, MOST_ALL = 10_000_000, 100_000_000
+"""What one expression, and all of a schema, may cost by estimate."""
 MISSING: Any = object()
-
-
-def escape(name: str) -> str | None:
-    """A member's name in expressions; None when it cannot be named."""
-    if not _IDENTIFIER.match(name):
-        return None
-    if name in _CEL_WORDS:
-        return f"__{name}__"
-    for text, replacement in _ESCAPES:
-        name = name.replace(text, replacement)
-    return name
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
@@ -123,10 +114,12 @@ def _formatted(value: str, form: str) -> Any:
 
 
 class _Rule:
-    __slots__ = ("declared", "optional", "transition")
+    __slots__ = ("bounds", "declared", "optional", "transition")
 
     def __init__(self, declared: Tree) -> None:
         self.declared = declared
+        self.bounds: dict[str, int] = {}
+        """What its expressions cost at most, by their text, as far as the schema tells."""
         self.transition = bool(_OLD.search(declared["rule"]))
         self.optional = bool(declared.get("optionalOldSelf"))
 
@@ -134,6 +127,20 @@ class _Rule:
         if self.optional:
             return compile_text(text, ("self", "oldSelf"), "oldSelf")
         return compile_text(text, ("self", "oldSelf"))
+
+    def estimate(self, program: Program, shape: Shape) -> Estimate:
+        old = Shape("list", 1, elem=shape) if self.optional else shape
+        return estimate(program.checked, {"self": shape, "oldSelf": old})
+
+    def evaluate(self, text: str, values: Tree, node: _Node, budget: Budget) -> Any:
+        """Raises CompileError and EvaluationError."""
+        program = self.program(text)
+        bound = self.bounds.get(text)
+        if bound is None:
+            shape = node.shape
+            bound = self.bounds[text] = self.estimate(program, shape).cost if shape is not None else MOST
+        budget.charge(program, values, bound)
+        return program.evaluate(values)
 
     @property
     def text(self) -> str:
@@ -144,10 +151,12 @@ class _Rule:
 class _Node:
     """A schema that has rules, itself or below. None where there are none."""
 
-    __slots__ = ("items", "keys", "more", "plain", "properties", "rules", "schema", "type")
+    __slots__ = ("_shape", "items", "keys", "more", "plain", "properties", "resource", "rules", "schema", "type")
 
-    def __init__(self, schema: Tree) -> None:
+    def __init__(self, schema: Tree, resource: bool) -> None:
         self.schema = schema
+        self.resource = resource or bool(schema.get("x-kubernetes-embedded-resource"))
+        self._shape: Shape | None = None
         self.rules = [_Rule(rule) for rule in schema.get("x-kubernetes-validations") or ()]
         self.type = schema.get("type") or "object"
         children = {n: _node(s) for n, s in (schema.get("properties") or {}).items()}
@@ -159,11 +168,22 @@ class _Node:
             self.keys = schema.get("x-kubernetes-list-map-keys") or ()
         self.plain = _is_plain(schema)
 
+    @property
+    def shape(self) -> Shape | None:
+        if self._shape is None:
+            declared = declare(self.schema, resource=self.resource)
+            self._shape = declared.shape if declared is not None else None
+        return self._shape
 
-def _node(schema: Any) -> _Node | None:
+
+class _Stop(Exception):
+    """No further rule is to be evaluated."""
+
+
+def _node(schema: Any, *, resource: bool = False) -> _Node | None:
     if not isinstance(schema, dict):
         return None
-    node = _Node(schema)
+    node = _Node(schema, resource)
     return node if node.rules or node.properties or node.more is not None or node.items is not None else None
 
 
@@ -171,7 +191,7 @@ class Rules:
     """All rules of one version's schema."""
 
     def __init__(self, schema: Tree | None) -> None:
-        self._root = _node(schema)
+        self._root = _node(schema, resource=True)
 
     def __bool__(self) -> bool:
         return self._root is not None
@@ -183,16 +203,19 @@ class Rules:
         if any(error.cause in _BLOCKING for error in before):
             return [invalid("<nil>", None, _UNCHECKED)]
         errors: Errors = []
-        _walk(self._root, tree, MISSING if old is None else old, "", errors, resource=True)
+        with contextlib.suppress(_Stop):
+            _walk(self._root, tree, MISSING if old is None else old, "", errors, Budget(), resource=True)
         return errors
 
 
-def _walk(node: _Node, value: Any, old: Any, path: str, errors: Errors, *, resource: bool = False) -> None:
+def _walk(
+    node: _Node, value: Any, old: Any, path: str, errors: Errors, budget: Budget, *, resource: bool = False
+) -> None:
     if value is None:
         return
     same = old is not MISSING and value == old
     if node.rules:
-        _evaluate(node, value, old, same, path, errors, resource)
+        _evaluate(node, value, old, same, path, errors, budget, resource)
     if same and not _any_transition(node):
         return
     if isinstance(value, dict):
@@ -203,14 +226,14 @@ def _walk(node: _Node, value: Any, old: Any, path: str, errors: Errors, *, resou
             if below is None and node.more is not None and name not in (node.schema.get("properties") or {}):
                 below, where = node.more, f"{path}[{name}]"
             if below is not None:
-                _walk(below, child, was.get(name, MISSING), where, errors)
+                _walk(below, child, was.get(name, MISSING), where, errors, budget)
     elif isinstance(value, list) and node.items is not None:
         known = _by_keys(old, node.keys) if node.keys is not None and isinstance(old, list) else {}
         for i, item in enumerate(value):
             before = known.get(_key(item, node.keys), MISSING) if node.keys is not None else MISSING
             if before is MISSING and isinstance(old, list) and item in old and not _any_transition(node.items):
                 before = item  # it did not change, wherever it stands
-            _walk(node.items, item, before, f"{path}[{i}]", errors)
+            _walk(node.items, item, before, f"{path}[{i}]", errors, budget)
 
 
 def _any_transition(node: _Node | None) -> bool:
@@ -229,7 +252,9 @@ def _by_keys(items: Sequence[Any], keys: Sequence[str]) -> Mapping[tuple[Any, ..
     return {_key(item, keys): item for item in items}
 
 
-def _evaluate(node: _Node, value: Any, old: Any, same: bool, path: str, errors: Errors, resource: bool) -> None:
+def _evaluate(
+    node: _Node, value: Any, old: Any, same: bool, path: str, errors: Errors, budget: Budget, resource: bool
+) -> None:
     rules = [
         r for r in node.rules if (not same or r.transition) and (old is not MISSING or r.optional or not r.transition)
     ]
@@ -248,31 +273,39 @@ def _evaluate(node: _Node, value: Any, old: Any, same: bool, path: str, errors: 
         else:
             values["oldSelf"] = None if was is MISSING else was
         try:
-            holds = rule.program(rule.declared["rule"]).evaluate(values)
+            holds = rule.evaluate(rule.declared["rule"], values, node, budget)
         except CompileError as error:
             errors.append(invalid(path, node.type, f"rule compile error: {error}"))
             continue
+        except OutOfBudget as error:
+            errors.append(invalid(path, node.type, str(error)))
+            raise _Stop from None
         except EvaluationError as error:
-            errors.append(invalid(path, node.type, _failed(str(error), rule)))
+            errors.append(invalid(path, node.type, _failed(error, rule)))
+            if isinstance(error, CallLimit):
+                raise _Stop from None
             continue
         if holds is not True:
-            errors.append(_broken(rule, values, path, node.type))
+            errors.append(_broken(rule, values, path, node, budget))
 
 
-def _failed(error: str, rule: _Rule) -> str:
+def _failed(failure: EvaluationError, rule: _Rule) -> str:
     what = rule.declared.get("message", "").strip() or rule.declared["rule"].strip()
+    error = str(failure)
+    if isinstance(failure, CallLimit):
+        return f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {what}"
     if error.startswith("no such overload"):
         why = "call arguments did not match a supported operator, function or macro signature"
         return f"'{error}': {why} for rule: {what}"
     return f"{error} evaluating rule: {what}"
 
 
-def _broken(rule: _Rule, values: Tree, path: str, kind: str) -> FieldError:
-    declared = rule.declared
+def _broken(rule: _Rule, values: Tree, path: str, node: _Node, budget: Budget) -> FieldError:
+    declared, kind = rule.declared, node.type
     detail = rule.text
     if declared.get("messageExpression"):
         try:
-            made = rule.program(declared["messageExpression"]).evaluate(values)
+            made = rule.evaluate(declared["messageExpression"], values, node, budget)
         except (CompileError, EvaluationError):
             made = None
         if isinstance(made, str) and made.strip() and "\n" not in made:
@@ -292,30 +325,89 @@ def _broken(rule: _Rule, values: Tree, path: str, kind: str) -> FieldError:
 # -- declarations -----------------------------------------------------------------------------------------------------
 
 
-def check_rule(rule: Tree, where: str, correlatable: str | None) -> Errors:
-    """Whether the expressions are any good. correlatable: the list in which an old self cannot be found, if any."""
+@dataclass(slots=True)
+class Place:
+    """Where rules are declared."""
+
+    declared: Declared | None
+    """What they are about; None when that cannot be told."""
+    count: int | None = 1
+    """How often that can occur in an object; None = without limit."""
+    uncorrelatable: str | None = None
+    """The list in which an old self cannot be found, if any."""
+    costs: list[tuple[int, str]] = field(default_factory=list)
+    """What each expression of the schema can cost an object, and where it stands. Grows."""
+    free: bool = False
+    """What one rule costs is not held against it, since it was there before."""
+
+
+def check_rule(rule: Tree, where: str, place: Place) -> Errors:
+    """Whether the expressions are any good, and cheap enough."""
     errors: Errors = []
     text = rule["rule"]
     made = _Rule(rule)
-    if made.transition and correlatable is not None:
-        detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {correlatable}"
+    if made.transition and place.uncorrelatable is not None:
+        detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelatable}"
         errors.append(invalid(f"{where}.rule", text, detail))
     if made.optional and not made.transition:
         detail = "optionalOldSelf may only be set on transition rules"
         errors.append(invalid(f"{where}.optionalOldSelf", True, detail))
-    try:
-        program = made.program(text)
+    program = _compiled(made, text, f"{where}.rule", "compilation failed", place, errors)
+    if program is not None:
         if program.type not in ("bool", "dyn"):
             errors.append(invalid(f"{where}.rule", text, "cel expression must evaluate to a bool"))
-    except CompileError as error:
-        errors.append(invalid(f"{where}.rule", text, f"compilation failed: {error}"))
+        elif place.declared is not None:
+            times_run = place.count if place.count is not None else place.declared.at_most
+            cost = times(times_run, made.estimate(program, place.declared.shape).cost)
+            _hold(cost, "estimated rule cost", f"{where}.rule", place, errors)
     expression = rule.get("messageExpression", "")
     if expression.strip():
-        try:
-            if made.program(expression).type not in ("string", "dyn"):
-                detail = "messageExpression must evaluate to a string"
-                errors.append(invalid(f"{where}.messageExpression", expression, detail))
-        except CompileError as error:
-            detail = f"messageExpression compilation failed: {error}"
-            errors.append(invalid(f"{where}.messageExpression", expression, detail))
+        at, what = f"{where}.messageExpression", "messageExpression compilation failed"
+        program = _compiled(made, expression, at, what, place, errors)
+        if program is not None and program.type not in ("string", "dyn"):
+            errors.append(invalid(at, expression, "messageExpression must evaluate to a string"))
+        elif program is not None and place.declared is not None:
+            cost = made.estimate(program, place.declared.shape).cost
+            _hold(cost, "estimated messageExpression cost", at, place, errors)
     return errors
+
+
+def _compiled(rule: _Rule, text: str, where: str, failed: str, place: Place, errors: Errors) -> Program | None:
+    try:
+        program = rule.program(text)
+    except CompileError as error:
+        errors.append(invalid(where, text, f"{failed}: {error}"))
+        return None
+    if place.declared is not None:
+        wrong = [program.undefined(*found) for found in rule.estimate(program, place.declared.shape).undefined]
+        if wrong:
+            errors.append(invalid(where, text, f"{failed}: " + "\n".join(wrong)))
+            return None
+    return program
+
+
+def _hold(cost: int, what: str, where: str, place: Place, errors: Errors) -> None:
+    if cost > MOST_EACH and not place.free:
+        errors.append(forbidden(where, _too_costly(what, cost, MOST_EACH)))
+    place.costs.append((cost, where))
+
+
+def check_costs(costs: Sequence[tuple[int, str]], path: str) -> Errors:
+    """Whether all rules of a schema together are cheap enough."""
+    total = min(sum(cost for cost, _ in costs), MOST)
+    if total <= MOST_ALL:
+        return []
+    worst = sorted((c for c in costs if c[0] >= MOST_ALL // 100), key=lambda c: -c[0])[:4]
+    detail = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+    what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
+    errors = [forbidden(where, detail) for _, where in worst]
+    return [*errors, forbidden(path, _too_costly(what, total, MOST_ALL))]
+
+
+def _too_costly(what: str, cost: int, limit: int) -> str:
+    factor = cost / limit
+    shown = "more than 100x" if factor > 100 else f"{factor:f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return (
+        f"{what} exceeds budget by factor of {shown} (try simplifying the rule, or adding maxItems, maxProperties, and "
+        "maxLength where arrays, maps, and strings are declared)"
+    )

@@ -10,6 +10,7 @@ from pelamis.apiserver.authz.attributes import Attributes
 from pelamis.apiserver.user import User, component_user
 from pelamis.apiserver.write import Objects
 from pelamis.base.cel import CompileError, EvaluationError, compile_text
+from pelamis.base.cel.budget import CONDITIONS, Budget, OutOfBudget
 
 VARIABLES = ("object", "oldObject", "request", "authorizer")
 
@@ -71,13 +72,17 @@ def all_hold(
 ) -> tuple[bool, str]:
     """(they hold, what went wrong). A condition that is false decides, whatever goes wrong in others."""
     wrong: list[str] = []
+    budget = Budget(CONDITIONS)
     for condition in conditions:
         try:
             program = compile_text(condition.expression, variables)
+            budget.charge(program, values)
             result = program.evaluate(values, authorize)
         except CompileError as error:
             wrong.append(f"compilation failed: {error}")
             continue
+        except OutOfBudget as error:
+            return False, str(error)
         except EvaluationError as error:
             wrong.append(f"expression '{condition.expression}' resulted in error: {error}")
             continue

@@ -20,6 +20,7 @@ from pelamis.apiserver.admission.condition import all_hold, authorize_with, valu
 from pelamis.apiserver.admission.review import EXEMPT, Review
 from pelamis.apiserver.write import Objects, Write
 from pelamis.base.cel import CompileError, EvaluationError, compile_text
+from pelamis.base.cel.budget import Budget, OutOfBudget
 from pelamis.base.labels import Selector, from_label_selector
 
 GROUP = "admissionregistration.k8s.io"
@@ -29,6 +30,10 @@ _NAMED = re.compile(r"\bvariables\s*\.\s*([A-Za-z_]\w*)")
 
 class PolicyError(Exception):
     """An expression or the configuration failed; what that means is for ``failurePolicy`` to say."""
+
+
+class Exhausted(PolicyError):
+    """No further expression of the policy may be evaluated."""
 
 
 @dataclass(slots=True)
@@ -177,6 +182,7 @@ class Evaluation:
         self.values["namespaceObject"] = review.namespace_object(shown.write, objects)
         self.values["variables"] = self._variables = dict[str, Any]()
         self._failed: dict[str, str] = {}
+        self._budget = Budget()
 
     def holds(self) -> bool:
         """The match conditions. Raises PolicyError."""
@@ -190,11 +196,13 @@ class Evaluation:
 
     def evaluate(self, expression: str, rewritten: str = "") -> Any:
         """rewritten: what is compiled in its place. Raises PolicyError."""
-        self._prepare(expression)
         try:
-            return compile_text(rewritten or expression, VARIABLES).evaluate(self.values, self._authorize)
+            self._prepare(expression)
+            return self._run(rewritten or expression)
         except CompileError as error:
             raise PolicyError(f"compilation error: compilation failed: {error}") from None
+        except OutOfBudget as error:
+            raise Exhausted(str(error)) from None
         except EvaluationError as error:
             text = str(error)
             for name in _NAMED.findall(expression):
@@ -202,8 +210,14 @@ class Evaluation:
                     text = f'composited variable "{name}" fails to evaluate: {self._failed[name]}'
             raise PolicyError(f"expression '{expression}' resulted in error: {text}") from None
 
+    def _run(self, text: str) -> Any:
+        """Raises CompileError and EvaluationError."""
+        program = compile_text(text, VARIABLES)
+        self._budget.charge(program, self.values)
+        return program.evaluate(self.values, self._authorize)
+
     def _prepare(self, expression: str) -> None:
-        """Evaluates the variables that the expression names, and those that they name."""
+        """Evaluates the variables that the expression names, and those that they name. Raises OutOfBudget."""
         for name in _NAMED.findall(expression):
             text = self._declared.get(name)
             if text is None or name in self._variables or name in self._failed:
@@ -211,7 +225,9 @@ class Evaluation:
             self._failed[name] = "it refers to itself"
             self._prepare(text)
             try:
-                self._variables[name] = compile_text(text, VARIABLES).evaluate(self.values, self._authorize)
+                self._variables[name] = self._run(text)
                 del self._failed[name]
+            except OutOfBudget:
+                raise
             except (CompileError, EvaluationError) as error:
                 self._failed[name] = str(error)

@@ -11,7 +11,7 @@ import msgspec
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.apiserver.admission.plugin import Plugin
-from pelamis.apiserver.admission.policy import GROUP, Bound, Evaluation, Policies, PolicyError
+from pelamis.apiserver.admission.policy import GROUP, Bound, Evaluation, Exhausted, Policies, PolicyError
 from pelamis.apiserver.admission.review import Review
 from pelamis.apiserver.write import Objects, Write
 from pelamis.base.errors import StatusError
@@ -103,6 +103,9 @@ class ValidatingPolicies:
             for i, rule in enumerate(spec.validations):
                 try:
                     holds = evaluation.evaluate(rule.expression)
+                except Exhausted as error:
+                    fail(error, i)
+                    break
                 except PolicyError as error:
                     fail(error, i)
                     continue

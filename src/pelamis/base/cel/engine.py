@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from pelamis.base.cel.checked import Checked, read
+
 Authorize = Callable[[dict[str, Any], str], tuple[bool, str, str]]
 """(check, verb) to (allowed, reason, error)."""
 
@@ -50,11 +52,17 @@ CONTEXT = Context()
 class Program:
     """type: the static type of the result, ``bool``, ``string``, ``dyn``, ``list(dyn)``, …; used: variables named."""
 
-    __slots__ = ("_expression", "text", "type")
+    __slots__ = ("_checked", "_expression", "before", "bound", "text", "type", "variables")
 
-    def __init__(self, text: str, expression: Any) -> None:
+    def __init__(self, text: str, expression: Any, variables: tuple[str, ...] = (), before: int = 0) -> None:
         self.text = text
+        self.variables = variables
+        self.bound: int | None = None
+        """The most that it can cost, once ``budget`` has found that."""
+        self.before = before
+        """How many characters stand before the text in what was compiled."""
         self._expression = expression
+        self._checked: Checked | None = None
         self.type = type_name(expression.return_type().name())
 
     def evaluate(self, values: Mapping[str, Any], authorize: Authorize | None = None) -> Any:
@@ -72,10 +80,19 @@ class Program:
         finally:
             CONTEXT.authorize = None
 
-    def checked(self) -> bytes:
-        """The checked expression as a ``google.protobuf.Any``."""
-        data: bytes = self._expression.serialize()
-        return data
+    @property
+    def checked(self) -> Checked:
+        """The checked syntax tree."""
+        if self._checked is None:
+            self._checked = read(self._expression.serialize())
+        return self._checked
+
+    def undefined(self, node: int, member: str) -> str:
+        """The text of the error that the checker would give, had it known what members there are."""
+        line, column = self.checked.place(node)
+        column -= self.before if line == 1 else 0
+        shown = self.text.split("\n")[line - 1]
+        return f"ERROR: <input>:{line}:{column + 1}: undefined field '{member}'\n | {shown}\n | {'.' * column}^"
 
 
 def type_name(runtime: str) -> str:
@@ -118,13 +135,14 @@ def _environment(variables: tuple[str, ...]) -> Any:
 @lru_cache(maxsize=4096)
 def compile_text(text: str, variables: tuple[str, ...], optional: str = "") -> Program:
     """optional: the variable among them that is an optional; its value is passed as a list. Raises CompileError."""
-    source = text
+    source, before = text, 0
     if optional:
         # On one line, so that only the column of an error shifts.
         made = f"({optional}.size() == 0 ? optional.none() : optional.of({optional}[0]))"
-        source = f"cel.bind({optional}, {made}, {text})"
+        opening = f"cel.bind({optional}, {made}, "
+        source, before = f"{opening}{text})", len(opening)
     environment = _environment(variables)
     try:
-        return Program(text, environment.compile(source))
+        return Program(text, environment.compile(source), variables, before)
     except RuntimeError as error:
         raise CompileError(_CODE.sub("", _STATUS.sub("", str(error)))) from None
