@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.sim import virtual
 from tests.sim.fake_client import FakeClient, FakeServer
 
@@ -16,6 +17,7 @@ from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Create, Delete
+from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.hollow import Delays, HollowRuntime
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.settings import KubeletConfig
@@ -94,6 +96,26 @@ def test_many_pods_come_and_go(tmp_path: Path) -> None:
         assert not list((tmp_path / "kubelet/pods").iterdir())
 
     play(tmp_path, scenario, delays=Delays(sandbox=0.075, create=0.005, start=0.045))
+
+
+def test_an_exit_that_the_runtime_reports_late_is_not_lost(tmp_path: Path) -> None:
+    async def scenario(world: World) -> None:
+        told, status = virtual.now() + 30, world.runtime.container_status
+
+        async def late(container_id: str) -> cri.ContainerStatus:
+            found = await status(container_id)
+            if found.state == cri.EXITED and virtual.now() < told:
+                return msgspec.structs.replace(found, state=cri.RUNNING, finished_at=0, exit_code=0)
+            return found
+
+        world.runtime.container_status = late  # type: ignore[method-assign]
+        world.create(tree("late", "exit 3", restartPolicy="Never"))
+        await asyncio.sleep(20)
+        assert world.pods()["late"].status.phase == "Running"
+        await asyncio.sleep(15)
+        assert world.pods()["late"].status.phase == "Failed"
+
+    play(tmp_path, scenario)
 
 
 def test_a_start_is_one_status_write_and_idle_is_quiet(tmp_path: Path) -> None:
