@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from pelamis.apiserver.authz.rbac import Rule
 from pelamis.apiserver.bootstrap import policy
 from pelamis.apiserver.deletion import gc_finalizers
 from pelamis.apiserver.negotiate import Format, negotiate
-from pelamis.apiserver.pipeline import Slots
 from pelamis.apiserver.request import delete_options, list_options, parse_info, write_options
 from pelamis.apiserver.user import User
 from pelamis.base.errors import StatusError
@@ -204,28 +202,6 @@ def test_gc_finalizers(have: tuple[str, ...], propagation: str, orphan: bool | N
     from pelamis.api.core.configmap import KIND
 
     assert gc_finalizers(KIND, have, propagation, orphan) == expected
-
-
-def test_slots_are_given_in_order() -> None:
-    async def main() -> None:
-        slots = Slots(1, queue=2)
-        order: list[int] = []
-
-        async def use(i: int) -> None:
-            await slots.take()
-            order.append(i)
-            await asyncio.sleep(0)
-            slots.give()
-
-        tasks = [asyncio.create_task(use(i)) for i in range(3)]
-        await asyncio.sleep(0)
-        with pytest.raises(StatusError, match="too many requests"):
-            await slots.take()
-        tasks[1].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert order == [0, 2] and slots.used == 0
-
-    asyncio.run(main())
 
 
 class Thing:

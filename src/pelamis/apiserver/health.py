@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 
 from pelamis.net.http1 import Request, Response
 
-Check = Callable[[], str]
-"""Empty text = fine, else why not."""
+Check = Callable[[], "str | Awaitable[str]"]
+"""Empty text = fine, else why not; or something to wait for that gives it."""
 _TEXT = "text/plain; charset=utf-8"
 _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache, private"))
 
@@ -22,30 +23,39 @@ class Health:
         for endpoint in endpoints or tuple(self._checks):
             self._checks[endpoint][name] = check
 
-    def failing(self, endpoint: str) -> list[str]:
-        return [name for name, check in self._checks[endpoint].items() if check()]
-
-    def answer(self, request: Request) -> Response | None:
+    def answer(self, request: Request) -> Response | Awaitable[Response] | None:
         endpoint, _, name = request.path.strip("/").partition("/")
         checks = self._checks.get(endpoint)
-        if checks is None:
+        if checks is None or (name and name not in checks):
             return None
+        excluded = {v for k, v in request.query_items() if k == "exclude"}
+        found = {n: c() for n, c in checks.items() if (n == name if name else n not in excluded)}
+        if any(inspect.isawaitable(why) for why in found.values()):
+            return self._later(request, endpoint, name, found)
+        return self._made(request, endpoint, name, {n: str(why) for n, why in found.items()})
+
+    async def _later(
+        self, request: Request, endpoint: str, name: str, found: dict[str, str | Awaitable[str]]
+    ) -> Response:
+        known = {n: why if isinstance(why, str) else await why for n, why in found.items()}
+        return self._made(request, endpoint, name, known)
+
+    def _made(self, request: Request, endpoint: str, name: str, found: dict[str, str]) -> Response:
+        """found: why each check that was made fails, empty where it does not."""
+        checks = self._checks[endpoint]
         if name:
-            if name not in checks:
-                return None
-            why = checks[name]()
+            why = found[name]
             if why:
                 return Response(500, f"internal server error: {why}\n".encode(), _TEXT, _HEADERS)
             return Response(200, b"ok", _TEXT, _HEADERS)
         excluded = {v for k, v in request.query_items() if k == "exclude"}
         lines: list[str] = []
         failed: list[str] = []
-        for check_name, check in checks.items():
+        for check_name in checks:
             if check_name in excluded:
                 lines.append(f"[+]{check_name} excluded: ok")
                 continue
-            why = check()
-            if why:
+            if found[check_name]:
                 failed.append(check_name)
                 lines.append(f"[-]{check_name} failed: reason withheld")
             else:

@@ -19,6 +19,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
+from pelamis.apiserver.flow.rules import NONE as NO_FLOW
 from pelamis.apiserver.negotiate import (
     JSON,
     PLAIN,
@@ -66,6 +67,8 @@ _LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy")
 _WRITES = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 TIMEOUT_S = 60.0
+SLOW_S = 0.5
+"""A request that takes longer says in the log where its time went."""
 _GZIP_BYTES = 128 * 1024
 _DELETE_BATCH = 200
 Answered = Response | Awaitable[Response | None] | None
@@ -75,7 +78,8 @@ _encode = msgspec.json.Encoder().encode
 class Call:
     """One request on its way through the server."""
 
-    __slots__ = ("audit_id", "form", "info", "kind", "labels", "request", "started", "user", "warnings")
+    __slots__ = ("audit_id", "commit_s", "flow", "form", "info", "kind", "labels", "notes", "request", "seated_s",
+                 "started", "user", "warnings")  # fmt: skip
 
     def __init__(self, request: Request, info: RequestInfo, user: User, audit_id: str) -> None:
         self.request = request
@@ -86,10 +90,15 @@ class Call:
         self.kind: Kind | None = None
         self.started = request.received_at
         self.warnings: list[str] = []
+        self.notes: dict[str, str] | None = None
+        """Annotations for the audit log."""
         self.labels: tuple[str, ...] = ()
+        self.flow = NO_FLOW
+        self.seated_s = 0.0
+        self.commit_s = 0.0
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        out = (("Audit-Id", self.audit_id), _NO_CACHE)
+        out = (("Audit-Id", self.audit_id), _NO_CACHE, *self.flow.headers)
         if not self.warnings:
             return out
         return (*out, *((("Warning", f"299 - {_quoted(w)}")) for w in dict.fromkeys(self.warnings)))
@@ -98,6 +107,22 @@ class Call:
 def _quoted(text: str) -> str:
     clean = "".join(c if c.isprintable() else " " for c in text)
     return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def slow(call: Call, code: int, took: float) -> str:
+    """Where the time of a request went, in milliseconds."""
+    steps = []
+    if call.seated_s:
+        steps.append(f"waited for a seat {call.seated_s * 1000:.0f} ms")
+    if call.commit_s:
+        steps.append(f"committed to the store {call.commit_s * 1000:.0f} ms")
+    rest = took - call.seated_s - call.commit_s
+    steps.append(f"the rest {rest * 1000:.0f} ms")
+    request = call.request
+    return (
+        f'Trace "{request.method} {request.raw_path}" by {call.user.name} (audit-id {call.audit_id}): {code} after '
+        f"{took * 1000:.0f} ms: {', '.join(steps)}"
+    )
 
 
 class Api:
@@ -111,6 +136,8 @@ class Api:
         self._rest = server.rest
         self._metrics = server.metrics
         self._clock = server.clock
+        self._flow = server.flow
+        self._audit = server.audit
         self._deadline = Deadline(TIMEOUT_S)
 
     # -- entry
@@ -129,6 +156,7 @@ class Api:
                 raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
             if "impersonate-user" in request.headers or impersonation.wanted(request):
                 call.user = impersonation.impersonate(request, user, self._gate.authorizer)
+            call.flow = self._flow.classify(call.user, info)
             answer = self._route(call)
         except StatusError as error:
             return self._failed(call, error)
@@ -201,7 +229,12 @@ class Api:
             else:
                 scope = "namespace" if info.namespace else "cluster"
             labels = (verb, "", info.group, info.version, info.resource, info.subresource, scope, "apiserver")
-        self._metrics.request(labels, code, self._server.loop.time() - call.started)
+        took = self._server.loop.time() - call.started
+        self._metrics.request(labels, code, took)
+        if took > SLOW_S and not call.labels:
+            log.warning("%s", slow(call, code, took))
+        if self._audit is not None:
+            self._audit.note(call, code, self._clock(), took)
 
     # -- routing
 
@@ -284,28 +317,43 @@ class Api:
             if answer is not None:
                 return answer
         elif path == "/metrics":
-            return Response(200, self._metrics.render(), "text/plain; version=0.0.4; charset=utf-8")
+            body, media = self._metrics.render(request.headers.get("accept", ""))
+            return Response(200, body, media)
         found = self._server.document(request)
         if found is not None:
-            return found
+            return self._noted(call, found) if isinstance(found, Response) else self._noted_later(call, found)
         remote = self._server.aggregate(request, call.info, call.user)
         if remote is not None:
             return remote
         raise PathNotFound()
 
+    @staticmethod
+    def _noted(call: Call, response: Response) -> Response:
+        response.headers = (*response.headers, ("Audit-Id", call.audit_id), *call.flow.headers)
+        return response
+
+    async def _noted_later(self, call: Call, waiting: Awaitable[Response | None]) -> Response | None:
+        response = await waiting
+        return self._noted(call, response) if response is not None else None
+
     async def _slot(self, call: Call, work: Coroutine[Any, Any, Response | None]) -> Response | None:
-        """Run a write within a slot and the time limit."""
-        slots = self._gate.writing
+        """Run within a seat of the request's flow and the time limit."""
+        loop = self._server.loop
+        flow = self._flow
         try:
-            await slots.take()
+            ticket = await flow.take(call.flow, call.user, call.info)
         except BaseException:
             work.close()
             raise
-        self._metrics.writing = slots.used
+        call.seated_s = loop.time() - call.started
+        writes = call.info.verb in _WRITES
+        metrics = self._metrics
+        metrics.enter(writes)
         try:
             return await self._deadline.run(work)
         finally:
-            slots.give()
+            metrics.leave(writes)
+            flow.give(ticket, loop.time())
 
     def _subresource(self, call: Call, kind: Kind) -> Answered:
         info = call.info
@@ -332,7 +380,7 @@ class Api:
         """body: the kind of what is sent and answered."""
         write = self.write(call, kind, body)
         answer = await special(self._server, write)
-        call.warnings.extend(write.warnings)
+        self._learn(call, write)
         return self.answered(call, kind, answer)
 
     async def _stream(self, call: Call, handler: Any) -> Response | None:
@@ -409,7 +457,7 @@ class Api:
                 if len(parts) > 3
                 else Response(200, b"".join(parts), media, call.headers())
             )
-        return self._listed(call, parts, media, gzip)
+        return self._slot(call, self._listed(call, parts, media, gzip))
 
     async def _listed(self, call: Call, waiting: Awaitable[list[bytes]], media: str, gzip: bool) -> Response:
         parts = await waiting
@@ -469,9 +517,18 @@ class Api:
 
     async def _write(self, call: Call, kind: Kind) -> Response:
         write = self.write(call, kind)
-        answer = await self._rest.one(write)
-        call.warnings.extend(write.warnings)
+        try:
+            answer = await self._rest.one(write)
+        finally:
+            self._learn(call, write)
         return self.answered(call, kind, answer)
+
+    @staticmethod
+    def _learn(call: Call, write: Write) -> None:
+        call.warnings.extend(write.warnings)
+        call.commit_s = write.commit_s
+        if write.audit:
+            call.notes = write.audit
 
     def write(self, call: Call, kind: Kind, body: Kind | None = None) -> Write:
         """The Write that the request asks for. body: the kind of what is sent, if another. Raises StatusError."""

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+if TYPE_CHECKING:
+    from pelamis.apiserver.flow.run import FlowControl
 
 _BUCKETS = (
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
     15.0, 20.0, 30.0, 45.0, 60.0,
 )  # fmt: skip
 _SHOWN = (*(str(b) for b in _BUCKETS), "+Inf")
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
 Labels = tuple[str, ...]
 
@@ -53,8 +59,11 @@ class Metrics:
         self.watch_events: dict[tuple[str, str, str], int] = {}
         self.watch_bytes: dict[tuple[str, str, str], int] = {}
         self.admission: dict[tuple[str, str, str, str], Histogram] = {}
-        self.reading = 0
-        self.writing = 0
+        self._inflight = [0, 0]
+        self._peak = [0, 0]
+        self.store: dict[str, Histogram] = {}
+        """Time of the store's answers, by operation."""
+        self.flow: FlowControl | None = None
         self.longrunning: dict[Labels, int] = {}
         self.objects: Iterable[tuple[str, int]] | None = None
         self.count_objects: object = None
@@ -68,6 +77,28 @@ class Metrics:
         histogram = self.durations.get(labels)
         if histogram is None:
             histogram = self.durations[labels] = Histogram()
+        histogram.observe(seconds)
+
+    def enter(self, writes: bool) -> None:
+        now = self._inflight[writes] = self._inflight[writes] + 1
+        if now > self._peak[writes]:
+            self._peak[writes] = now
+
+    def leave(self, writes: bool) -> None:
+        self._inflight[writes] -= 1
+
+    def stored(self, operation: str, seconds: float) -> None:
+        histogram = self.store.get(operation)
+        if histogram is None:
+            histogram = self.store[operation] = Histogram()
+        histogram.observe(seconds)
+
+    def admitted(self, name: str, operation: str, type: str, rejected: bool, seconds: float) -> None:
+        """type: admit (mutating) or validate."""
+        key = (name, operation, "true" if rejected else "false", type)
+        histogram = self.admission.get(key)
+        if histogram is None:
+            histogram = self.admission[key] = Histogram()
         histogram.observe(seconds)
 
     def started(self, labels: Labels) -> None:
@@ -96,9 +127,25 @@ class Metrics:
             "Requests under way, the most in the last moment.",
             labels=("request_kind",),
         )
-        flight.add_metric(("readOnly",), self.reading)
-        flight.add_metric(("mutating",), self.writing)
+        for kind, peak in zip(("readOnly", "mutating"), self._peak, strict=True):
+            flight.add_metric((kind,), peak)
+        self._peak = list(self._inflight)
         yield flight
+        admission = HistogramMetricFamily(
+            "apiserver_admission_controller_admission_duration_seconds",
+            "Time of each admission plugin.",
+            labels=("name", "operation", "rejected", "type"),
+        )
+        for name, histogram in self.admission.items():
+            admission.add_metric(name, histogram.cumulative(), histogram.sum)
+        yield admission
+        store = HistogramMetricFamily(
+            "etcd_request_duration_seconds", "Time of the store.", labels=("operation", "type")
+        )
+        for operation, histogram in self.store.items():
+            store.add_metric((operation, ""), histogram.cumulative(), histogram.sum)
+        yield store
+        yield from self._flows()
         running = GaugeMetricFamily(
             "apiserver_longrunning_requests", "Watches and streams that are open.", labels=_DURATION_LABELS
         )
@@ -117,5 +164,35 @@ class Metrics:
                 stored.add_metric((resource,), count)
             yield stored
 
-    def render(self) -> bytes:
-        return generate_latest(self._registry)
+    def _flows(self) -> Iterator[Metric]:
+        flow = self.flow
+        if flow is None:
+            return
+        levels = flow.levels.levels
+        head = "apiserver_flowcontrol_"
+        for name, what, attribute in (
+            ("nominal_limit_seats", "Seats of a priority level.", "seats"),
+            ("current_executing_requests", "Requests that run.", "used"),
+            ("current_inqueue_requests", "Requests that wait.", "waiting"),
+        ):
+            gauge = GaugeMetricFamily(head + name, what, labels=("priority_level",))
+            for level in levels.values():
+                gauge.add_metric((level.name,), getattr(level, attribute))
+            yield gauge
+        dispatched = CounterMetricFamily(head + "dispatched_requests", "Requests that ran.", labels=("priority_level",))
+        for level in levels.values():
+            dispatched.add_metric((level.name,), level.dispatched)
+        yield dispatched
+        rejected = CounterMetricFamily(
+            head + "rejected_requests", "Requests refused.", labels=("priority_level", "flow_schema", "reason")
+        )
+        for key, count in flow.rejected.items():
+            rejected.add_metric(key, count)
+        yield rejected
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The page and its media type: OpenMetrics for those who ask for it, else as Prometheus has it."""
+        if "application/openmetrics-text" in accept:
+            page = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            return page, openmetrics.CONTENT_TYPE_LATEST
+        return generate_latest(self._registry), _TEXT

@@ -1,25 +1,20 @@
 """The steps of every request, in order: who is it, may it, do it.
 
-authenticate -> audit id -> impersonate -> wait for a slot -> authorize -> verbs. The HTTP server and the in-process
-client go through the same ``Gate``; only the first step differs, because a component in this process is known.
+authenticate -> audit id -> impersonate -> classify (flow) -> authorize -> wait for a seat -> verbs. The HTTP server and
+the in-process client go through the same ``Gate``; only the first step differs: a component in this process is known.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from pelamis.apiserver.authz.attributes import Attributes, Authorizer, refusal
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-from pelamis.base.errors import TooManyRequests
 
 T = TypeVar("T")
-READING = 400
-WRITING = 200
-_QUEUE = 10_000
 
 
 class AuditIds:
@@ -33,42 +28,6 @@ class AuditIds:
     def new(self) -> str:
         self._next += 1
         return f"{self._head}{self._next:012x}"
-
-
-class Slots:
-    """At most ``limit`` requests of a kind at once; the others wait in order of arrival, up to ``queue`` of them."""
-
-    __slots__ = ("_queue", "_waiting", "limit", "used")
-
-    def __init__(self, limit: int, queue: int = _QUEUE) -> None:
-        self.limit = limit
-        self.used = 0
-        self._queue = queue
-        self._waiting: deque[asyncio.Future[None]] = deque()
-
-    async def take(self) -> None:
-        """Raises TooManyRequests."""
-        if self.used < self.limit:
-            self.used += 1
-            return
-        if len(self._waiting) >= self._queue:
-            raise TooManyRequests("The server has received too many requests and has asked us to try again later")
-        mine = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
-        try:
-            await mine
-        except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
-                self.give()
-            raise
-
-    def give(self) -> None:
-        while self._waiting:
-            following = self._waiting.popleft()
-            if not following.done():
-                following.set_result(None)
-                return
-        self.used -= 1
 
 
 class Deadline:
@@ -117,12 +76,10 @@ class Deadline:
 
 
 class Gate:
-    """Authorization and slots. ``reading`` and ``writing`` do not count watches and streams."""
+    """Authorization."""
 
-    def __init__(self, authorizer: Authorizer, *, reading: int = READING, writing: int = WRITING) -> None:
+    def __init__(self, authorizer: Authorizer) -> None:
         self.authorizer = authorizer
-        self.reading = Slots(reading)
-        self.writing = Slots(writing)
 
     def authorize(self, user: User, a: Attributes) -> None:
         """Raises Forbidden."""

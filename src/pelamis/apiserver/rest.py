@@ -8,6 +8,7 @@ object, unless the client named that revision itself. HTTP and the in-process cl
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -107,7 +108,12 @@ class Rest:
         clock: Callable[[], float],
         entropy: Callable[[int], bytes],
         transforms: dict[tuple[str, str], Transform] | None = None,
+        observe: Callable[[str, float], None] = lambda operation, seconds: None,
     ) -> None:
+        """observe(operation, seconds): how long the store took."""
+        self._observe = observe
+        self.trouble = ""
+        """Why the last commit failed."""
         self._store = store
         self._objects = objects
         self._admission = admission
@@ -194,17 +200,23 @@ class Rest:
     ) -> list[int]:
         """Returns the writes to plan again."""
         again: list[int] = []
+        started = time.perf_counter()
         try:
             outcomes = await self._store.commit(ops)
+            self.trouble = ""
         except (StoreFull, Closed, Unreachable) as error:
             full = isinstance(error, StoreFull)
+            self.trouble = str(error) or type(error).__name__
             for i, _ in planned:
                 writes[i].cancel()
                 refusal = StatusError(507, "InsufficientStorage", f"the store is full: {error}")
                 answers[i] = Answer(error=refusal if full else Unavailable(f"the store is not available: {error}"))
             return again
+        took = time.perf_counter() - started
+        self._observe("commit", took)
         for (i, result), outcome in zip(planned, outcomes, strict=True):
             write = writes[i]
+            write.commit_s += took
             if isinstance(outcome, Done):
                 if self.settled is not None and write.hub.resource == "services":
                     await self.settled(write, None if result.remove else result.obj)

@@ -25,6 +25,7 @@ from pelamis.apiserver.admission.webhook import WebhookAdmission
 from pelamis.apiserver.admission.webhookclient import Webhooks
 from pelamis.apiserver.aggregation import Aggregation
 from pelamis.apiserver.allocator import ServiceAllocator
+from pelamis.apiserver.audit import Audit, Sink
 from pelamis.apiserver.authn.chain import Authenticator
 from pelamis.apiserver.authn.frontproxy import FrontProxy
 from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
@@ -38,6 +39,8 @@ from pelamis.apiserver.certificates import Signing
 from pelamis.apiserver.claims import Claims
 from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
+from pelamis.apiserver.flow.objects import LEVELS, SCHEMAS
+from pelamis.apiserver.flow.run import FlowControl
 from pelamis.apiserver.health import Health
 from pelamis.apiserver.http import Answered, Api
 from pelamis.apiserver.lists import WAIT_S, Lister
@@ -63,6 +66,7 @@ from pelamis.store.types import Closed, Store, StoreFull, Unavailable
 log = logging.getLogger("pelamis.apiserver")
 Aggregator = Callable[[Request, RequestInfo, User], Answered]
 _COMPACT_S = 300.0
+_STORE_PATIENCE_S = 2.0
 
 
 @dataclass(slots=True)
@@ -107,6 +111,8 @@ class Config:
     registry: Registry | None = None
     plugins: Sequence[Plugin] | None = None
     """In place of the built-in ones."""
+    audit: Sink | None = None
+    """Gets the lines of the audit log; None = no audit."""
     enable_admission: Sequence[str] = ()
     disable_admission: Sequence[str] = ()
     """Names of plugins, besides or without those that are on by default."""
@@ -181,6 +187,7 @@ class ApiServer:
         plugins.append(MutatingPolicies(self.objects, self.registry).plugin())
         plugins.append(ValidatingPolicies(self.objects, self.registry).plugin())
         self.admission = Chain(plugins, self.objects, self._reserve)
+        self.admission.observe = self.metrics.admitted
         self.webhook_client = Webhooks(self.objects)
         self.admission.webhooks = WebhookAdmission(
             self.objects, self.registry, self.webhook_client, config.entropy, self.admission.rerun
@@ -192,10 +199,16 @@ class ApiServer:
             clock=self.clock,
             entropy=self.entropy,
             transforms=transforms(self.registry, self.objects),
+            observe=self.metrics.stored,
         )
         self.rest.settled = self.claims.settled
         if config.shared:
             self.rest.refresh = self._refresh
+        self.flow = FlowControl(
+            self.objects.view(SCHEMAS), self.objects.view(LEVELS), config.max_reading + config.max_writing
+        )
+        self.metrics.flow = self.flow
+        self.audit = Audit(config.audit) if config.audit is not None else None
         self.lister = Lister(self.store, shared=config.shared)
         self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
         self.http: Server
@@ -229,7 +242,7 @@ class ApiServer:
             view("volumeattachments.storage.k8s.io"),
         )
         self.node_authorizer = node
-        self.gate = Gate(Union(node, self.rbac), reading=self.config.max_reading, writing=self.config.max_writing)
+        self.gate = Gate(Union(node, self.rbac))
         self.objects.authorizer = self.gate.authorizer
 
     def _authentication(self) -> None:
@@ -307,8 +320,8 @@ class ApiServer:
         health = self.health
         health.add("ping", fine)
         health.add("log", fine)
-        health.add("etcd", lambda: self.store.trouble)
-        health.add("etcd-readiness", lambda: self.store.trouble, "readyz")
+        health.add("etcd", self._store_health)
+        health.add("etcd-readiness", self._store_health, "readyz")
         health.add("informer-sync", lambda: "" if self._ready else "not yet", "readyz")
         health.add("poststarthook/rbac/bootstrap-roles", lambda: "" if self._ready else "not finished")
         health.add(
@@ -316,6 +329,18 @@ class ApiServer:
         )
         health.add("poststarthook/start-system-namespaces-controller", lambda: "" if self._ready else "not finished")
         health.add("shutdown", lambda: "process is shutting down" if self._stopping else "", "readyz")
+
+    async def _store_health(self) -> str:
+        """Asks the store, and remembers what the last write met: a full store still reads."""
+        known = self.store.trouble or self.rest.trouble
+        if known:
+            return f"etcd failed: {known}"
+        try:
+            async with asyncio.timeout(_STORE_PATIENCE_S):
+                await self.store.current_rev()
+        except (Closed, Unavailable, StoreFull, TimeoutError) as error:
+            return f"etcd failed: {error}"
+        return ""
 
     def _counts(self) -> list[tuple[str, int]]:
         return [(c.kind.resource, len(c)) for c in self.cache]

@@ -66,8 +66,12 @@ class Write:
     attempts: int = 0
     refreshed: bool = False
     """Planned from what was the newest state when it was asked."""
+    waited: bool = False
+    """Admission has waited once for what the write needs; it does not wait again."""
     generated: bool = False
     rev_given: bool = False
+    commit_s: float = 0.0
+    """How long the store took."""
     served: Callable[[str, str], Kind | None] | None = None
     """(apiVersion, kind) to the Kind that is served there: managers may speak other versions."""
 

@@ -8,12 +8,16 @@ write that no webhook wants never waits.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
 from typing import Any, Protocol
 
 from pelamis.apiserver.admission.plugin import Mutate, Plugin, Validate
-from pelamis.apiserver.write import Objects, Suspended, Write
+from pelamis.apiserver.write import Again, Objects, Suspended, Write
+from pelamis.base.errors import StatusError
 
 Reserve = Callable[[Write, Any], "Awaitable[None] | None"]
+Observe = Callable[[str, str, str, bool, float], None]
+"""(plugin, operation, admit or validate, refused, seconds)."""
 
 
 class Webhooks(Protocol):
@@ -33,16 +37,30 @@ class Chain:
         self._plugins = plugins
         self._objects = objects
         self._reserve = reserve
-        self._mutators: dict[tuple[str, str], tuple[Mutate, ...]] = {}
-        self._validators: dict[tuple[str, str], tuple[Validate, ...]] = {}
+        self._mutators: dict[tuple[str, str], tuple[tuple[str, Mutate], ...]] = {}
+        self._validators: dict[tuple[str, str], tuple[tuple[str, Validate], ...]] = {}
+        self.observe: Observe | None = None
         self.webhooks: Webhooks | None = None
 
     def mutate(self, write: Write) -> None:
-        """Raises Suspended when webhooks are to be asked before the plan goes on."""
-        self.rerun(write)
+        """Raises Suspended when a plugin has to wait, or webhooks are to be asked, before the plan goes on."""
+        try:
+            self.rerun(write)
+        except Again:
+            raise
+        except Suspended as pause:
+            work = pause.work
+            raise Suspended(lambda: self._later(work, write)) from None
         webhooks = self.webhooks
         if webhooks is not None and webhooks.mutates(write):
             raise Suspended(lambda: webhooks.mutate(write))
+
+    async def _later(self, work: Callable[[], Awaitable[None]], write: Write) -> None:
+        """All of mutation, once what a plugin waited for is done."""
+        await work()
+        self.rerun(write)
+        if self.webhooks is not None and self.webhooks.mutates(write):
+            await self.webhooks.mutate(write)
 
     def rerun(self, write: Write) -> None:
         """The plugins in this process."""
@@ -50,20 +68,36 @@ class Chain:
         steps = self._mutators.get(key)
         if steps is None:
             steps = self._mutators[key] = tuple(
-                p.mutate for p in self._plugins if p.mutate is not None and p.looks_at(*key)
+                (p.name, p.mutate) for p in self._plugins if p.mutate is not None and p.looks_at(*key)
             )
-        for step in steps:
-            step(write, self._objects)
+        for name, step in steps:
+            started = perf_counter()
+            try:
+                step(write, self._objects)
+            except StatusError:
+                self._timed(name, write, "admit", True, started)
+                raise
+            self._timed(name, write, "admit", False, started)
 
     def validate(self, write: Write, obj: Any) -> None:
         key = (write.hub.resource, write.subresource)
         steps = self._validators.get(key)
         if steps is None:
             steps = self._validators[key] = tuple(
-                p.validate for p in self._plugins if p.validate is not None and p.looks_at(*key)
+                (p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(*key)
             )
-        for step in steps:
-            step(write, obj, self._objects)
+        for name, step in steps:
+            started = perf_counter()
+            try:
+                step(write, obj, self._objects)
+            except StatusError:
+                self._timed(name, write, "validate", True, started)
+                raise
+            self._timed(name, write, "validate", False, started)
+
+    def _timed(self, name: str, write: Write, type: str, rejected: bool, started: float) -> None:
+        if self.observe is not None:
+            self.observe(name, write.operation, type, rejected, perf_counter() - started)
 
     async def review(self, write: Write) -> None:
         """Policies and webhooks for what is no change of an object: an eviction, a connection. Raises StatusError."""

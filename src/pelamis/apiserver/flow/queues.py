@@ -1,0 +1,165 @@
+"""Who may run and who waits at the priority levels: a machine, without a clock of its own.
+
+Each level has seats. A request that finds one runs; otherwise it joins one of the level's queues, if these are not
+full. A flow is dealt a hand of queues by its hash, and takes the shortest of the hand: a flow that fills its queues
+leaves most other flows a queue that it does not share (shuffle sharding). When a seat comes free, the queue that has
+had the least service so far, in virtual time, is next (fair queuing). A level at its limit borrows the idle seats
+that others lend.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_GUESS_S = 0.05
+"""What a request is thought to take until it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """queues 0: reject what finds no seat. borrow: how many seats at most; None = no limit. exempt: never waits."""
+
+    shares: int = 0
+    lendable_percent: int = 0
+    borrow_percent: int | None = None
+    queues: int = 0
+    hand: int = 0
+    length: int = 0
+    exempt: bool = False
+
+
+def hand_of(hash: int, queues: int, size: int) -> Iterator[int]:
+    """``size`` different numbers below ``queues``, dealt by the hash."""
+    left = list(range(queues))
+    for _ in range(min(size, queues)):
+        hash, at = divmod(hash, len(left))
+        yield left.pop(at)
+
+
+@dataclass(slots=True)
+class _Queue(Generic[T]):
+    waiting: deque[T] = field(default_factory=deque)
+    service: float = 0.0
+    running: int = 0
+
+
+class Level(Generic[T]):
+    """One priority level. ``T``: what the caller waits with. ``seats``: nominal."""
+
+    def __init__(self, name: str, shape: Shape, seats: int) -> None:
+        self.name = name
+        self.shape = shape
+        self.seats = seats
+        self.used = 0
+        self.waiting = 0
+        self.rejected = 0
+        self.dispatched = 0
+        self._queues: list[_Queue[T]] = [_Queue() for _ in range(shape.queues)]
+        self._floor = 0.0
+
+    @property
+    def lendable(self) -> int:
+        """Idle seats that others may take now."""
+        most = round(self.seats * self.shape.lendable_percent / 100)
+        return max(0, min(most, self.seats - self.used - self.waiting))
+
+    def run(self, queue: int = -1) -> None:
+        self.used += 1
+        self.dispatched += 1
+        if queue >= 0:
+            self._serve(self._queues[queue])
+
+    def _serve(self, queue: _Queue[T]) -> None:
+        if not queue.running:
+            # What it did not use while it was idle is no credit.
+            queue.service = max(queue.service, self._floor)
+        self._floor = queue.service
+        queue.running += 1
+        queue.service += _GUESS_S
+
+    def choose(self, hash: int) -> int:
+        """The queue of the hand with the least to do."""
+        hand = hand_of(hash, len(self._queues), self.shape.hand)
+        return min(hand, key=lambda i: (len(self._queues[i].waiting) + self._queues[i].running, i))
+
+    def wait(self, queue: int, ticket: T) -> bool:
+        """False: the queue is full."""
+        found = self._queues[queue]
+        if len(found.waiting) >= self.shape.length:
+            self.rejected += 1
+            return False
+        if not found.waiting and not found.running:
+            found.service = max(found.service, self._floor)
+        found.waiting.append(ticket)
+        self.waiting += 1
+        return True
+
+    def forget(self, queue: int, ticket: T) -> bool:
+        """It does not wait any more. False: it was not waiting."""
+        try:
+            self._queues[queue].waiting.remove(ticket)
+        except ValueError:
+            return False
+        self.waiting -= 1
+        return True
+
+    def next(self) -> tuple[int, T] | None:
+        """Whose turn it is; it is counted as running."""
+        ready = [i for i, q in enumerate(self._queues) if q.waiting]
+        if not ready:
+            return None
+        best = min(ready, key=lambda i: (self._queues[i].service, i))
+        ticket = self._queues[best].waiting.popleft()
+        self.waiting -= 1
+        self.run(best)
+        return best, ticket
+
+    def done(self, queue: int, took_s: float) -> None:
+        self.used -= 1
+        if 0 <= queue < len(self._queues):
+            found = self._queues[queue]
+            found.running -= 1
+            found.service += took_s - _GUESS_S
+
+
+class Levels(Generic[T]):
+    """All levels of a server with ``total`` seats."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.levels: dict[str, Level[T]] = {}
+
+    def configure(self, shapes: dict[str, Shape]) -> list[T]:
+        """The levels from now on. Returns those who waited at a level that is gone or has changed: they run now."""
+        shares = sum(s.shares for s in shapes.values() if not s.exempt) or 1
+        freed: list[T] = []
+        levels: dict[str, Level[T]] = {}
+        for name, shape in shapes.items():
+            seats = math.ceil(self.total * shape.shares / shares)
+            old = self.levels.get(name)
+            if old is not None and old.shape == shape:
+                old.seats = seats
+                levels[name] = old
+            else:
+                levels[name] = Level(name, shape, seats)
+        for name, old in self.levels.items():
+            if levels.get(name) is not old:
+                while (following := old.next()) is not None:
+                    freed.append(following[1])
+        self.levels = levels
+        return freed
+
+    def has_seat(self, level: Level[T]) -> bool:
+        if level.used < level.seats:
+            return True
+        limit = level.shape.borrow_percent
+        if limit is not None and level.used - level.seats >= round(level.seats * limit / 100):
+            return False
+        borrowed = sum(max(0, o.used - o.seats) for o in self.levels.values() if not o.shape.exempt)
+        offered = sum(o.lendable for o in self.levels.values() if o is not level and not o.shape.exempt)
+        return borrowed < offered
