@@ -20,10 +20,12 @@ more than a key.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import ssl as tls
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -85,7 +87,9 @@ class EtcdStore:
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._feed = Feed(self._past, 1)
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        """A heap: revision, order of arrival, who waits for it."""
+        self._arrivals = count()
         self._watcher: asyncio.Task[None] | None = None
         self._compacted = 0
         self._leases: dict[int, tuple[int, float, int]] = {}
@@ -150,7 +154,7 @@ class EtcdStore:
     def _fail(self, why: str) -> None:
         self._failed = self._failed or why
         waiting, self._waiting = self._waiting, []
-        for _, future in waiting:
+        for _, _, future in waiting:
             if not future.done():
                 future.set_exception(Closed(self._failed))
 
@@ -159,6 +163,11 @@ class EtcdStore:
     async def commit(self, ops: Sequence[Op]) -> list[Done | Missed]:
         if self._failed:
             raise Closed(self._failed)
+        if len(ops) == 1:
+            answer = await self._write(ops[0])
+            if isinstance(answer, Done) and answer.rev > self._feed.rev:
+                await self._reached(answer.rev)
+            return [answer]
         answers: list[Done | Missed | None] = [None] * len(ops)
         chains: dict[str, list[int]] = {}
         for i, op in enumerate(ops):
@@ -347,18 +356,16 @@ class EtcdStore:
         self._settle(rev)
 
     def _settle(self, rev: int) -> None:
-        late: list[tuple[int, asyncio.Future[None]]] = []
-        for wanted, future in self._waiting:
-            if wanted > rev:
-                late.append((wanted, future))
-            elif not future.done():
+        waiting = self._waiting
+        while waiting and waiting[0][0] <= rev:
+            future = heapq.heappop(waiting)[2]
+            if not future.done():
                 future.set_result(None)
-        self._waiting = late
 
     async def _reached(self, rev: int) -> None:
         if rev > self._feed.rev:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((rev, future))
+            heapq.heappush(self._waiting, (rev, next(self._arrivals), future))
             await future
 
     async def _watch(self, from_rev: int, heard: Callable[[wire.WatchAnswer], bool]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pelamis.base.protobuf import VARINT, fields, length_delimited, signed, tag, varint
+from pelamis.base.protobuf import VARINT, fields, length_delimited, read_varint, signed, tag, varint
 from pelamis.store.types import Event, Item
 
 RANGE = "/etcdserverpb.KV/Range"
@@ -19,6 +19,7 @@ AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 
 EQUAL, NOT_EQUAL = 0, 3
 _CREATE, _MOD = 1, 2
+_REVISION = 3 << 3 | VARINT
 
 
 def _number(number: int, value: int) -> bytes:
@@ -106,7 +107,16 @@ def _int(value: int | bytes) -> int:
 
 
 def header_rev(data: bytes) -> int:
-    return next((_int(value) for number, value in fields(data) if number == 3), 0)
+    """Of a header, whose fields are all numbers: cluster, member, revision, term. Every answer has one."""
+    at, end = 0, len(data)
+    while at < end:
+        if data[at] == _REVISION:
+            return signed(read_varint(data, at + 1)[0])
+        at += 1
+        while data[at] > 127:
+            at += 1
+        at += 1
+    return 0
 
 
 def read_item(data: bytes) -> Item:
@@ -147,7 +157,7 @@ def read_txn(data: bytes) -> TxnAnswer:
             rev = header_rev(_bytes(field))
         elif number == 2:
             succeeded = bool(field)
-        elif number == 3:
+        elif number == 3 and not succeeded:
             for which, answer in fields(_bytes(field)):
                 if which == 1:
                     found = read_range(_bytes(answer)).items
