@@ -46,7 +46,9 @@ STATUS: dict[str, Tree] = {
     "HorizontalPodAutoscaler": {"currentReplicas": 1, "desiredReplicas": 2, "lastScaleTime": T},
     "CronJob": {"lastScheduleTime": T, "lastSuccessfulTime": T},
     "Job": {"active": 1, "ready": 1, "startTime": None, "conditions": [{**_PLAIN, "type": "Suspended"}]},
-    "CertificateSigningRequest": {"conditions": [{**_PLAIN, "type": "Failed", "lastUpdateTime": T}]},
+    "CertificateSigningRequest": {  # without times: one that failed long ago is cleaned away
+        "conditions": [{"type": "Failed", "status": "True", "reason": "Tested", "message": "m"}]
+    },
     "PodCertificateRequest": {"conditions": [condition("Denied")]},
     "Ingress": {"loadBalancer": _INGRESS},
     "ServiceCIDR": {"conditions": [condition("Ready")]},

@@ -294,3 +294,30 @@ def _removal(api: Api, kind: Kind, rest: str, path: str, second: str, uid: str, 
     assert mine[0][0] == "ADDED" and {t for t, _ in mine[1:-1]} == {"MODIFIED"}
     revisions = [r for _, r in mine]
     assert revisions == sorted(set(revisions)) and int(rev) < revisions[0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda k: f"{k.api_version}/{k.kind}")
+def test_minimal(api: Api, kind: Kind) -> None:
+    """What has no more than it needs is taken; a stored object is a fixed point of defaults; names can be made up."""
+    tree, rest = corpus.minimal(kind), folder(kind, "default")
+    status, made = api("POST", f"{rest}?fieldValidation=Strict", tree)
+    assert status == 201, made
+    path = f"{rest}/{tree['metadata']['name']}"
+    while True:  # some kinds get a status from the server itself
+        made = api.ok("GET", path)
+        status, same = api("PUT", path, made)
+        if status == 200:
+            break
+        assert status == 409, same
+    assert same["metadata"]["resourceVersion"] == api.ok("GET", path)["metadata"]["resourceVersion"]
+    assert {k: v for k, v in same.items() if k != "metadata"} == {k: v for k, v in made.items() if k != "metadata"}
+    remove(api, kind, path)
+    named = {**tree, "metadata": {"generateName": "made-"}}
+    status, out = api("POST", f"{rest}?dryRun=All", named)
+    if status == 201:
+        assert out["metadata"]["name"].startswith("made-") and len(out["metadata"]["name"]) == 10
+    else:
+        assert status == 422 and out["reason"] == "Invalid", out  # the name must say more
+    empty = {k: v for k, v in tree.items() if k in ("apiVersion", "kind", "metadata")}
+    status, out = api("POST", f"{rest}?dryRun=All", empty)
+    assert status == 201 or (status == 422 and out["details"]["causes"]), out
