@@ -3,6 +3,9 @@
 One CA signs server and client certificates, a second one the front proxy's; a separate key signs service account
 tokens. CAs last ten years, leaves one year; a leaf is renewed at start when less than a third of its life is left or
 its hosts have changed.
+
+Keys are ECDSA, made in a millisecond. Only the administrator's is RSA: it goes into the kubeconfig that every client
+library reads, and some (fabric8 for Java) read no other without further libraries.
 """
 
 from __future__ import annotations
@@ -82,11 +85,14 @@ def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, nod
     ca = _authority(folder, "ca", now)
     proxy_ca = _authority(folder, "front-proxy-ca", now)
 
-    def leaf(authority: Authority, name: str, user: str, groups: Names = (), hosts: Names = ()) -> Pair:
+    def leaf(
+        authority: Authority, name: str, user: str, groups: Names = (), hosts: Names = (), rsa: bool = False
+    ) -> Pair:
         kept = load(folder, name)
         if kept is not None and _usable(authority, kept, hosts, now):
             return kept
-        made = authority.issue(user, now, organizations=groups, hosts=hosts, server=bool(hosts), client=True)
+        server = bool(hosts)
+        made = authority.issue(user, now, organizations=groups, hosts=hosts, server=server, client=True, rsa_key=rsa)
         return _keep(folder, name, made)
 
     signer = folder / "sa.key"
@@ -96,7 +102,7 @@ def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, nod
         ca=ca.pair,
         front_proxy_ca=proxy_ca.pair,
         server=leaf(ca, "apiserver", "kube-apiserver", hosts=server_hosts),
-        admin=leaf(ca, "admin", "kubernetes-admin", ("system:masters",)),
+        admin=leaf(ca, "admin", "kubernetes-admin", ("system:masters",), rsa=True),
         kubelet_client=leaf(ca, "apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
         front_proxy_client=leaf(proxy_ca, "front-proxy-client", "front-proxy-client"),
         node=leaf(ca, "node", f"system:node:{node_name}", ("system:nodes",), (node_name, *node_hosts)),

@@ -1,7 +1,7 @@
 """TLS: contexts for servers and clients, and a small certificate authority.
 
-Certificates are ECDSA P-256, PEM. ``Authority`` signs; the validity is counted from ``now`` (seconds since the epoch)
-minus five minutes, so that a peer whose clock is a little behind accepts a new certificate.
+Certificates are ECDSA P-256 (RSA on demand), PEM. ``Authority`` signs; the validity is counted from ``now`` (seconds
+since the epoch) minus five minutes, so that a peer whose clock is a little behind accepts a new certificate.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    """RSA keys in the form that upstream's tools write and every client library reads."""
+    rsa_key = isinstance(key, rsa.RSAPrivateKey)
+    form = serialization.PrivateFormat.TraditionalOpenSSL if rsa_key else serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def _name(common_name: str, organizations: Sequence[str]) -> x509.Name:
@@ -107,9 +108,10 @@ class Authority:
         server: bool = False,
         client: bool = False,
         valid_s: float = YEAR_S,
+        rsa_key: bool = False,
     ) -> Pair:
         """A leaf with a new key. hosts: DNS names and IP addresses of a serving certificate."""
-        key = new_key()
+        key = rsa.generate_private_key(65537, 2048) if rsa_key else new_key()
         cert = self.sign(
             key.public_key(),
             common_name,
