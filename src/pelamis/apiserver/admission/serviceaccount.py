@@ -1,18 +1,26 @@
-"""ServiceAccount: every pod runs as a service account that exists, and finds its token in a well-known place."""
+"""ServiceAccount: every pod runs as a service account that exists, and finds its token in a well-known place.
+
+A namespace and a pod in it are often created in one go. The account ``default`` is made by a controller, so a pod that
+needs it waits for it, for a second at most.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from pelamis.api.field import Tree
 from pelamis.apiserver.admission.plugin import Plugin
-from pelamis.apiserver.write import Objects, Write
+from pelamis.apiserver.write import Objects, Suspended, Write
 from pelamis.base.ids import suffix
 from pelamis.base.tree import copy
 
 _PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 _PREFIX = "kube-api-access-"
 _EXPIRATION_S = 3607
+_DEFAULT = "default"
+_PATIENCE_S = 1.0
 _MIRROR = "kubernetes.io/config.mirror"
 _ENFORCE = "kubernetes.io/enforce-mountable-secrets"
 
@@ -25,11 +33,14 @@ def _mutate(write: Write, objects: Objects) -> None:
     if _MIRROR in (tree["metadata"].get("annotations") or {}):
         _check_mirror(write, spec)
         return
-    name = spec.get("serviceAccountName") or "default"
+    name = spec.get("serviceAccountName") or _DEFAULT
     spec["serviceAccountName"] = name
     spec["serviceAccount"] = name
     account: Any = objects.get("serviceaccounts", write.namespace, name)
     if account is None:
+        if name == _DEFAULT and not write.waited:
+            write.waited = True
+            raise Suspended(lambda: _appears(objects, write.namespace))
         raise write.forbid(
             f'error looking up service account {write.namespace}/{name}: serviceaccount "{name}" not found'
         )
@@ -42,6 +53,25 @@ def _mutate(write: Write, objects: Objects) -> None:
         _mount(spec, objects)
     if not spec.get("imagePullSecrets") and account.imagePullSecrets:
         spec["imagePullSecrets"] = [{"name": ref.name} for ref in account.imagePullSecrets]
+
+
+async def _appears(objects: Objects, namespace: str) -> None:
+    """Until the namespace has its default account, or patience ends."""
+    view = objects.view("serviceaccounts")
+    found = asyncio.get_running_loop().create_future()
+
+    def changed(key: tuple[str, str], old: Any, new: Any) -> None:
+        if new is not None and key == (namespace, _DEFAULT) and not found.done():
+            found.set_result(None)
+
+    stop = view.subscribe(changed, replay=False)
+    try:
+        if view.get(namespace, _DEFAULT) is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE_S):
+                    await found
+    finally:
+        stop()
 
 
 def _check_mirror(write: Write, spec: Tree) -> None:
