@@ -88,6 +88,14 @@ def test_failures_follow_the_policy_and_side_effects_forbid_dry_run() -> None:
             status, refused = await h.request("POST", MAPS, {"metadata": {"name": "b"}})
             assert status == 500
             assert 'failed calling webhook "strict.x.io": received invalid webhook response' in refused["message"]
+            nobody = {"url": "https://127.0.0.1:1/y", "caBundle": remote.client("/y")["caBundle"]}
+            await configure(h, remote, "mutating", "down", "/y", clientConfig=nobody)
+            status, refused = await h.request("POST", MAPS, {"metadata": {"name": "b"}})
+            assert refused["message"] == (
+                'Internal error occurred: failed calling webhook "down.x.io": failed to call webhook: '
+                'Post "https://127.0.0.1:1/y?timeout=10s": dial tcp 127.0.0.1:1: connect: connection refused'
+            )
+            await h.request("DELETE", f"{GROUP}/mutatingwebhookconfigurations/down")
             selector = {"matchLabels": {"none": "here"}}
             for name in ("lax", "strict"):
                 await h.request("DELETE", f"{GROUP}/validatingwebhookconfigurations/{name}")

@@ -106,7 +106,7 @@ class Webhooks:
         except CallFailed as error:
             raise CallFailed(f'failed to call webhook: Post "{shown}{target}": {error}') from None
         except OSError as error:
-            raise CallFailed(f'failed to call webhook: Post "{shown}{target}": {_worded(error)}') from None
+            raise CallFailed(f'failed to call webhook: Post "{shown}{target}": {_worded(error, url)}') from None
         if status != 200:
             text = data[:2048].decode("utf-8", "replace").strip()
             raise CallFailed(f"failed to call webhook: {_refused(status, text)}")
@@ -119,11 +119,12 @@ class Webhooks:
         return tree
 
 
-def _worded(error: OSError) -> str:
+def _worded(error: OSError, url: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"tls: failed to verify certificate: x509: {error.verify_message}"
     if isinstance(error, ConnectionRefusedError):
-        return "dial tcp: connect: connection refused"
+        parts = urlsplit(url)
+        return f"dial tcp {parts.hostname}:{parts.port or 443}: connect: connection refused"
     return str(error) or type(error).__name__
 
 
