@@ -127,14 +127,14 @@ class Condition(Struct, frozen=True):
 
 
 class FieldSelectorRequirement(Struct, frozen=True):
-    key: Annotated[str, F(1, required=True)] = always(str)
-    operator: Annotated[str, F(2, required=True)] = always(str)
-    values: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
+    key: Annotated[str, F(1, "The field's label.", required=True)] = always(str)
+    operator: Annotated[str, F(2, "In, NotIn, Exists or DoesNotExist.", required=True)] = always(str)
+    values: Annotated[tuple[str, ...], F(3, "Values, for In and NotIn.", list="atomic")] = ()
 
 
 class GroupResource(Struct, frozen=True):
-    group: Annotated[str, F(1, required=True)] = always(str)
-    resource: Annotated[str, F(2, required=True)] = always(str)
+    group: Annotated[str, F(1, "API group.", required=True)] = always(str)
+    resource: Annotated[str, F(2, "Resource.", required=True)] = always(str)
 
 
 class Preconditions(Struct, frozen=True):

@@ -15,8 +15,8 @@ from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class ParamKind(Struct, frozen=True):
-    apiVersion: Annotated[str, F(1)] = ""
-    kind: Annotated[str, F(2)] = ""
+    apiVersion: Annotated[str, F(1, "group/version of the parameter kind.")] = ""
+    kind: Annotated[str, F(2, "The parameter kind.")] = ""
 
 
 class RuleWithOperations(Struct, frozen=True):
@@ -24,6 +24,7 @@ class RuleWithOperations(Struct, frozen=True):
         tuple[str, ...],
         F(
             1,
+            "CREATE, UPDATE, DELETE, CONNECT, or * for all.",
             list="atomic",
             enum=(
                 "*",
@@ -34,13 +35,22 @@ class RuleWithOperations(Struct, frozen=True):
             ),
         ),
     ] = ()
-    apiGroups: Annotated[tuple[str, ...], F(1, within=(2,), list="atomic")] = ()
-    apiVersions: Annotated[tuple[str, ...], F(2, within=(2,), list="atomic")] = ()
-    resources: Annotated[tuple[str, ...], F(3, within=(2,), list="atomic")] = ()
+    apiGroups: Annotated[tuple[str, ...], F(1, "API groups; * for all.", within=(2,), list="atomic")] = ()
+    apiVersions: Annotated[tuple[str, ...], F(2, "API versions; * for all.", within=(2,), list="atomic")] = ()
+    resources: Annotated[
+        tuple[str, ...],
+        F(
+            3,
+            "Resources, pods/log for a subresource; * for all resources, */* for all subresources too.",
+            within=(2,),
+            list="atomic",
+        ),
+    ] = ()
     scope: Annotated[
         str | None,
         F(
             4,
+            "Cluster, Namespaced, or * for both.",
             within=(2,),
             enum=(
                 "Cluster",
@@ -53,11 +63,14 @@ class RuleWithOperations(Struct, frozen=True):
 
 
 class NamedRuleWithOperations(Struct, frozen=True):
-    resourceNames: Annotated[tuple[str, ...], F(1, list="atomic")] = ()
+    resourceNames: Annotated[
+        tuple[str, ...], F(1, "Only objects with these names; empty means all.", list="atomic")
+    ] = ()
     operations: Annotated[
         tuple[str, ...],
         F(
             1,
+            "CREATE, UPDATE, DELETE, CONNECT, or * for all.",
             within=(2,),
             list="atomic",
             enum=(
@@ -69,13 +82,22 @@ class NamedRuleWithOperations(Struct, frozen=True):
             ),
         ),
     ] = ()
-    apiGroups: Annotated[tuple[str, ...], F(1, within=(2, 2), list="atomic")] = ()
-    apiVersions: Annotated[tuple[str, ...], F(2, within=(2, 2), list="atomic")] = ()
-    resources: Annotated[tuple[str, ...], F(3, within=(2, 2), list="atomic")] = ()
+    apiGroups: Annotated[tuple[str, ...], F(1, "API groups; * for all.", within=(2, 2), list="atomic")] = ()
+    apiVersions: Annotated[tuple[str, ...], F(2, "API versions; * for all.", within=(2, 2), list="atomic")] = ()
+    resources: Annotated[
+        tuple[str, ...],
+        F(
+            3,
+            "Resources, pods/log for a subresource; * for all resources, */* for all subresources too.",
+            within=(2, 2),
+            list="atomic",
+        ),
+    ] = ()
     scope: Annotated[
         str | None,
         F(
             4,
+            "Cluster, Namespaced, or * for both.",
             within=(2, 2),
             enum=(
                 "Cluster",
@@ -88,14 +110,24 @@ class NamedRuleWithOperations(Struct, frozen=True):
 
 
 class MatchResources(Struct, frozen=True):
-    namespaceSelector: Annotated[LabelSelector | None, F(1, default={})] = None
-    objectSelector: Annotated[LabelSelector | None, F(2, default={})] = None
-    resourceRules: Annotated[tuple[NamedRuleWithOperations, ...], F(3, list="atomic")] = ()
-    excludeResourceRules: Annotated[tuple[NamedRuleWithOperations, ...], F(4, list="atomic")] = ()
+    namespaceSelector: Annotated[
+        LabelSelector | None, F(1, "Namespaces by their labels; empty means all.", default={})
+    ] = None
+    objectSelector: Annotated[
+        LabelSelector | None, F(2, "Objects by their labels, before or after the change; empty means all.", default={})
+    ] = None
+    resourceRules: Annotated[
+        tuple[NamedRuleWithOperations, ...],
+        F(3, "Which operations on which resources match; any one is enough.", list="atomic"),
+    ] = ()
+    excludeResourceRules: Annotated[
+        tuple[NamedRuleWithOperations, ...], F(4, "What is left out of resourceRules.", list="atomic")
+    ] = ()
     matchPolicy: Annotated[
         str | None,
         F(
             7,
+            "Exact, or Equivalent: requests for another version of the same resource match too.",
             enum=(
                 "Exact",
                 "Equivalent",
@@ -106,20 +138,22 @@ class MatchResources(Struct, frozen=True):
 
 
 class Variable(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    expression: Annotated[str, F(2, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name, a CEL identifier.", required=True)] = always(str)
+    expression: Annotated[str, F(2, "A CEL expression.", required=True)] = always(str)
 
 
 class MatchCondition(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    expression: Annotated[str, F(2, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name, for messages; unique in the list.", required=True)] = always(str)
+    expression: Annotated[str, F(2, "CEL, gives a bool: object, oldObject, request, authorizer.", required=True)] = (
+        always(str)
+    )
 
 
 class ParamRef(Struct, frozen=True):
-    name: Annotated[str, F(1)] = ""
-    namespace: Annotated[str, F(2)] = ""
-    selector: Annotated[LabelSelector | None, F(3)] = None
-    parameterNotFoundAction: Annotated[str | None, F(4)] = None
+    name: Annotated[str, F(1, "Name of the parameter object; excludes selector.")] = ""
+    namespace: Annotated[str, F(2, "Its namespace; unset means that of the request's object.")] = ""
+    selector: Annotated[LabelSelector | None, F(3, "All parameter objects with these labels.")] = None
+    parameterNotFoundAction: Annotated[str | None, F(4, "Allow or Deny, when there is no parameter object.")] = None
 
 
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")

@@ -27,11 +27,11 @@ from pelamis.base.errors import forbidden, invalid, required
 
 
 class ApplyConfiguration(Struct, frozen=True):
-    expression: Annotated[str, F(1)] = ""
+    expression: Annotated[str, F(1, "CEL, gives an Object{...} to merge.")] = ""
 
 
 class JSONPatch(Struct, frozen=True):
-    expression: Annotated[str, F(1)] = ""
+    expression: Annotated[str, F(1, "CEL, gives a list of JSONPatch{...}.")] = ""
 
 
 class Mutation(Struct, frozen=True):
@@ -39,6 +39,7 @@ class Mutation(Struct, frozen=True):
         str,
         F(
             2,
+            "ApplyConfiguration or JSONPatch.",
             enum=(
                 "ApplyConfiguration",
                 "JSONPatch",
@@ -46,19 +47,26 @@ class Mutation(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    applyConfiguration: Annotated[ApplyConfiguration | None, F(3)] = None
-    jsonPatch: Annotated[JSONPatch | None, F(4)] = None
+    applyConfiguration: Annotated[
+        ApplyConfiguration | None, F(3, "A change that is merged as server-side apply does.")
+    ] = None
+    jsonPatch: Annotated[JSONPatch | None, F(4, "A change given as a list of JSON patch operations.")] = None
 
 
 class MutatingAdmissionPolicySpec(Struct, frozen=True):
-    paramKind: Annotated[ParamKind | None, F(1)] = None
-    matchConstraints: Annotated[MatchResources | None, F(2)] = None
-    variables: Annotated[tuple[Variable, ...], F(3, list="atomic")] = ()
-    mutations: Annotated[tuple[Mutation, ...], F(4, list="atomic")] = ()
+    paramKind: Annotated[ParamKind | None, F(1, "Kind of the parameter objects; unset means none.")] = None
+    matchConstraints: Annotated[MatchResources | None, F(2, "Which requests the policy looks at.")] = None
+    variables: Annotated[
+        tuple[Variable, ...], F(3, "Named expressions, usable as variables.name by those that follow.", list="atomic")
+    ] = ()
+    mutations: Annotated[
+        tuple[Mutation, ...], F(4, "Changes, one after the other, each on the result of the last.", list="atomic")
+    ] = ()
     failurePolicy: Annotated[
         str | None,
         F(
             5,
+            "Fail or Ignore: what an error in the evaluation or the call means.",
             enum=(
                 "Ignore",
                 "Fail",
@@ -67,12 +75,14 @@ class MutatingAdmissionPolicySpec(Struct, frozen=True):
         ),
     ] = None
     matchConditions: Annotated[
-        tuple[MatchCondition, ...], F(6, merge="merge", key="name", list="map", keys=("name",))
+        tuple[MatchCondition, ...],
+        F(6, "CEL conditions that must all hold; at most 64.", merge="merge", key="name", list="map", keys=("name",)),
     ] = ()
     reinvocationPolicy: Annotated[
         str,
         F(
             7,
+            "Never, or IfNeeded: called again when a later step changed the object.",
             enum=(
                 "Never",
                 "IfNeeded",

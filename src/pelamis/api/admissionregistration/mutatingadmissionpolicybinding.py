@@ -22,9 +22,9 @@ from pelamis.base import names
 
 
 class MutatingAdmissionPolicyBindingSpec(Struct, frozen=True):
-    policyName: Annotated[str, F(1)] = ""
-    paramRef: Annotated[ParamRef | None, F(2)] = None
-    matchResources: Annotated[MatchResources | None, F(3)] = None
+    policyName: Annotated[str, F(1, "The policy that is bound.")] = ""
+    paramRef: Annotated[ParamRef | None, F(2, "Which parameter objects to use.")] = None
+    matchResources: Annotated[MatchResources | None, F(3, "Narrows the requests that the policy looks at.")] = None
 
 
 class MutatingAdmissionPolicyBinding(Struct, frozen=True):

@@ -14,13 +14,20 @@ from pelamis.api.meta import LabelSelector, ObjectMeta
 
 
 class MutatingWebhook(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    clientConfig: Annotated[WebhookClientConfig, F(2, required=True)] = always(WebhookClientConfig)
-    rules: Annotated[tuple[RuleWithOperations, ...], F(3, list="atomic")] = ()
+    name: Annotated[str, F(1, "Full name, such as check.example.com; unique in the object.", required=True)] = always(
+        str
+    )
+    clientConfig: Annotated[WebhookClientConfig, F(2, "Where the webhook is.", required=True)] = always(
+        WebhookClientConfig
+    )
+    rules: Annotated[
+        tuple[RuleWithOperations, ...], F(3, "Which requests are sent; any one that matches is enough.", list="atomic")
+    ] = ()
     failurePolicy: Annotated[
         str | None,
         F(
             4,
+            "Fail or Ignore: what an error in the evaluation or the call means.",
             enum=(
                 "Ignore",
                 "Fail",
@@ -32,6 +39,7 @@ class MutatingWebhook(Struct, frozen=True):
         str | None,
         F(
             9,
+            "Exact, or Equivalent: requests for another version of the same resource match too.",
             enum=(
                 "Exact",
                 "Equivalent",
@@ -39,12 +47,17 @@ class MutatingWebhook(Struct, frozen=True):
             default="Equivalent",
         ),
     ] = None
-    namespaceSelector: Annotated[LabelSelector | None, F(5, default={})] = None
-    objectSelector: Annotated[LabelSelector | None, F(11, default={})] = None
+    namespaceSelector: Annotated[
+        LabelSelector | None, F(5, "Namespaces by their labels; empty means all.", default={})
+    ] = None
+    objectSelector: Annotated[
+        LabelSelector | None, F(11, "Objects by their labels, before or after the change; empty means all.", default={})
+    ] = None
     sideEffects: Annotated[
         str | None,
         F(
             6,
+            "None, or NoneOnDryRun: effects outside of the answer.",
             enum=(
                 "Unknown",
                 "None",
@@ -54,12 +67,16 @@ class MutatingWebhook(Struct, frozen=True):
             required=True,
         ),
     ] = None
-    timeoutSeconds: Annotated[Int32 | None, F(7, default=10)] = None
-    admissionReviewVersions: Annotated[tuple[str, ...], F(8, list="atomic", required=True)] = always(tuple)
+    timeoutSeconds: Annotated[Int32 | None, F(7, "Seconds to wait for an answer, 1 to 30.", default=10)] = None
+    admissionReviewVersions: Annotated[
+        tuple[str, ...],
+        F(8, "Versions of AdmissionReview that it understands, best first.", list="atomic", required=True),
+    ] = always(tuple)
     reinvocationPolicy: Annotated[
         str | None,
         F(
             10,
+            "Never, or IfNeeded: called again when a later step changed the object.",
             enum=(
                 "Never",
                 "IfNeeded",
@@ -68,7 +85,8 @@ class MutatingWebhook(Struct, frozen=True):
         ),
     ] = None
     matchConditions: Annotated[
-        tuple[MatchCondition, ...], F(12, merge="merge", key="name", list="map", keys=("name",))
+        tuple[MatchCondition, ...],
+        F(12, "CEL conditions that must all hold; at most 64.", merge="merge", key="name", list="map", keys=("name",)),
     ] = ()
 
 
@@ -78,7 +96,10 @@ class MutatingWebhookConfiguration(Struct, frozen=True):
     kind: str = always(lambda: "MutatingWebhookConfiguration")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    webhooks: Annotated[tuple[MutatingWebhook, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
+    webhooks: Annotated[
+        tuple[MutatingWebhook, ...],
+        F(2, "The webhooks, called one after the other.", merge="merge", key="name", list="map", keys=("name",)),
+    ] = ()
 
 
 def default(tree: Tree) -> None:

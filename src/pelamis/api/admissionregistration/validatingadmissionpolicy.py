@@ -29,25 +29,33 @@ from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class Validation(Struct, frozen=True):
-    expression: Annotated[str, F(1, required=True)] = always(str)
-    message: Annotated[str, F(2)] = ""
-    reason: Annotated[str | None, F(3)] = None
-    messageExpression: Annotated[str, F(4)] = ""
+    expression: Annotated[str, F(1, "CEL, gives a bool: false refuses.", required=True)] = always(str)
+    message: Annotated[str, F(2, "What a refusal says; one line.")] = ""
+    reason: Annotated[
+        str | None,
+        F(3, "Machine-readable reason of a refusal: Invalid, Forbidden, Unauthorized, RequestEntityTooLarge."),
+    ] = None
+    messageExpression: Annotated[str, F(4, "CEL, gives the message; message is for when it fails.")] = ""
 
 
 class AuditAnnotation(Struct, frozen=True):
-    key: Annotated[str, F(1, required=True)] = always(str)
-    valueExpression: Annotated[str, F(2, required=True)] = always(str)
+    key: Annotated[str, F(1, "Last part of the annotation's key; the policy's name is the first.", required=True)] = (
+        always(str)
+    )
+    valueExpression: Annotated[str, F(2, "CEL, gives a text; null or empty notes nothing.", required=True)] = always(
+        str
+    )
 
 
 class ValidatingAdmissionPolicySpec(Struct, frozen=True):
-    paramKind: Annotated[ParamKind | None, F(1)] = None
-    matchConstraints: Annotated[MatchResources | None, F(2)] = None
-    validations: Annotated[tuple[Validation, ...], F(3, list="atomic")] = ()
+    paramKind: Annotated[ParamKind | None, F(1, "Kind of the parameter objects; unset means none.")] = None
+    matchConstraints: Annotated[MatchResources | None, F(2, "Which requests the policy looks at.")] = None
+    validations: Annotated[tuple[Validation, ...], F(3, "What must hold, all of it.", list="atomic")] = ()
     failurePolicy: Annotated[
         str | None,
         F(
             4,
+            "Fail or Ignore: what an error in the evaluation or the call means.",
             enum=(
                 "Ignore",
                 "Fail",
@@ -55,26 +63,45 @@ class ValidatingAdmissionPolicySpec(Struct, frozen=True):
             default="Fail",
         ),
     ] = None
-    auditAnnotations: Annotated[tuple[AuditAnnotation, ...], F(5, list="atomic")] = ()
-    matchConditions: Annotated[
-        tuple[MatchCondition, ...], F(6, merge="merge", key="name", list="map", keys=("name",))
+    auditAnnotations: Annotated[
+        tuple[AuditAnnotation, ...], F(5, "What is noted in the audit log.", list="atomic")
     ] = ()
-    variables: Annotated[tuple[Variable, ...], F(7, merge="merge", key="name", list="map", keys=("name",))] = ()
+    matchConditions: Annotated[
+        tuple[MatchCondition, ...],
+        F(6, "CEL conditions that must all hold; at most 64.", merge="merge", key="name", list="map", keys=("name",)),
+    ] = ()
+    variables: Annotated[
+        tuple[Variable, ...],
+        F(
+            7,
+            "Named expressions, usable as variables.name by those that follow.",
+            merge="merge",
+            key="name",
+            list="map",
+            keys=("name",),
+        ),
+    ] = ()
 
 
 class ExpressionWarning(Struct, frozen=True):
-    fieldRef: Annotated[str, F(2, required=True)] = always(str)
-    warning: Annotated[str, F(3, required=True)] = always(str)
+    fieldRef: Annotated[str, F(2, "Path of the expression's field.", required=True)] = always(str)
+    warning: Annotated[str, F(3, "What does not fit, for each type.", required=True)] = always(str)
 
 
 class TypeChecking(Struct, frozen=True):
-    expressionWarnings: Annotated[tuple[ExpressionWarning, ...], F(1, list="atomic")] = ()
+    expressionWarnings: Annotated[
+        tuple[ExpressionWarning, ...], F(1, "One for each expression that does not fit.", list="atomic")
+    ] = ()
 
 
 class ValidatingAdmissionPolicyStatus(Struct, frozen=True):
-    observedGeneration: Annotated[Int64, F(1)] = 0
-    typeChecking: Annotated[TypeChecking | None, F(2)] = None
-    conditions: Annotated[tuple[Condition, ...], F(3, list="map", keys=("type",))] = ()
+    observedGeneration: Annotated[Int64, F(1, "metadata.generation that the status is about.")] = 0
+    typeChecking: Annotated[TypeChecking | None, F(2, "What a check of the expressions against the types found.")] = (
+        None
+    )
+    conditions: Annotated[
+        tuple[Condition, ...], F(3, "Observations of its state, one of each type.", list="map", keys=("type",))
+    ] = ()
 
 
 class ValidatingAdmissionPolicy(Struct, frozen=True):

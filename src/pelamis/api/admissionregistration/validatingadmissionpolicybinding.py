@@ -23,13 +23,14 @@ from pelamis.base.errors import duplicate, invalid, required
 
 
 class ValidatingAdmissionPolicyBindingSpec(Struct, frozen=True):
-    policyName: Annotated[str, F(1, required=True)] = ""
-    paramRef: Annotated[ParamRef | None, F(2)] = None
-    matchResources: Annotated[MatchResources | None, F(3)] = None
+    policyName: Annotated[str, F(1, "The policy that is bound.", required=True)] = ""
+    paramRef: Annotated[ParamRef | None, F(2, "Which parameter objects to use.")] = None
+    matchResources: Annotated[MatchResources | None, F(3, "Narrows the requests that the policy looks at.")] = None
     validationActions: Annotated[
         tuple[str, ...],
         F(
             4,
+            "Deny, Warn, Audit: what a failed validation does.",
             list="set",
             enum=(
                 "Deny",

@@ -14,13 +14,20 @@ from pelamis.api.meta import LabelSelector, ObjectMeta
 
 
 class ValidatingWebhook(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    clientConfig: Annotated[WebhookClientConfig, F(2, required=True)] = always(WebhookClientConfig)
-    rules: Annotated[tuple[RuleWithOperations, ...], F(3, list="atomic")] = ()
+    name: Annotated[str, F(1, "Full name, such as check.example.com; unique in the object.", required=True)] = always(
+        str
+    )
+    clientConfig: Annotated[WebhookClientConfig, F(2, "Where the webhook is.", required=True)] = always(
+        WebhookClientConfig
+    )
+    rules: Annotated[
+        tuple[RuleWithOperations, ...], F(3, "Which requests are sent; any one that matches is enough.", list="atomic")
+    ] = ()
     failurePolicy: Annotated[
         str | None,
         F(
             4,
+            "Fail or Ignore: what an error in the evaluation or the call means.",
             enum=(
                 "Ignore",
                 "Fail",
@@ -32,6 +39,7 @@ class ValidatingWebhook(Struct, frozen=True):
         str | None,
         F(
             9,
+            "Exact, or Equivalent: requests for another version of the same resource match too.",
             enum=(
                 "Exact",
                 "Equivalent",
@@ -39,12 +47,17 @@ class ValidatingWebhook(Struct, frozen=True):
             default="Equivalent",
         ),
     ] = None
-    namespaceSelector: Annotated[LabelSelector | None, F(5, default={})] = None
-    objectSelector: Annotated[LabelSelector | None, F(10, default={})] = None
+    namespaceSelector: Annotated[
+        LabelSelector | None, F(5, "Namespaces by their labels; empty means all.", default={})
+    ] = None
+    objectSelector: Annotated[
+        LabelSelector | None, F(10, "Objects by their labels, before or after the change; empty means all.", default={})
+    ] = None
     sideEffects: Annotated[
         str | None,
         F(
             6,
+            "None, or NoneOnDryRun: effects outside of the answer.",
             enum=(
                 "Unknown",
                 "None",
@@ -54,10 +67,14 @@ class ValidatingWebhook(Struct, frozen=True):
             required=True,
         ),
     ] = None
-    timeoutSeconds: Annotated[Int32 | None, F(7, default=10)] = None
-    admissionReviewVersions: Annotated[tuple[str, ...], F(8, list="atomic", required=True)] = always(tuple)
+    timeoutSeconds: Annotated[Int32 | None, F(7, "Seconds to wait for an answer, 1 to 30.", default=10)] = None
+    admissionReviewVersions: Annotated[
+        tuple[str, ...],
+        F(8, "Versions of AdmissionReview that it understands, best first.", list="atomic", required=True),
+    ] = always(tuple)
     matchConditions: Annotated[
-        tuple[MatchCondition, ...], F(11, merge="merge", key="name", list="map", keys=("name",))
+        tuple[MatchCondition, ...],
+        F(11, "CEL conditions that must all hold; at most 64.", merge="merge", key="name", list="map", keys=("name",)),
     ] = ()
 
 
@@ -67,7 +84,10 @@ class ValidatingWebhookConfiguration(Struct, frozen=True):
     kind: str = always(lambda: "ValidatingWebhookConfiguration")
     apiVersion: str = always(lambda: "admissionregistration.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    webhooks: Annotated[tuple[ValidatingWebhook, ...], F(2, merge="merge", key="name", list="map", keys=("name",))] = ()
+    webhooks: Annotated[
+        tuple[ValidatingWebhook, ...],
+        F(2, "The webhooks, called all at once.", merge="merge", key="name", list="map", keys=("name",)),
+    ] = ()
 
 
 def default(tree: Tree) -> None:

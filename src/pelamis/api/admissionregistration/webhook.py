@@ -12,16 +12,18 @@ from pelamis.base.errors import invalid, required
 
 
 class ServiceReference(Struct, frozen=True):
-    namespace: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
-    path: Annotated[str | None, F(3)] = None
-    port: Annotated[Int32 | None, F(4, default=443)] = None
+    namespace: Annotated[str, F(1, "Namespace of the service.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Name of the service.", required=True)] = always(str)
+    path: Annotated[str | None, F(3, "URL path of the requests.")] = None
+    port: Annotated[Int32 | None, F(4, "Port of the service.", default=443)] = None
 
 
 class WebhookClientConfig(Struct, frozen=True):
-    url: Annotated[str | None, F(3)] = None
-    service: Annotated[ServiceReference | None, F(1)] = None
-    caBundle: Annotated[bytes, F(2)] = b""
+    url: Annotated[str | None, F(3, "https://host:port/path of the server.")] = None
+    service: Annotated[ServiceReference | None, F(1, "The service in the cluster that serves it.")] = None
+    caBundle: Annotated[
+        bytes, F(2, "PEM certificates that its server certificate is checked with; unset means those of the system.")
+    ] = b""
 
 
 def check_url(url: str, path: str, *, force_https: bool) -> Errors:

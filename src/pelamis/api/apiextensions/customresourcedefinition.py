@@ -18,27 +18,30 @@ from pelamis.api.meta import ObjectMeta
 
 
 class CustomResourceDefinitionNames(Struct, frozen=True):
-    plural: Annotated[str, F(1, required=True)] = always(str)
-    singular: Annotated[str, F(2)] = ""
-    shortNames: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
-    kind: Annotated[str, F(4, required=True)] = always(str)
-    listKind: Annotated[str, F(5)] = ""
-    categories: Annotated[tuple[str, ...], F(6, list="atomic")] = ()
+    plural: Annotated[str, F(1, "Plural name in URLs; lower case.", required=True)] = always(str)
+    singular: Annotated[str, F(2, "Singular name; kind in lower case by default.")] = ""
+    shortNames: Annotated[tuple[str, ...], F(3, "Short names for the command line.", list="atomic")] = ()
+    kind: Annotated[str, F(4, "Kind, CamelCase, singular.", required=True)] = always(str)
+    listKind: Annotated[str, F(5, "Kind of a list; kind with List by default.")] = ""
+    categories: Annotated[
+        tuple[str, ...], F(6, "Groups of resources that it belongs to, such as all.", list="atomic")
+    ] = ()
 
 
 class ExternalDocumentation(Struct, frozen=True):
-    description: Annotated[str, F(1)] = ""
-    url: Annotated[str, F(2)] = ""
+    description: Annotated[str, F(1, "What it is.")] = ""
+    url: Annotated[str, F(2, "Where it is.")] = ""
 
 
 class ValidationRule(Struct, frozen=True):
-    rule: Annotated[str, F(1, required=True)] = always(str)
-    message: Annotated[str, F(2)] = ""
-    messageExpression: Annotated[str, F(3)] = ""
+    rule: Annotated[str, F(1, "CEL over self, and oldSelf for a rule about changes.", required=True)] = always(str)
+    message: Annotated[str, F(2, "What a refusal says.")] = ""
+    messageExpression: Annotated[str, F(3, "CEL, gives the message.")] = ""
     reason: Annotated[
         str | None,
         F(
             4,
+            "Reason of the field error.",
             enum=(
                 "FieldValueRequired",
                 "FieldValueDuplicate",
@@ -47,67 +50,76 @@ class ValidationRule(Struct, frozen=True):
             ),
         ),
     ] = None
-    fieldPath: Annotated[str, F(5)] = ""
-    optionalOldSelf: Annotated[bool | None, F(6)] = None
+    fieldPath: Annotated[str, F(5, "Path of the field that is blamed.")] = ""
+    optionalOldSelf: Annotated[bool | None, F(6, "oldSelf is optional: the rule runs on creation too.")] = None
 
 
 class JSONSchemaProps(Struct, frozen=True):
-    id: Annotated[str, F(1)] = ""
-    schema: Annotated[str, F(2)] = msgspec.field(default="", name="$schema")
-    ref: Annotated[str | None, F(3)] = msgspec.field(default=None, name="$ref")
-    description: Annotated[str, F(4)] = ""
-    type: Annotated[str, F(5)] = ""
-    format: Annotated[str, F(6)] = ""
-    title: Annotated[str, F(7)] = ""
-    default: Annotated[RawJSON, F(8)] = msgspec.UNSET
-    maximum: Annotated[Double | None, F(9)] = None
-    exclusiveMaximum: Annotated[bool, F(10)] = False
-    minimum: Annotated[Double | None, F(11)] = None
-    exclusiveMinimum: Annotated[bool, F(12)] = False
-    maxLength: Annotated[Int64 | None, F(13)] = None
-    minLength: Annotated[Int64 | None, F(14)] = None
-    pattern: Annotated[str, F(15)] = ""
-    maxItems: Annotated[Int64 | None, F(16)] = None
-    minItems: Annotated[Int64 | None, F(17)] = None
-    uniqueItems: Annotated[bool, F(18)] = False
-    multipleOf: Annotated[Double | None, F(19)] = None
-    enum: Annotated[tuple[RawJSON, ...], F(20, list="atomic")] = ()
-    maxProperties: Annotated[Int64 | None, F(21)] = None
-    minProperties: Annotated[Int64 | None, F(22)] = None
-    required: Annotated[tuple[str, ...], F(23, list="atomic")] = ()
-    items: Annotated[JSONSchemaProps | tuple[JSONSchemaProps, ...] | None, F(24)] = None
-    allOf: Annotated[tuple[JSONSchemaProps, ...], F(25, list="atomic")] = ()
-    oneOf: Annotated[tuple[JSONSchemaProps, ...], F(26, list="atomic")] = ()
-    anyOf: Annotated[tuple[JSONSchemaProps, ...], F(27, list="atomic")] = ()
-    not_: Annotated[JSONSchemaProps | None, F(28)] = msgspec.field(default=None, name="not")
-    properties: Annotated[dict[str, JSONSchemaProps], F(29)] = {}
-    additionalProperties: Annotated[JSONSchemaProps | bool | None, F(30)] = None
-    patternProperties: Annotated[dict[str, JSONSchemaProps], F(31)] = {}
-    dependencies: Annotated[dict[str, JSONSchemaProps | tuple[str, ...]], F(32)] = {}
-    additionalItems: Annotated[JSONSchemaProps | bool | None, F(33)] = None
-    definitions: Annotated[dict[str, JSONSchemaProps], F(34)] = {}
-    externalDocs: Annotated[ExternalDocumentation | None, F(35)] = None
-    example: Annotated[RawJSON, F(36)] = msgspec.UNSET
-    nullable: Annotated[bool, F(37)] = False
-    xKubernetesPreserveUnknownFields: Annotated[bool | None, F(38)] = msgspec.field(
-        default=None, name="x-kubernetes-preserve-unknown-fields"
+    id: Annotated[str, F(1, "Not used.")] = ""
+    schema: Annotated[str, F(2, "Not used.")] = msgspec.field(default="", name="$schema")
+    ref: Annotated[str | None, F(3, "Not allowed.")] = msgspec.field(default=None, name="$ref")
+    description: Annotated[str, F(4, "What it means, for people.")] = ""
+    type: Annotated[str, F(5, "object, array, string, integer, number or boolean.")] = ""
+    format: Annotated[str, F(6, "Further form of the value, such as date-time or int64.")] = ""
+    title: Annotated[str, F(7, "A title, for people.")] = ""
+    default: Annotated[RawJSON, F(8, "Value when absent.")] = msgspec.UNSET
+    maximum: Annotated[Double | None, F(9, "Largest number.")] = None
+    exclusiveMaximum: Annotated[bool, F(10, "Whether maximum itself is too large.")] = False
+    minimum: Annotated[Double | None, F(11, "Smallest number.")] = None
+    exclusiveMinimum: Annotated[bool, F(12, "Whether minimum itself is too small.")] = False
+    maxLength: Annotated[Int64 | None, F(13, "Most characters.")] = None
+    minLength: Annotated[Int64 | None, F(14, "Least characters.")] = None
+    pattern: Annotated[str, F(15, "Regular expression (RE2) found in the text.")] = ""
+    maxItems: Annotated[Int64 | None, F(16, "Most items.")] = None
+    minItems: Annotated[Int64 | None, F(17, "Least items.")] = None
+    uniqueItems: Annotated[bool, F(18, "Must be false; see x-kubernetes-list-type: set.")] = False
+    multipleOf: Annotated[Double | None, F(19, "The number is a multiple of it.")] = None
+    enum: Annotated[tuple[RawJSON, ...], F(20, "The allowed values.", list="atomic")] = ()
+    maxProperties: Annotated[Int64 | None, F(21, "Most members.")] = None
+    minProperties: Annotated[Int64 | None, F(22, "Least members.")] = None
+    required: Annotated[tuple[str, ...], F(23, "Members that must be there.", list="atomic")] = ()
+    items: Annotated[JSONSchemaProps | tuple[JSONSchemaProps, ...] | None, F(24, "Schema of each item.")] = None
+    allOf: Annotated[tuple[JSONSchemaProps, ...], F(25, "All of these hold.", list="atomic")] = ()
+    oneOf: Annotated[tuple[JSONSchemaProps, ...], F(26, "Exactly one of these holds.", list="atomic")] = ()
+    anyOf: Annotated[tuple[JSONSchemaProps, ...], F(27, "At least one of these holds.", list="atomic")] = ()
+    not_: Annotated[JSONSchemaProps | None, F(28, "This does not hold.")] = msgspec.field(default=None, name="not")
+    properties: Annotated[dict[str, JSONSchemaProps], F(29, "Schemas of the members, by name.")] = {}
+    additionalProperties: Annotated[
+        JSONSchemaProps | bool | None, F(30, "Schema of all other members, or whether there may be any.")
+    ] = None
+    patternProperties: Annotated[dict[str, JSONSchemaProps], F(31, "Not allowed.")] = {}
+    dependencies: Annotated[dict[str, JSONSchemaProps | tuple[str, ...]], F(32, "Not allowed.")] = {}
+    additionalItems: Annotated[JSONSchemaProps | bool | None, F(33, "Not allowed.")] = None
+    definitions: Annotated[dict[str, JSONSchemaProps], F(34, "Not allowed.")] = {}
+    externalDocs: Annotated[ExternalDocumentation | None, F(35, "Further documentation.")] = None
+    example: Annotated[RawJSON, F(36, "An example, for people.")] = msgspec.UNSET
+    nullable: Annotated[bool, F(37, "Whether null is allowed.")] = False
+    xKubernetesPreserveUnknownFields: Annotated[bool | None, F(38, "Keep members that the schema does not know.")] = (
+        msgspec.field(default=None, name="x-kubernetes-preserve-unknown-fields")
     )
-    xKubernetesEmbeddedResource: Annotated[bool, F(39)] = msgspec.field(
-        default=False, name="x-kubernetes-embedded-resource"
+    xKubernetesEmbeddedResource: Annotated[
+        bool, F(39, "The value is an object with apiVersion, kind and metadata.")
+    ] = msgspec.field(default=False, name="x-kubernetes-embedded-resource")
+    xKubernetesIntOrString: Annotated[bool, F(40, "The value is an integer or a text.")] = msgspec.field(
+        default=False, name="x-kubernetes-int-or-string"
     )
-    xKubernetesIntOrString: Annotated[bool, F(40)] = msgspec.field(default=False, name="x-kubernetes-int-or-string")
-    xKubernetesListMapKeys: Annotated[tuple[str, ...], F(41, list="atomic")] = msgspec.field(
-        default=(), name="x-kubernetes-list-map-keys"
+    xKubernetesListMapKeys: Annotated[
+        tuple[str, ...], F(41, "Members that identify an item of a map-like list.", list="atomic")
+    ] = msgspec.field(default=(), name="x-kubernetes-list-map-keys")
+    xKubernetesListType: Annotated[str | None, F(42, "atomic, set or map: how lists are merged.")] = msgspec.field(
+        default=None, name="x-kubernetes-list-type"
     )
-    xKubernetesListType: Annotated[str | None, F(42)] = msgspec.field(default=None, name="x-kubernetes-list-type")
-    xKubernetesMapType: Annotated[str | None, F(43)] = msgspec.field(default=None, name="x-kubernetes-map-type")
+    xKubernetesMapType: Annotated[str | None, F(43, "granular or atomic: how maps are merged.")] = msgspec.field(
+        default=None, name="x-kubernetes-map-type"
+    )
     xKubernetesValidations: Annotated[
-        tuple[ValidationRule, ...], F(44, merge="merge", key="rule", list="map", keys=("rule",))
+        tuple[ValidationRule, ...],
+        F(44, "CEL rules that must hold.", merge="merge", key="rule", list="map", keys=("rule",)),
     ] = msgspec.field(default=(), name="x-kubernetes-validations")
 
 
 class CustomResourceValidation(Struct, frozen=True):
-    openAPIV3Schema: Annotated[JSONSchemaProps | None, F(1)] = None
+    openAPIV3Schema: Annotated[JSONSchemaProps | None, F(1, "The schema; structural.")] = None
 
 
 class CustomResourceSubresourceStatus(Struct, frozen=True):
@@ -115,89 +127,113 @@ class CustomResourceSubresourceStatus(Struct, frozen=True):
 
 
 class CustomResourceSubresourceScale(Struct, frozen=True):
-    specReplicasPath: Annotated[str, F(1, required=True)] = always(str)
-    statusReplicasPath: Annotated[str, F(2, required=True)] = always(str)
-    labelSelectorPath: Annotated[str | None, F(3)] = None
+    specReplicasPath: Annotated[str, F(1, "Path of the wanted number under .spec.", required=True)] = always(str)
+    statusReplicasPath: Annotated[str, F(2, "Path of the actual number under .status.", required=True)] = always(str)
+    labelSelectorPath: Annotated[str | None, F(3, "Path of the selector's text under .spec or .status.")] = None
 
 
 class CustomResourceSubresources(Struct, frozen=True):
     status: Annotated[CustomResourceSubresourceStatus | None, F(1)] = None
-    scale: Annotated[CustomResourceSubresourceScale | None, F(2)] = None
+    scale: Annotated[CustomResourceSubresourceScale | None, F(2, "The scale subresource.")] = None
 
 
 class CustomResourceColumnDefinition(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    type: Annotated[str, F(2, required=True)] = always(str)
-    format: Annotated[str, F(3)] = ""
-    description: Annotated[str, F(4)] = ""
-    priority: Annotated[Int32, F(5)] = 0
-    jsonPath: Annotated[str, F(6, required=True)] = always(str)
+    name: Annotated[str, F(1, "Head of the column.", required=True)] = always(str)
+    type: Annotated[str, F(2, "integer, number, string, boolean or date.", required=True)] = always(str)
+    format: Annotated[str, F(3, "Further form, such as int64.")] = ""
+    description: Annotated[str, F(4, "What it shows.")] = ""
+    priority: Annotated[Int32, F(5, "0 shows always, more only with -o wide.")] = 0
+    jsonPath: Annotated[str, F(6, "Path of the value.", required=True)] = always(str)
 
 
 class SelectableField(Struct, frozen=True):
-    jsonPath: Annotated[str, F(1, required=True)] = always(str)
+    jsonPath: Annotated[str, F(1, "Path of a field with a plain value.", required=True)] = always(str)
 
 
 class CustomResourceDefinitionVersion(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    served: Annotated[bool, F(2, required=True)] = always(bool)
-    storage: Annotated[bool, F(3, required=True)] = always(bool)
-    deprecated: Annotated[bool, F(7)] = False
-    deprecationWarning: Annotated[str | None, F(8)] = None
-    schema: Annotated[CustomResourceValidation | None, F(4)] = None
-    subresources: Annotated[CustomResourceSubresources | None, F(5)] = None
-    additionalPrinterColumns: Annotated[tuple[CustomResourceColumnDefinition, ...], F(6, list="atomic")] = ()
-    selectableFields: Annotated[tuple[SelectableField, ...], F(9, list="atomic")] = ()
+    name: Annotated[str, F(1, "Name of the version, such as v1beta1.", required=True)] = always(str)
+    served: Annotated[bool, F(2, "Whether it is served.", required=True)] = always(bool)
+    storage: Annotated[bool, F(3, "Whether objects are stored in it; true for exactly one.", required=True)] = always(
+        bool
+    )
+    deprecated: Annotated[bool, F(7, "Whether requests for it get a warning.")] = False
+    deprecationWarning: Annotated[str | None, F(8, "That warning's text.")] = None
+    schema: Annotated[CustomResourceValidation | None, F(4, "Schema of the objects.")] = None
+    subresources: Annotated[CustomResourceSubresources | None, F(5, "Which subresources it has.")] = None
+    additionalPrinterColumns: Annotated[
+        tuple[CustomResourceColumnDefinition, ...], F(6, "Columns of kubectl get.", list="atomic")
+    ] = ()
+    selectableFields: Annotated[
+        tuple[SelectableField, ...], F(9, "Fields for field selectors; at most 8.", list="atomic")
+    ] = ()
 
 
 class ServiceReference(Struct, frozen=True):
-    namespace: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
-    path: Annotated[str | None, F(3)] = None
-    port: Annotated[Int32 | None, F(4, default=443)] = None
+    namespace: Annotated[str, F(1, "Namespace of the service.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Name of the service.", required=True)] = always(str)
+    path: Annotated[str | None, F(3, "URL path of the requests.")] = None
+    port: Annotated[Int32 | None, F(4, "Port of the service.", default=443)] = None
 
 
 class WebhookClientConfig(Struct, frozen=True):
-    url: Annotated[str | None, F(3)] = None
-    service: Annotated[ServiceReference | None, F(1)] = None
-    caBundle: Annotated[bytes, F(2)] = b""
+    url: Annotated[str | None, F(3, "https://host:port/path of the server.")] = None
+    service: Annotated[ServiceReference | None, F(1, "The service in the cluster that serves it.")] = None
+    caBundle: Annotated[
+        bytes, F(2, "PEM certificates that its server certificate is checked with; unset means those of the system.")
+    ] = b""
 
 
 class WebhookConversion(Struct, frozen=True):
-    clientConfig: Annotated[WebhookClientConfig | None, F(2)] = None
-    conversionReviewVersions: Annotated[tuple[str, ...], F(3, list="atomic", required=True)] = always(tuple)
+    clientConfig: Annotated[WebhookClientConfig | None, F(2, "Where the webhook is.")] = None
+    conversionReviewVersions: Annotated[
+        tuple[str, ...],
+        F(3, "Versions of ConversionReview that it understands, best first.", list="atomic", required=True),
+    ] = always(tuple)
 
 
 class CustomResourceConversion(Struct, frozen=True):
-    strategy: Annotated[str, F(1, required=True)] = always(str)
-    webhook: Annotated[WebhookConversion | None, F(2)] = None
+    strategy: Annotated[str, F(1, "None: only apiVersion changes. Webhook: it is asked.", required=True)] = always(str)
+    webhook: Annotated[WebhookConversion | None, F(2, "The webhook, for that strategy.")] = None
 
 
 class CustomResourceDefinitionSpec(Struct, frozen=True):
-    group: Annotated[str, F(1, required=True)] = always(str)
-    names: Annotated[CustomResourceDefinitionNames, F(3, required=True)] = always(CustomResourceDefinitionNames)
-    scope: Annotated[str, F(4, required=True)] = always(str)
-    versions: Annotated[tuple[CustomResourceDefinitionVersion, ...], F(7, list="atomic", required=True)] = always(tuple)
-    conversion: Annotated[CustomResourceConversion | None, F(9, default={"strategy": "None"})] = None
-    preserveUnknownFields: Annotated[bool, F(10)] = False
+    group: Annotated[str, F(1, "API group that it is served under.", required=True)] = always(str)
+    names: Annotated[CustomResourceDefinitionNames, F(3, "Names of the resource and the kind.", required=True)] = (
+        always(CustomResourceDefinitionNames)
+    )
+    scope: Annotated[str, F(4, "Namespaced or Cluster.", required=True)] = always(str)
+    versions: Annotated[
+        tuple[CustomResourceDefinitionVersion, ...],
+        F(7, "Served and stored versions, in any order.", list="atomic", required=True),
+    ] = always(tuple)
+    conversion: Annotated[
+        CustomResourceConversion | None,
+        F(9, "How objects get from one version to another.", default={"strategy": "None"}),
+    ] = None
+    preserveUnknownFields: Annotated[bool, F(10, "Old: keep what no schema knows. Must be false.")] = False
 
 
 class CustomResourceDefinitionCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
-    observedGeneration: Annotated[Int64, F(6)] = 0
+    type: Annotated[str, F(1, "Which condition this is.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase: why it is so.")] = ""
+    message: Annotated[str, F(5, "The same for people.")] = ""
+    observedGeneration: Annotated[Int64, F(6, "metadata.generation that the status is about.")] = 0
 
 
 class CustomResourceDefinitionStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[CustomResourceDefinitionCondition, ...], F(1, list="map", keys=("type",))] = always(
-        tuple
+    conditions: Annotated[
+        tuple[CustomResourceDefinitionCondition, ...],
+        F(1, "Observations of its state, one of each type.", list="map", keys=("type",)),
+    ] = always(tuple)
+    acceptedNames: Annotated[CustomResourceDefinitionNames, F(2, "The names in use; spec.names may be taken.")] = (
+        always(CustomResourceDefinitionNames)
     )
-    acceptedNames: Annotated[CustomResourceDefinitionNames, F(2)] = always(CustomResourceDefinitionNames)
-    storedVersions: Annotated[tuple[str, ...], F(3, list="atomic")] = always(tuple)
-    observedGeneration: Annotated[Int64, F(4)] = 0
+    storedVersions: Annotated[tuple[str, ...], F(3, "Versions that objects were ever stored in.", list="atomic")] = (
+        always(tuple)
+    )
+    observedGeneration: Annotated[Int64, F(4, "metadata.generation that the status is about.")] = 0
 
 
 class CustomResourceDefinition(Struct, frozen=True):

@@ -15,32 +15,44 @@ from pelamis.base.errors import invalid, required
 
 
 class ServiceReference(Struct, frozen=True):
-    namespace: Annotated[str, F(1)] = ""
-    name: Annotated[str, F(2)] = ""
-    port: Annotated[Int32 | None, F(3, default=443)] = None
+    namespace: Annotated[str, F(1, "Namespace of the service.")] = ""
+    name: Annotated[str, F(2, "Name of the service.")] = ""
+    port: Annotated[Int32 | None, F(3, "Port of the service.", default=443)] = None
 
 
 class APIServiceSpec(Struct, frozen=True):
-    service: Annotated[ServiceReference | None, F(1)] = None
-    group: Annotated[str, F(2)] = ""
-    version: Annotated[str, F(3)] = ""
-    insecureSkipTLSVerify: Annotated[bool, F(4)] = False
-    caBundle: Annotated[bytes, F(5, list="atomic")] = b""
-    groupPriorityMinimum: Annotated[Int32, F(7, required=True)] = always(int)
-    versionPriority: Annotated[Int32, F(8, required=True)] = always(int)
+    service: Annotated[ServiceReference | None, F(1, "Who serves it; unset means this server itself.")] = None
+    group: Annotated[str, F(2, "API group.")] = ""
+    version: Annotated[str, F(3, "API version.")] = ""
+    insecureSkipTLSVerify: Annotated[bool, F(4, "Do not check the server's certificate.")] = False
+    caBundle: Annotated[
+        bytes,
+        F(
+            5,
+            "PEM certificates that its server certificate is checked with; unset means those of the system.",
+            list="atomic",
+        ),
+    ] = b""
+    groupPriorityMinimum: Annotated[
+        Int32, F(7, "Order among groups: larger comes first; 1 to 20000.", required=True)
+    ] = always(int)
+    versionPriority: Annotated[Int32, F(8, "Order within the group: larger comes first; 1 to 1000.", required=True)] = (
+        always(int)
+    )
 
 
 class APIServiceCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(2, required=True)] = always(str)
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Which condition this is.", required=True)] = always(str)
+    status: Annotated[str, F(2, "True, False or Unknown.", required=True)] = always(str)
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase: why it is so.")] = ""
+    message: Annotated[str, F(5, "The same for people.")] = ""
 
 
 class APIServiceStatus(Struct, frozen=True):
     conditions: Annotated[
-        tuple[APIServiceCondition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))
+        tuple[APIServiceCondition, ...],
+        F(1, "Observations of its state, one of each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 

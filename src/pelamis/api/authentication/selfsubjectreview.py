@@ -11,7 +11,7 @@ from pelamis.api.meta import ObjectMeta
 
 
 class SelfSubjectReviewStatus(Struct, frozen=True):
-    userInfo: Annotated[UserInfo, F(1)] = always(UserInfo)
+    userInfo: Annotated[UserInfo, F(1, "Who makes the request.")] = always(UserInfo)
 
 
 class SelfSubjectReview(Struct, frozen=True):

@@ -14,15 +14,17 @@ from pelamis.api.meta import ObjectMeta
 
 
 class TokenReviewSpec(Struct, frozen=True):
-    token: Annotated[str, F(1, required=True)] = ""
-    audiences: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
+    token: Annotated[str, F(1, "The token.", required=True)] = ""
+    audiences: Annotated[
+        tuple[str, ...], F(2, "Whom it should be meant for; unset means this server.", list="atomic")
+    ] = ()
 
 
 class TokenReviewStatus(Struct, frozen=True):
-    authenticated: Annotated[bool, F(1)] = False
-    user: Annotated[UserInfo, F(2)] = always(UserInfo)
-    audiences: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
-    error: Annotated[str, F(3)] = ""
+    authenticated: Annotated[bool, F(1, "Whether it is valid.")] = False
+    user: Annotated[UserInfo, F(2, "Whom it stands for.")] = always(UserInfo)
+    audiences: Annotated[tuple[str, ...], F(4, "For whom of those asked it is meant.", list="atomic")] = ()
+    error: Annotated[str, F(3, "Why it could not be checked.")] = ""
 
 
 class TokenReview(Struct, frozen=True):

@@ -8,7 +8,7 @@ from pelamis.api.field import F, Struct
 
 
 class UserInfo(Struct, frozen=True):
-    username: Annotated[str, F(1)] = ""
-    uid: Annotated[str, F(2)] = ""
-    groups: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
-    extra: Annotated[dict[str, tuple[str, ...]], F(4)] = {}
+    username: Annotated[str, F(1, "Name of the user.")] = ""
+    uid: Annotated[str, F(2, "Unique id.")] = ""
+    groups: Annotated[tuple[str, ...], F(3, "Groups of the user.", list="atomic")] = ()
+    extra: Annotated[dict[str, tuple[str, ...]], F(4, "Further facts from authentication, each a list of texts.")] = {}

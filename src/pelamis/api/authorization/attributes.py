@@ -13,46 +13,52 @@ from pelamis.base.errors import forbidden, invalid, required
 
 
 class FieldSelectorAttributes(Struct, frozen=True):
-    rawSelector: Annotated[str, F(1)] = ""
-    requirements: Annotated[tuple[FieldSelectorRequirement, ...], F(2, list="atomic")] = ()
+    rawSelector: Annotated[str, F(1, "The selector as text; excludes requirements.")] = ""
+    requirements: Annotated[
+        tuple[FieldSelectorRequirement, ...], F(2, "The selector, taken apart.", list="atomic")
+    ] = ()
 
 
 class LabelSelectorAttributes(Struct, frozen=True):
-    rawSelector: Annotated[str, F(1)] = ""
-    requirements: Annotated[tuple[LabelSelectorRequirement, ...], F(2, list="atomic")] = ()
+    rawSelector: Annotated[str, F(1, "The selector as text; excludes requirements.")] = ""
+    requirements: Annotated[
+        tuple[LabelSelectorRequirement, ...], F(2, "The selector, taken apart.", list="atomic")
+    ] = ()
 
 
 class ResourceAttributes(Struct, frozen=True):
-    namespace: Annotated[str, F(1)] = ""
-    verb: Annotated[str, F(2)] = ""
-    group: Annotated[str, F(3)] = ""
-    version: Annotated[str, F(4)] = ""
-    resource: Annotated[str, F(5)] = ""
-    subresource: Annotated[str, F(6)] = ""
-    name: Annotated[str, F(7)] = ""
-    fieldSelector: Annotated[FieldSelectorAttributes | None, F(8)] = None
-    labelSelector: Annotated[LabelSelectorAttributes | None, F(9)] = None
+    namespace: Annotated[str, F(1, "Namespace; empty means all, or none.")] = ""
+    verb: Annotated[str, F(2, "get, list, watch, create, update, patch, delete, deletecollection, …; * for all.")] = ""
+    group: Annotated[str, F(3, "API group; * for all.")] = ""
+    version: Annotated[str, F(4, "API version; * for all.")] = ""
+    resource: Annotated[str, F(5, "Resource; * for all.")] = ""
+    subresource: Annotated[str, F(6, "Subresource, if any.")] = ""
+    name: Annotated[str, F(7, "One object; empty means all.")] = ""
+    fieldSelector: Annotated[FieldSelectorAttributes | None, F(8, "The request's field selector.")] = None
+    labelSelector: Annotated[LabelSelectorAttributes | None, F(9, "The request's label selector.")] = None
 
 
 class NonResourceAttributes(Struct, frozen=True):
-    path: Annotated[str, F(1)] = ""
-    verb: Annotated[str, F(2)] = ""
+    path: Annotated[str, F(1, "URL path.")] = ""
+    verb: Annotated[str, F(2, "HTTP method, lower case.")] = ""
 
 
 class SubjectAccessReviewSpec(Struct, frozen=True):
-    resourceAttributes: Annotated[ResourceAttributes | None, F(1)] = None
-    nonResourceAttributes: Annotated[NonResourceAttributes | None, F(2)] = None
-    user: Annotated[str, F(3)] = ""
-    groups: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
-    extra: Annotated[dict[str, tuple[str, ...]], F(5)] = {}
-    uid: Annotated[str, F(6)] = ""
+    resourceAttributes: Annotated[
+        ResourceAttributes | None, F(1, "Access to a resource; excludes nonResourceAttributes.")
+    ] = None
+    nonResourceAttributes: Annotated[NonResourceAttributes | None, F(2, "Access to a URL path.")] = None
+    user: Annotated[str, F(3, "Who.")] = ""
+    groups: Annotated[tuple[str, ...], F(4, "Groups of the user.", list="atomic")] = ()
+    extra: Annotated[dict[str, tuple[str, ...]], F(5, "Further facts from authentication, each a list of texts.")] = {}
+    uid: Annotated[str, F(6, "Unique id.")] = ""
 
 
 class SubjectAccessReviewStatus(Struct, frozen=True):
-    allowed: Annotated[bool, F(1, required=True)] = always(bool)
-    denied: Annotated[bool, F(4)] = False
-    reason: Annotated[str, F(2)] = ""
-    evaluationError: Annotated[str, F(3)] = ""
+    allowed: Annotated[bool, F(1, "Whether it may be done.", required=True)] = always(bool)
+    denied: Annotated[bool, F(4, "Whether it was refused outright, beyond not being allowed.")] = False
+    reason: Annotated[str, F(2, "Why.")] = ""
+    evaluationError: Annotated[str, F(3, "What went wrong on the way; a decision can stand in spite of it.")] = ""
 
 
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")

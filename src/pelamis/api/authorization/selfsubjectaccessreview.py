@@ -18,8 +18,10 @@ from pelamis.api.meta import ObjectMeta
 
 
 class SelfSubjectAccessReviewSpec(Struct, frozen=True):
-    resourceAttributes: Annotated[ResourceAttributes | None, F(1)] = None
-    nonResourceAttributes: Annotated[NonResourceAttributes | None, F(2)] = None
+    resourceAttributes: Annotated[
+        ResourceAttributes | None, F(1, "Access to a resource; excludes nonResourceAttributes.")
+    ] = None
+    nonResourceAttributes: Annotated[NonResourceAttributes | None, F(2, "Access to a URL path.")] = None
 
 
 class SelfSubjectAccessReview(Struct, frozen=True):

@@ -13,26 +13,43 @@ from pelamis.api.meta import ObjectMeta
 
 
 class SelfSubjectRulesReviewSpec(Struct, frozen=True):
-    namespace: Annotated[str, F(1)] = ""
+    namespace: Annotated[str, F(1, "Where; required.")] = ""
 
 
 class ResourceRule(Struct, frozen=True):
-    verbs: Annotated[tuple[str, ...], F(1, list="atomic", required=True)] = always(tuple)
-    apiGroups: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
-    resources: Annotated[tuple[str, ...], F(3, list="atomic")] = ()
-    resourceNames: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
+    verbs: Annotated[tuple[str, ...], F(1, "Verbs, such as get or list; * for all.", list="atomic", required=True)] = (
+        always(tuple)
+    )
+    apiGroups: Annotated[tuple[str, ...], F(2, "API groups; * for all.", list="atomic")] = ()
+    resources: Annotated[
+        tuple[str, ...],
+        F(
+            3,
+            "Resources, pods/log for a subresource; * for all resources, */* for all subresources too.",
+            list="atomic",
+        ),
+    ] = ()
+    resourceNames: Annotated[
+        tuple[str, ...], F(4, "Only objects with these names; empty means all.", list="atomic")
+    ] = ()
 
 
 class NonResourceRule(Struct, frozen=True):
-    verbs: Annotated[tuple[str, ...], F(1, list="atomic", required=True)] = always(tuple)
-    nonResourceURLs: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
+    verbs: Annotated[tuple[str, ...], F(1, "Verbs, such as get or list; * for all.", list="atomic", required=True)] = (
+        always(tuple)
+    )
+    nonResourceURLs: Annotated[tuple[str, ...], F(2, "URL paths; a trailing * matches the rest.", list="atomic")] = ()
 
 
 class SubjectRulesReviewStatus(Struct, frozen=True):
-    resourceRules: Annotated[tuple[ResourceRule, ...], F(1, list="atomic", required=True)] = always(tuple)
-    nonResourceRules: Annotated[tuple[NonResourceRule, ...], F(2, list="atomic", required=True)] = always(tuple)
-    incomplete: Annotated[bool, F(3, required=True)] = always(bool)
-    evaluationError: Annotated[str, F(4)] = ""
+    resourceRules: Annotated[
+        tuple[ResourceRule, ...], F(1, "What may be done to resources, in no order.", list="atomic", required=True)
+    ] = always(tuple)
+    nonResourceRules: Annotated[
+        tuple[NonResourceRule, ...], F(2, "What may be done to URL paths.", list="atomic", required=True)
+    ] = always(tuple)
+    incomplete: Annotated[bool, F(3, "Whether there may be more than is listed.", required=True)] = always(bool)
+    evaluationError: Annotated[str, F(4, "What went wrong on the way; a decision can stand in spite of it.")] = ""
 
 
 class SelfSubjectRulesReview(Struct, frozen=True):

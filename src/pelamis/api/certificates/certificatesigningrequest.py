@@ -21,13 +21,16 @@ from pelamis.base.errors import duplicate, forbidden, invalid, required
 
 
 class CertificateSigningRequestSpec(Struct, frozen=True):
-    request: Annotated[bytes, F(1, required=True)] = always(bytes)
-    signerName: Annotated[str, F(7, required=True)] = always(str)
-    expirationSeconds: Annotated[Int32 | None, F(8)] = None
+    request: Annotated[bytes, F(1, "The request: PKCS #10 in PEM.", required=True)] = always(bytes)
+    signerName: Annotated[str, F(7, "Who signs: domain/name.", required=True)] = always(str)
+    expirationSeconds: Annotated[
+        Int32 | None, F(8, "Wanted lifetime in seconds, at least 600; the signer may choose another.")
+    ] = None
     usages: Annotated[
         tuple[str, ...],
         F(
             5,
+            "What the key is for, such as client auth.",
             list="atomic",
             enum=(
                 "signing",
@@ -56,24 +59,26 @@ class CertificateSigningRequestSpec(Struct, frozen=True):
             ),
         ),
     ] = ()
-    username: Annotated[str, F(2)] = ""
-    uid: Annotated[str, F(3)] = ""
-    groups: Annotated[tuple[str, ...], F(4, list="atomic")] = ()
-    extra: Annotated[dict[str, tuple[str, ...]], F(6)] = {}
+    username: Annotated[str, F(2, "Who made the request; set by the server.")] = ""
+    uid: Annotated[str, F(3, "The requestor's uid; set by the server.")] = ""
+    groups: Annotated[tuple[str, ...], F(4, "The requestor's groups; set by the server.", list="atomic")] = ()
+    extra: Annotated[dict[str, tuple[str, ...]], F(6, "Further facts about the requestor; set by the server.")] = {}
 
 
 class CertificateSigningRequestCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    status: Annotated[str, F(6, required=True)] = always(str)
-    reason: Annotated[str, F(2)] = ""
-    message: Annotated[str, F(3)] = ""
-    lastUpdateTime: Annotated[Time, F(4)] = ""
-    lastTransitionTime: Annotated[Time, F(5)] = ""
+    type: Annotated[str, F(1, "Approved, Denied, Failed, or a signer's own.", required=True)] = always(str)
+    status: Annotated[str, F(6, "True, False or Unknown.", required=True)] = always(str)
+    reason: Annotated[str, F(2, "One word in CamelCase: why it is so.")] = ""
+    message: Annotated[str, F(3, "The same for people.")] = ""
+    lastUpdateTime: Annotated[Time, F(4, "When the condition was last written.")] = ""
+    lastTransitionTime: Annotated[Time, F(5, "When the status last changed.")] = ""
 
 
 class CertificateSigningRequestStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[CertificateSigningRequestCondition, ...], F(1, list="map", keys=("type",))] = ()
-    certificate: Annotated[bytes, F(2)] = b""
+    conditions: Annotated[
+        tuple[CertificateSigningRequestCondition, ...], F(1, "Approved, Denied or Failed.", list="map", keys=("type",))
+    ] = ()
+    certificate: Annotated[bytes, F(2, "The certificate and its chain, PEM; set once.")] = b""
 
 
 class CertificateSigningRequest(Struct, frozen=True):

@@ -19,8 +19,8 @@ from pelamis.base.errors import invalid
 
 
 class ClusterTrustBundleSpec(Struct, frozen=True):
-    signerName: Annotated[str, F(1)] = ""
-    trustBundle: Annotated[str, F(2, required=True)] = always(str)
+    signerName: Annotated[str, F(1, "The signer it belongs to; empty for none.")] = ""
+    trustBundle: Annotated[str, F(2, "PEM root certificates; at most 1 MiB.", required=True)] = always(str)
 
 
 class ClusterTrustBundle(Struct, frozen=True):

@@ -16,24 +16,32 @@ from pelamis.base.errors import forbidden, invalid, required, too_long
 
 
 class PodCertificateRequestSpec(Struct, frozen=True):
-    signerName: Annotated[str, F(1, required=True)] = always(str)
-    podName: Annotated[str, F(2, required=True)] = always(str)
-    podUID: Annotated[str, F(3, required=True)] = always(str)
-    serviceAccountName: Annotated[str, F(4, required=True)] = always(str)
-    serviceAccountUID: Annotated[str, F(5, required=True)] = always(str)
-    nodeName: Annotated[str, F(6, required=True)] = always(str)
-    nodeUID: Annotated[str, F(7, required=True)] = always(str)
-    maxExpirationSeconds: Annotated[Int32 | None, F(8, default=86400, shown=True)] = None
-    stubPKCS10Request: Annotated[bytes, F(12, required=True)] = always(bytes)
-    unverifiedUserAnnotations: Annotated[dict[str, str], F(11)] = {}
+    signerName: Annotated[str, F(1, "Who signs: domain/name.", required=True)] = always(str)
+    podName: Annotated[str, F(2, "The pod.", required=True)] = always(str)
+    podUID: Annotated[str, F(3, "Its uid.", required=True)] = always(str)
+    serviceAccountName: Annotated[str, F(4, "The pod's service account.", required=True)] = always(str)
+    serviceAccountUID: Annotated[str, F(5, "Its uid.", required=True)] = always(str)
+    nodeName: Annotated[str, F(6, "The node that the pod is on.", required=True)] = always(str)
+    nodeUID: Annotated[str, F(7, "Its uid.", required=True)] = always(str)
+    maxExpirationSeconds: Annotated[
+        Int32 | None, F(8, "Longest lifetime in seconds, at least 3600.", default=86400, shown=True)
+    ] = None
+    stubPKCS10Request: Annotated[
+        bytes, F(12, "A PKCS #10 request, DER, which proves possession of the key.", required=True)
+    ] = always(bytes)
+    unverifiedUserAnnotations: Annotated[
+        dict[str, str], F(11, "What the pod asks the signer for; nobody has checked it.")
+    ] = {}
 
 
 class PodCertificateRequestStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[Condition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))] = ()
-    certificateChain: Annotated[str, F(2)] = ""
-    notBefore: Annotated[Time | None, F(4)] = None
-    beginRefreshAt: Annotated[Time | None, F(5)] = None
-    notAfter: Annotated[Time | None, F(6)] = None
+    conditions: Annotated[
+        tuple[Condition, ...], F(1, "Issued, Denied or Failed.", merge="merge", key="type", list="map", keys=("type",))
+    ] = ()
+    certificateChain: Annotated[str, F(2, "The certificate and its chain, PEM.")] = ""
+    notBefore: Annotated[Time | None, F(4, "When it begins to be valid.")] = None
+    beginRefreshAt: Annotated[Time | None, F(5, "When to ask for the next one.")] = None
+    notAfter: Annotated[Time | None, F(6, "When it ends to be valid.")] = None
 
 
 class PodCertificateRequest(Struct, frozen=True):

@@ -15,13 +15,13 @@ from pelamis.base.errors import forbidden, invalid
 
 
 class LeaseSpec(Struct, frozen=True):
-    holderIdentity: Annotated[str | None, F(1)] = None
-    leaseDurationSeconds: Annotated[Int32 | None, F(2)] = None
-    acquireTime: Annotated[MicroTime | None, F(3)] = None
-    renewTime: Annotated[MicroTime | None, F(4)] = None
-    leaseTransitions: Annotated[Int32 | None, F(5)] = None
-    strategy: Annotated[str | None, F(6)] = None
-    preferredHolder: Annotated[str | None, F(7)] = None
+    holderIdentity: Annotated[str | None, F(1, "Who holds it; empty means nobody.")] = None
+    leaseDurationSeconds: Annotated[Int32 | None, F(2, "Seconds after renewTime from which others may take it.")] = None
+    acquireTime: Annotated[MicroTime | None, F(3, "When the holder got it.")] = None
+    renewTime: Annotated[MicroTime | None, F(4, "When the holder last renewed it.")] = None
+    leaseTransitions: Annotated[Int32 | None, F(5, "How often it changed hands.")] = None
+    strategy: Annotated[str | None, F(6, "How the holder is chosen in coordinated election.")] = None
+    preferredHolder: Annotated[str | None, F(7, "Who should have it, if the holder ought to give it up.")] = None
 
 
 class Lease(Struct, frozen=True):

@@ -22,41 +22,44 @@ from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class EndpointConditions(Struct, frozen=True):
-    ready: Annotated[bool | None, F(1)] = None
-    serving: Annotated[bool | None, F(2)] = None
-    terminating: Annotated[bool | None, F(3)] = None
+    ready: Annotated[bool | None, F(1, "Take new connections; unset counts as true.")] = None
+    serving: Annotated[bool | None, F(2, "As ready, also while it terminates.")] = None
+    terminating: Annotated[bool | None, F(3, "It is going away.")] = None
 
 
 class ForZone(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name of the zone.", required=True)] = always(str)
 
 
 class ForNode(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name of the node.", required=True)] = always(str)
 
 
 class EndpointHints(Struct, frozen=True):
-    forZones: Annotated[tuple[ForZone, ...], F(1, list="atomic")] = ()
-    forNodes: Annotated[tuple[ForNode, ...], F(2, list="atomic")] = ()
+    forZones: Annotated[tuple[ForZone, ...], F(1, "Zones that should use it; at most 8.", list="atomic")] = ()
+    forNodes: Annotated[tuple[ForNode, ...], F(2, "Nodes that should use it; at most 8.", list="atomic")] = ()
 
 
 class Endpoint(Struct, frozen=True):
-    addresses: Annotated[tuple[str, ...], F(1, list="set", required=True)] = always(tuple)
-    conditions: Annotated[EndpointConditions, F(2)] = always(EndpointConditions)
-    hostname: Annotated[str | None, F(3)] = None
-    targetRef: Annotated[ObjectReference | None, F(4)] = None
-    deprecatedTopology: Annotated[dict[str, str], F(5)] = {}
-    nodeName: Annotated[str | None, F(6)] = None
-    zone: Annotated[str | None, F(7)] = None
-    hints: Annotated[EndpointHints | None, F(8)] = None
+    addresses: Annotated[tuple[str, ...], F(1, "Addresses; users take the first one.", list="set", required=True)] = (
+        always(tuple)
+    )
+    conditions: Annotated[EndpointConditions, F(2, "Whether it can be used.")] = always(EndpointConditions)
+    hostname: Annotated[str | None, F(3, "Its host name within the service, for DNS.")] = None
+    targetRef: Annotated[ObjectReference | None, F(4, "The object behind it, mostly a pod.")] = None
+    deprecatedTopology: Annotated[dict[str, str], F(5, "Old topology labels; read-only.")] = {}
+    nodeName: Annotated[str | None, F(6, "Node that it is on.")] = None
+    zone: Annotated[str | None, F(7, "Zone that it is in.")] = None
+    hints: Annotated[EndpointHints | None, F(8, "Who should use it.")] = None
 
 
 class EndpointPort(Struct, frozen=True):
-    name: Annotated[str | None, F(1, default="")] = None
+    name: Annotated[str | None, F(1, "Name, unique in the slice.", default="")] = None
     protocol: Annotated[
         str | None,
         F(
             2,
+            "TCP, UDP or SCTP.",
             enum=(
                 "TCP",
                 "UDP",
@@ -65,8 +68,8 @@ class EndpointPort(Struct, frozen=True):
             default="TCP",
         ),
     ] = None
-    port: Annotated[Int32 | None, F(3)] = None
-    appProtocol: Annotated[str | None, F(4)] = None
+    port: Annotated[Int32 | None, F(3, "Port number.")] = None
+    appProtocol: Annotated[str | None, F(4, "Protocol of the application, such as https or kubernetes.io/h2c.")] = None
 
 
 class EndpointSlice(Struct, frozen=True):
@@ -79,6 +82,7 @@ class EndpointSlice(Struct, frozen=True):
         str,
         F(
             4,
+            "IPv4, IPv6 or FQDN; fixed.",
             enum=(
                 "IPv4",
                 "IPv6",
@@ -87,8 +91,11 @@ class EndpointSlice(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    endpoints: Annotated[tuple[Endpoint, ...], F(2, list="atomic")] = always(tuple)
-    ports: Annotated[tuple[EndpointPort, ...], F(3, list="atomic")] = always(tuple)
+    endpoints: Annotated[tuple[Endpoint, ...], F(2, "The endpoints, at most 1000.", list="atomic")] = always(tuple)
+    ports: Annotated[
+        tuple[EndpointPort, ...],
+        F(3, "The ports of each endpoint, at most 100; none means none, or all.", list="atomic"),
+    ] = always(tuple)
 
 
 SERVICE_NAME = "kubernetes.io/service-name"

@@ -22,8 +22,8 @@ from pelamis.base.errors import invalid, required
 
 
 class EventSeries(Struct, frozen=True):
-    count: Annotated[Int32, F(1, required=True)] = always(int)
-    lastObservedTime: Annotated[MicroTime, F(2, required=True)] = ""
+    count: Annotated[Int32, F(1, "How often so far.", required=True)] = always(int)
+    lastObservedTime: Annotated[MicroTime, F(2, "When it was last seen.", required=True)] = ""
 
 
 class Event(Struct, frozen=True):
@@ -32,20 +32,20 @@ class Event(Struct, frozen=True):
     kind: str = always(lambda: "Event")
     apiVersion: str = always(lambda: "events.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    eventTime: Annotated[MicroTime, F(2, required=True)] = ""
-    series: Annotated[EventSeries | None, F(3)] = None
-    reportingController: Annotated[str, F(4)] = ""
-    reportingInstance: Annotated[str, F(5)] = ""
-    action: Annotated[str, F(6)] = ""
-    reason: Annotated[str, F(7)] = ""
-    regarding: Annotated[ObjectReference, F(8)] = always(ObjectReference)
-    related: Annotated[ObjectReference | None, F(9)] = None
-    note: Annotated[str, F(10)] = ""
-    type: Annotated[str, F(11)] = ""
-    deprecatedSource: Annotated[EventSource, F(12)] = always(EventSource)
-    deprecatedFirstTimestamp: Annotated[Time, F(13)] = ""
-    deprecatedLastTimestamp: Annotated[Time, F(14)] = ""
-    deprecatedCount: Annotated[Int32, F(15)] = 0
+    eventTime: Annotated[MicroTime, F(2, "When it was first seen.", required=True)] = ""
+    series: Annotated[EventSeries | None, F(3, "How often since, if more than once.")] = None
+    reportingController: Annotated[str, F(4, "Who reports, such as kubernetes.io/kubelet.")] = ""
+    reportingInstance: Annotated[str, F(5, "Which instance of it.")] = ""
+    action: Annotated[str, F(6, "What was done or failed; CamelCase.")] = ""
+    reason: Annotated[str, F(7, "Why; CamelCase.")] = ""
+    regarding: Annotated[ObjectReference, F(8, "The object that it is about.")] = always(ObjectReference)
+    related: Annotated[ObjectReference | None, F(9, "A second object that takes part.")] = None
+    note: Annotated[str, F(10, "The text for people; at most 1 KiB.")] = ""
+    type: Annotated[str, F(11, "Normal or Warning.")] = ""
+    deprecatedSource: Annotated[EventSource, F(12, "source of the core version.")] = always(EventSource)
+    deprecatedFirstTimestamp: Annotated[Time, F(13, "firstTimestamp of the core version.")] = ""
+    deprecatedLastTimestamp: Annotated[Time, F(14, "lastTimestamp of the core version.")] = ""
+    deprecatedCount: Annotated[Int32, F(15, "count of the core version.")] = 0
 
 
 _RENAMED = (

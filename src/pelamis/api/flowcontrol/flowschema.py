@@ -16,72 +16,95 @@ from pelamis.base.errors import duplicate, forbidden, invalid, not_supported, re
 
 
 class PriorityLevelConfigurationReference(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name of the level.", required=True)] = always(str)
 
 
 class FlowDistinguisherMethod(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
+    type: Annotated[str, F(1, "ByUser or ByNamespace.", required=True)] = always(str)
 
 
 class UserSubject(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name of the user; * for all.", required=True)] = always(str)
 
 
 class GroupSubject(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
+    name: Annotated[str, F(1, "Name of the group; * for all.", required=True)] = always(str)
 
 
 class ServiceAccountSubject(Struct, frozen=True):
-    namespace: Annotated[str, F(1, required=True)] = always(str)
-    name: Annotated[str, F(2, required=True)] = always(str)
+    namespace: Annotated[str, F(1, "Its namespace.", required=True)] = always(str)
+    name: Annotated[str, F(2, "Its name; * for all.", required=True)] = always(str)
 
 
 class Subject(Struct, frozen=True):
-    kind: Annotated[str, F(1, required=True)] = always(str)
-    user: Annotated[UserSubject | None, F(2)] = None
-    group: Annotated[GroupSubject | None, F(3)] = None
-    serviceAccount: Annotated[ServiceAccountSubject | None, F(4)] = None
+    kind: Annotated[str, F(1, "User, Group or ServiceAccount.", required=True)] = always(str)
+    user: Annotated[UserSubject | None, F(2, "The user.")] = None
+    group: Annotated[GroupSubject | None, F(3, "The group.")] = None
+    serviceAccount: Annotated[ServiceAccountSubject | None, F(4, "The service account.")] = None
 
 
 class ResourcePolicyRule(Struct, frozen=True):
-    verbs: Annotated[tuple[str, ...], F(1, list="set", required=True)] = always(tuple)
-    apiGroups: Annotated[tuple[str, ...], F(2, list="set", required=True)] = always(tuple)
-    resources: Annotated[tuple[str, ...], F(3, list="set", required=True)] = always(tuple)
-    clusterScope: Annotated[bool, F(4)] = False
-    namespaces: Annotated[tuple[str, ...], F(5, list="set")] = always(tuple)
+    verbs: Annotated[tuple[str, ...], F(1, "Verbs, such as get or list; * for all.", list="set", required=True)] = (
+        always(tuple)
+    )
+    apiGroups: Annotated[tuple[str, ...], F(2, "API groups; * for all.", list="set", required=True)] = always(tuple)
+    resources: Annotated[
+        tuple[str, ...],
+        F(
+            3,
+            "Resources, pods/log for a subresource; * for all resources, */* for all subresources too.",
+            list="set",
+            required=True,
+        ),
+    ] = always(tuple)
+    clusterScope: Annotated[bool, F(4, "Also requests without a namespace.")] = False
+    namespaces: Annotated[tuple[str, ...], F(5, "Namespaces; * for all.", list="set")] = always(tuple)
 
 
 class NonResourcePolicyRule(Struct, frozen=True):
-    verbs: Annotated[tuple[str, ...], F(1, list="set", required=True)] = always(tuple)
-    nonResourceURLs: Annotated[tuple[str, ...], F(6, list="set", required=True)] = always(tuple)
+    verbs: Annotated[tuple[str, ...], F(1, "Verbs, such as get or list; * for all.", list="set", required=True)] = (
+        always(tuple)
+    )
+    nonResourceURLs: Annotated[
+        tuple[str, ...], F(6, "URL paths; a trailing * matches the rest.", list="set", required=True)
+    ] = always(tuple)
 
 
 class PolicyRulesWithSubjects(Struct, frozen=True):
-    subjects: Annotated[tuple[Subject, ...], F(1, list="atomic", required=True)] = always(tuple)
-    resourceRules: Annotated[tuple[ResourcePolicyRule, ...], F(2, list="atomic")] = ()
-    nonResourceRules: Annotated[tuple[NonResourcePolicyRule, ...], F(3, list="atomic")] = ()
+    subjects: Annotated[tuple[Subject, ...], F(1, "Who; any one is enough.", list="atomic", required=True)] = always(
+        tuple
+    )
+    resourceRules: Annotated[tuple[ResourcePolicyRule, ...], F(2, "Requests for resources.", list="atomic")] = ()
+    nonResourceRules: Annotated[tuple[NonResourcePolicyRule, ...], F(3, "Requests for URL paths.", list="atomic")] = ()
 
 
 class FlowSchemaSpec(Struct, frozen=True):
-    priorityLevelConfiguration: Annotated[PriorityLevelConfigurationReference, F(1, required=True)] = always(
-        PriorityLevelConfigurationReference
+    priorityLevelConfiguration: Annotated[
+        PriorityLevelConfigurationReference, F(1, "The level that its requests get.", required=True)
+    ] = always(PriorityLevelConfigurationReference)
+    matchingPrecedence: Annotated[Int32, F(2, "Order of the schemas: the smallest that matches wins; 1 to 10000.")] = (
+        always(int)
     )
-    matchingPrecedence: Annotated[Int32, F(2)] = always(int)
-    distinguisherMethod: Annotated[FlowDistinguisherMethod | None, F(3)] = None
-    rules: Annotated[tuple[PolicyRulesWithSubjects, ...], F(4, list="atomic")] = ()
+    distinguisherMethod: Annotated[
+        FlowDistinguisherMethod | None, F(3, "How requests are told apart into flows; unset: one flow.")
+    ] = None
+    rules: Annotated[
+        tuple[PolicyRulesWithSubjects, ...], F(4, "Which requests match; any one is enough.", list="atomic")
+    ] = ()
 
 
 class FlowSchemaCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = ""
-    status: Annotated[str, F(2)] = ""
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Which condition this is.", required=True)] = ""
+    status: Annotated[str, F(2, "True, False or Unknown.")] = ""
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase: why it is so.")] = ""
+    message: Annotated[str, F(5, "The same for people.")] = ""
 
 
 class FlowSchemaStatus(Struct, frozen=True):
     conditions: Annotated[
-        tuple[FlowSchemaCondition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))
+        tuple[FlowSchemaCondition, ...],
+        F(1, "Observations of its state, one of each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 

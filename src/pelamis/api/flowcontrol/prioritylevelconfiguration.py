@@ -17,45 +17,54 @@ from pelamis.base.errors import forbidden, invalid, not_supported, required
 
 
 class QueuingConfiguration(Struct, frozen=True):
-    queues: Annotated[Int32, F(1)] = always(int)
-    handSize: Annotated[Int32, F(2)] = always(int)
-    queueLengthLimit: Annotated[Int32, F(3)] = always(int)
+    queues: Annotated[Int32, F(1, "Number of queues.")] = always(int)
+    handSize: Annotated[Int32, F(2, "Queues that a flow is spread over.")] = always(int)
+    queueLengthLimit: Annotated[Int32, F(3, "Requests that may wait in one queue.")] = always(int)
 
 
 class LimitResponse(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    queuing: Annotated[QueuingConfiguration | None, F(2)] = None
+    type: Annotated[str, F(1, "Queue or Reject.", required=True)] = always(str)
+    queuing: Annotated[QueuingConfiguration | None, F(2, "The queues, for that type.")] = None
 
 
 class LimitedPriorityLevelConfiguration(Struct, frozen=True):
-    nominalConcurrencyShares: Annotated[Int32 | None, F(1)] = None
-    limitResponse: Annotated[LimitResponse, F(2, required=True)] = always(LimitResponse)
-    lendablePercent: Annotated[Int32 | None, F(3, default=0)] = None
-    borrowingLimitPercent: Annotated[Int32 | None, F(4)] = None
+    nominalConcurrencyShares: Annotated[
+        Int32 | None, F(1, "Share of the server's seats, relative to the other levels.")
+    ] = None
+    limitResponse: Annotated[LimitResponse, F(2, "What becomes of a request without a free seat.", required=True)] = (
+        always(LimitResponse)
+    )
+    lendablePercent: Annotated[Int32 | None, F(3, "Percent of its seats that others may borrow.", default=0)] = None
+    borrowingLimitPercent: Annotated[
+        Int32 | None, F(4, "Percent of its own seats that it may borrow on top; unset: no limit.")
+    ] = None
 
 
 class ExemptPriorityLevelConfiguration(Struct, frozen=True):
-    nominalConcurrencyShares: Annotated[Int32 | None, F(1, default=0)] = None
-    lendablePercent: Annotated[Int32 | None, F(2, default=0)] = None
+    nominalConcurrencyShares: Annotated[
+        Int32 | None, F(1, "Share that counts as its own, relative to the other levels.", default=0)
+    ] = None
+    lendablePercent: Annotated[Int32 | None, F(2, "Percent of that share that others may borrow.", default=0)] = None
 
 
 class PriorityLevelConfigurationSpec(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = always(str)
-    limited: Annotated[LimitedPriorityLevelConfiguration | None, F(2)] = None
-    exempt: Annotated[ExemptPriorityLevelConfiguration | None, F(3)] = None
+    type: Annotated[str, F(1, "Limited or Exempt.", required=True)] = always(str)
+    limited: Annotated[LimitedPriorityLevelConfiguration | None, F(2, "Limits, for that type.")] = None
+    exempt: Annotated[ExemptPriorityLevelConfiguration | None, F(3, "What an exempt level lends.")] = None
 
 
 class PriorityLevelConfigurationCondition(Struct, frozen=True):
-    type: Annotated[str, F(1, required=True)] = ""
-    status: Annotated[str, F(2)] = ""
-    lastTransitionTime: Annotated[Time, F(3)] = ""
-    reason: Annotated[str, F(4)] = ""
-    message: Annotated[str, F(5)] = ""
+    type: Annotated[str, F(1, "Which condition this is.", required=True)] = ""
+    status: Annotated[str, F(2, "True, False or Unknown.")] = ""
+    lastTransitionTime: Annotated[Time, F(3, "When the status last changed.")] = ""
+    reason: Annotated[str, F(4, "One word in CamelCase: why it is so.")] = ""
+    message: Annotated[str, F(5, "The same for people.")] = ""
 
 
 class PriorityLevelConfigurationStatus(Struct, frozen=True):
     conditions: Annotated[
-        tuple[PriorityLevelConfigurationCondition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))
+        tuple[PriorityLevelConfigurationCondition, ...],
+        F(1, "Observations of its state, one of each type.", merge="merge", key="type", list="map", keys=("type",)),
     ] = ()
 
 

@@ -18,12 +18,12 @@ from pelamis.base.errors import duplicate, invalid
 
 
 class Overhead(Struct, frozen=True):
-    podFixed: Annotated[dict[str, Quantity], F(1)] = {}
+    podFixed: Annotated[dict[str, Quantity], F(1, "Resources that each pod costs.")] = {}
 
 
 class Scheduling(Struct, frozen=True):
-    nodeSelector: Annotated[dict[str, str], F(1, map="atomic")] = {}
-    tolerations: Annotated[tuple[Toleration, ...], F(2, list="atomic")] = ()
+    nodeSelector: Annotated[dict[str, str], F(1, "Labels of nodes that have the handler.", map="atomic")] = {}
+    tolerations: Annotated[tuple[Toleration, ...], F(2, "Added to the pods' own.", list="atomic")] = ()
 
 
 class RuntimeClass(Struct, frozen=True):
@@ -32,9 +32,9 @@ class RuntimeClass(Struct, frozen=True):
     kind: str = always(lambda: "RuntimeClass")
     apiVersion: str = always(lambda: "node.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    handler: Annotated[str, F(2, required=True)] = always(str)
-    overhead: Annotated[Overhead | None, F(3)] = None
-    scheduling: Annotated[Scheduling | None, F(4)] = None
+    handler: Annotated[str, F(2, "Name of the runtime's configuration on the nodes.", required=True)] = always(str)
+    overhead: Annotated[Overhead | None, F(3, "What a pod costs beyond its containers.")] = None
+    scheduling: Annotated[Scheduling | None, F(4, "Which nodes can run it.")] = None
 
 
 def _validate_scheduling(scheduling: Scheduling, path: str) -> Errors:

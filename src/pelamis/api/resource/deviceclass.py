@@ -22,13 +22,19 @@ from pelamis.base.errors import invalid, too_many
 
 
 class DeviceClassConfiguration(Struct, frozen=True):
-    opaque: Annotated[OpaqueDeviceConfiguration | None, F(1, within=(1,))] = None
+    opaque: Annotated[OpaqueDeviceConfiguration | None, F(1, "Parameters for a driver.", within=(1,))] = None
 
 
 class DeviceClassSpec(Struct, frozen=True):
-    selectors: Annotated[tuple[DeviceSelector, ...], F(1, list="atomic")] = ()
-    config: Annotated[tuple[DeviceClassConfiguration, ...], F(2, list="atomic")] = ()
-    extendedResourceName: Annotated[str | None, F(4)] = None
+    selectors: Annotated[
+        tuple[DeviceSelector, ...], F(1, "CEL conditions that a device must meet, all of them.", list="atomic")
+    ] = ()
+    config: Annotated[
+        tuple[DeviceClassConfiguration, ...], F(2, "Configuration of each device of the class.", list="atomic")
+    ] = ()
+    extendedResourceName: Annotated[str | None, F(4, "Extended resource of pods that devices of this class serve.")] = (
+        None
+    )
 
 
 class DeviceClass(Struct, frozen=True):

@@ -15,18 +15,21 @@ from pelamis.base import names
 
 
 class DeviceTaintSelector(Struct, frozen=True):
-    driver: Annotated[str | None, F(2)] = None
-    pool: Annotated[str | None, F(3)] = None
-    device: Annotated[str | None, F(4)] = None
+    driver: Annotated[str | None, F(2, "Only devices of this driver.")] = None
+    pool: Annotated[str | None, F(3, "Only devices of this pool.")] = None
+    device: Annotated[str | None, F(4, "Only devices of this name.")] = None
 
 
 class DeviceTaintRuleSpec(Struct, frozen=True):
-    deviceSelector: Annotated[DeviceTaintSelector | None, F(1)] = None
-    taint: Annotated[DeviceTaint, F(2, required=True)] = always(DeviceTaint)
+    deviceSelector: Annotated[DeviceTaintSelector | None, F(1, "Which devices.")] = None
+    taint: Annotated[DeviceTaint, F(2, "The taint that they get.", required=True)] = always(DeviceTaint)
 
 
 class DeviceTaintRuleStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[Condition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        F(1, "Observations of its state, one of each type.", merge="merge", key="type", list="map", keys=("type",)),
+    ] = ()
 
 
 class DeviceTaintRule(Struct, frozen=True):

@@ -30,20 +30,25 @@ from pelamis.base.errors import duplicate, forbidden, invalid, required, too_man
 
 
 class DeviceRequestAllocationResult(Struct, frozen=True):
-    request: Annotated[str, F(1, required=True)] = always(str)
-    driver: Annotated[str, F(2, required=True)] = always(str)
-    pool: Annotated[str, F(3, required=True)] = always(str)
-    device: Annotated[str, F(4, required=True)] = always(str)
-    adminAccess: Annotated[bool | None, F(5)] = None
-    tolerations: Annotated[tuple[DeviceToleration, ...], F(6, list="atomic")] = ()
-    bindingConditions: Annotated[tuple[str, ...], F(7, list="atomic")] = ()
-    bindingFailureConditions: Annotated[tuple[str, ...], F(8, list="atomic")] = ()
-    shareID: Annotated[str | None, F(9)] = None
-    consumedCapacity: Annotated[dict[str, Quantity], F(10)] = {}
+    request: Annotated[str, F(1, "The request, or request/subrequest, that it meets.", required=True)] = always(str)
+    driver: Annotated[str, F(2, "Name of the driver, a DNS subdomain.", required=True)] = always(str)
+    pool: Annotated[str, F(3, "Pool of the driver.", required=True)] = always(str)
+    device: Annotated[str, F(4, "Device of the pool.", required=True)] = always(str)
+    adminAccess: Annotated[bool | None, F(5, "Access for administration.")] = None
+    tolerations: Annotated[tuple[DeviceToleration, ...], F(6, "Taints that are tolerated.", list="atomic")] = ()
+    bindingConditions: Annotated[
+        tuple[str, ...], F(7, "Conditions that must be true before the pod is bound.", list="atomic")
+    ] = ()
+    bindingFailureConditions: Annotated[
+        tuple[str, ...], F(8, "Conditions that end the wait for those.", list="atomic")
+    ] = ()
+    shareID: Annotated[str | None, F(9, "Which share of a shared device.")] = None
+    consumedCapacity: Annotated[dict[str, Quantity], F(10, "How much of a shared device is taken.")] = {}
     skipNodeOperations: Annotated[
         tuple[str, ...],
         F(
             11,
+            "Steps on the node that are left out.",
             list="set",
             enum=(
                 "NodePrepareResources",
@@ -59,6 +64,7 @@ class DeviceAllocationConfiguration(Struct, frozen=True):
         str,
         F(
             1,
+            "FromClass or FromClaim.",
             enum=(
                 "FromClass",
                 "FromClaim",
@@ -66,53 +72,61 @@ class DeviceAllocationConfiguration(Struct, frozen=True):
             required=True,
         ),
     ] = always(str)
-    requests: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
-    opaque: Annotated[OpaqueDeviceConfiguration | None, F(1, within=(3,))] = None
+    requests: Annotated[tuple[str, ...], F(2, "The requests it is for; empty means all.", list="atomic")] = ()
+    opaque: Annotated[OpaqueDeviceConfiguration | None, F(1, "Parameters for a driver.", within=(3,))] = None
 
 
 class DeviceAllocationResult(Struct, frozen=True):
-    results: Annotated[tuple[DeviceRequestAllocationResult, ...], F(1, list="atomic")] = ()
-    config: Annotated[tuple[DeviceAllocationConfiguration, ...], F(2, list="atomic")] = ()
+    results: Annotated[tuple[DeviceRequestAllocationResult, ...], F(1, "One for each device.", list="atomic")] = ()
+    config: Annotated[
+        tuple[DeviceAllocationConfiguration, ...], F(2, "Configuration of class and claim together.", list="atomic")
+    ] = ()
 
 
 class AllocationResult(Struct, frozen=True):
-    devices: Annotated[DeviceAllocationResult, F(1)] = always(DeviceAllocationResult)
-    nodeSelector: Annotated[NodeSelector | None, F(3)] = None
-    allocationTimestamp: Annotated[Time | None, F(5)] = None
+    devices: Annotated[DeviceAllocationResult, F(1, "The devices.")] = always(DeviceAllocationResult)
+    nodeSelector: Annotated[
+        NodeSelector | None, F(3, "Nodes from which it can be used; unset where it is no matter.")
+    ] = None
+    allocationTimestamp: Annotated[Time | None, F(5, "When they were allocated.")] = None
 
 
 class ResourceClaimConsumerReference(Struct, frozen=True):
-    apiGroup: Annotated[str, F(1)] = ""
-    resource: Annotated[str, F(3, required=True)] = always(str)
-    name: Annotated[str, F(4, required=True)] = always(str)
-    uid: Annotated[str, F(5, required=True)] = always(str)
+    apiGroup: Annotated[str, F(1, "API group of the user.")] = ""
+    resource: Annotated[str, F(3, "Its resource, such as pods.", required=True)] = always(str)
+    name: Annotated[str, F(4, "Its name.", required=True)] = always(str)
+    uid: Annotated[str, F(5, "Unique id.", required=True)] = always(str)
 
 
 class NetworkDeviceData(Struct, frozen=True):
-    interfaceName: Annotated[str, F(1)] = ""
-    ips: Annotated[tuple[str, ...], F(2, list="atomic")] = ()
-    hardwareAddress: Annotated[str, F(3)] = ""
+    interfaceName: Annotated[str, F(1, "Name of the interface in the pod.")] = ""
+    ips: Annotated[tuple[str, ...], F(2, "Addresses with prefix length.", list="atomic")] = ()
+    hardwareAddress: Annotated[str, F(3, "MAC address.")] = ""
 
 
 class AllocatedDeviceStatus(Struct, frozen=True):
-    driver: Annotated[str, F(1, required=True)] = always(str)
-    pool: Annotated[str, F(2, required=True)] = always(str)
-    device: Annotated[str, F(3, required=True)] = always(str)
-    shareID: Annotated[str | None, F(7)] = None
-    conditions: Annotated[tuple[Condition, ...], F(4, list="map", keys=("type",))] = always(tuple)
-    data: Annotated[RawJSON, F(5)] = msgspec.UNSET
-    networkData: Annotated[NetworkDeviceData | None, F(6)] = None
+    driver: Annotated[str, F(1, "Name of the driver, a DNS subdomain.", required=True)] = always(str)
+    pool: Annotated[str, F(2, "Pool of the driver.", required=True)] = always(str)
+    device: Annotated[str, F(3, "Device of the pool.", required=True)] = always(str)
+    shareID: Annotated[str | None, F(7, "Which share of a shared device.")] = None
+    conditions: Annotated[
+        tuple[Condition, ...], F(4, "Observations of its state, one of each type.", list="map", keys=("type",))
+    ] = always(tuple)
+    data: Annotated[RawJSON, F(5, "Any object from the driver.")] = msgspec.UNSET
+    networkData: Annotated[NetworkDeviceData | None, F(6, "Facts about a network device.")] = None
 
 
 class ResourceClaimStatus(Struct, frozen=True):
-    allocation: Annotated[AllocationResult | None, F(1)] = None
+    allocation: Annotated[AllocationResult | None, F(1, "The devices; unset until allocated.")] = None
     reservedFor: Annotated[
-        tuple[ResourceClaimConsumerReference, ...], F(2, merge="merge", key="uid", list="map", keys=("uid",))
+        tuple[ResourceClaimConsumerReference, ...],
+        F(2, "Who may use the claim now; at most 256.", merge="merge", key="uid", list="map", keys=("uid",)),
     ] = ()
     devices: Annotated[
         tuple[AllocatedDeviceStatus, ...],
         F(
             4,
+            "State of each device, from the drivers.",
             list="map",
             keys=(
                 "driver",

@@ -20,100 +20,119 @@ from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class ResourcePool(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    generation: Annotated[Int64, F(2, required=True)] = always(int)
-    resourceSliceCount: Annotated[Int64, F(3, required=True)] = always(int)
+    name: Annotated[str, F(1, "Name of the pool.", required=True)] = always(str)
+    generation: Annotated[Int64, F(2, "Grows when the pool changes; older slices do not count.", required=True)] = (
+        always(int)
+    )
+    resourceSliceCount: Annotated[Int64, F(3, "Slices that the pool consists of.", required=True)] = always(int)
 
 
 class DeviceAttribute(Struct, frozen=True):
-    int_: Annotated[Int64 | None, F(2)] = msgspec.field(default=None, name="int")
-    bool_: Annotated[bool | None, F(3)] = msgspec.field(default=None, name="bool")
-    string: Annotated[str | None, F(4)] = None
-    version: Annotated[str | None, F(5)] = None
-    ints: Annotated[tuple[Int64, ...], F(6, list="atomic")] = ()
-    bools: Annotated[tuple[bool, ...], F(7, list="atomic")] = ()
-    strings: Annotated[tuple[str, ...], F(8, list="atomic")] = ()
-    versions: Annotated[tuple[str, ...], F(9, list="atomic")] = ()
+    int_: Annotated[Int64 | None, F(2, "A number.")] = msgspec.field(default=None, name="int")
+    bool_: Annotated[bool | None, F(3, "Yes or no.")] = msgspec.field(default=None, name="bool")
+    string: Annotated[str | None, F(4, "A text of at most 64 characters.")] = None
+    version: Annotated[str | None, F(5, "A semantic version.")] = None
+    ints: Annotated[tuple[Int64, ...], F(6, "Numbers.", list="atomic")] = ()
+    bools: Annotated[tuple[bool, ...], F(7, "Yes or no, several.", list="atomic")] = ()
+    strings: Annotated[tuple[str, ...], F(8, "Texts.", list="atomic")] = ()
+    versions: Annotated[tuple[str, ...], F(9, "Semantic versions.", list="atomic")] = ()
 
 
 class CapacityRequestPolicyRange(Struct, frozen=True):
-    min: Annotated[Quantity | None, F(1, required=True)] = None
-    max: Annotated[Quantity | None, F(2)] = None
-    step: Annotated[Quantity | None, F(3)] = None
+    min: Annotated[Quantity | None, F(1, "Least amount.", required=True)] = None
+    max: Annotated[Quantity | None, F(2, "Most.")] = None
+    step: Annotated[Quantity | None, F(3, "Amounts are min plus a multiple of it.")] = None
 
 
 class CapacityRequestPolicy(Struct, frozen=True):
-    default: Annotated[Quantity | None, F(1)] = None
-    validValues: Annotated[tuple[Quantity, ...], F(3, list="atomic")] = ()
-    validRange: Annotated[CapacityRequestPolicyRange | None, F(4)] = None
+    default: Annotated[Quantity | None, F(1, "Amount when none is asked for.")] = None
+    validValues: Annotated[tuple[Quantity, ...], F(3, "The amounts that can be had.", list="atomic")] = ()
+    validRange: Annotated[CapacityRequestPolicyRange | None, F(4, "The range of amounts that can be had.")] = None
 
 
 class DeviceCapacity(Struct, frozen=True):
-    value: Annotated[Quantity, F(1, required=True)] = always(lambda: "0")
-    requestPolicy: Annotated[CapacityRequestPolicy | None, F(2)] = None
+    value: Annotated[Quantity, F(1, "The amount in all.", required=True)] = always(lambda: "0")
+    requestPolicy: Annotated[
+        CapacityRequestPolicy | None, F(2, "What amounts can be asked for, of a shared device.")
+    ] = None
 
 
 class Counter(Struct, frozen=True):
-    value: Annotated[Quantity, F(1, required=True)] = always(lambda: "0")
+    value: Annotated[Quantity, F(1, "The amount.", required=True)] = always(lambda: "0")
 
 
 class DeviceCounterConsumption(Struct, frozen=True):
-    counterSet: Annotated[str, F(1, required=True)] = always(str)
-    counters: Annotated[dict[str, Counter], F(2, required=True)] = {}
-    compatibilityGroups: Annotated[tuple[str, ...], F(None, list="atomic")] = ()
+    counterSet: Annotated[str, F(1, "The set of counters.", required=True)] = always(str)
+    counters: Annotated[dict[str, Counter], F(2, "How much of each.", required=True)] = {}
+    compatibilityGroups: Annotated[
+        tuple[str, ...], F(None, "Only devices with a group in common draw from the set together.", list="atomic")
+    ] = ()
 
 
 class NodeAllocatableMapping(Struct, frozen=True):
-    capacityKey: Annotated[str | None, F(1)] = None
-    capacityMultiplier: Annotated[Quantity | None, F(2)] = None
-    deviceMultiplier: Annotated[Quantity | None, F(3)] = None
+    capacityKey: Annotated[str | None, F(1, "Capacity of the device that is counted.")] = None
+    capacityMultiplier: Annotated[Quantity | None, F(2, "Amount for each unit of it.")] = None
+    deviceMultiplier: Annotated[Quantity | None, F(3, "Amount for each device.")] = None
 
 
 class NodeAllocatableOverhead(Struct, frozen=True):
-    perPod: Annotated[Quantity | None, F(1)] = None
-    perContainer: Annotated[Quantity | None, F(2)] = None
+    perPod: Annotated[Quantity | None, F(1, "For each pod.")] = None
+    perContainer: Annotated[Quantity | None, F(2, "For each container.")] = None
 
 
 class NodeAllocatableResource(Struct, frozen=True):
-    mapping: Annotated[NodeAllocatableMapping | None, F(3)] = None
-    overhead: Annotated[NodeAllocatableOverhead | None, F(4)] = None
+    mapping: Annotated[NodeAllocatableMapping | None, F(3, "Resources of the node, by the device's amounts.")] = None
+    overhead: Annotated[NodeAllocatableOverhead | None, F(4, "What comes on top.")] = None
 
 
 class Device(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    attributes: Annotated[dict[str, DeviceAttribute], F(2)] = {}
-    capacity: Annotated[dict[str, DeviceCapacity], F(3)] = {}
-    consumesCounters: Annotated[tuple[DeviceCounterConsumption, ...], F(4, list="atomic")] = ()
-    nodeName: Annotated[str | None, F(5)] = None
-    nodeSelector: Annotated[NodeSelector | None, F(6)] = None
-    allNodes: Annotated[bool | None, F(7)] = None
-    taints: Annotated[tuple[DeviceTaint, ...], F(8, list="atomic")] = ()
-    bindsToNode: Annotated[bool | None, F(9)] = None
-    bindingConditions: Annotated[tuple[str, ...], F(10, list="atomic")] = ()
-    bindingFailureConditions: Annotated[tuple[str, ...], F(11, list="atomic")] = ()
-    allowMultipleAllocations: Annotated[bool | None, F(12)] = None
-    nodeAllocatableResources: Annotated[dict[str, NodeAllocatableResource], F(14)] = {}
+    name: Annotated[str, F(1, "Name, unique in the pool.", required=True)] = always(str)
+    attributes: Annotated[dict[str, DeviceAttribute], F(2, "What it is like, by name.")] = {}
+    capacity: Annotated[dict[str, DeviceCapacity], F(3, "Amounts that it has, by name.")] = {}
+    consumesCounters: Annotated[
+        tuple[DeviceCounterConsumption, ...], F(4, "What it takes of the shared counters.", list="atomic")
+    ] = ()
+    nodeName: Annotated[str | None, F(5, "The only node that can use it.")] = None
+    nodeSelector: Annotated[
+        NodeSelector | None, F(6, "Nodes from which it can be used; unset where it is no matter.")
+    ] = None
+    allNodes: Annotated[bool | None, F(7, "All nodes can use it.")] = None
+    taints: Annotated[tuple[DeviceTaint, ...], F(8, "Taints of the driver; at most 16.", list="atomic")] = ()
+    bindsToNode: Annotated[bool | None, F(9, "An allocation fixes the pod's node.")] = None
+    bindingConditions: Annotated[
+        tuple[str, ...], F(10, "Conditions that must be true before the pod is bound.", list="atomic")
+    ] = ()
+    bindingFailureConditions: Annotated[
+        tuple[str, ...], F(11, "Conditions that end the wait for those.", list="atomic")
+    ] = ()
+    allowMultipleAllocations: Annotated[bool | None, F(12, "Several claims may share it.")] = None
+    nodeAllocatableResources: Annotated[
+        dict[str, NodeAllocatableResource], F(14, "Resources of the node that using it takes.")
+    ] = {}
 
 
 class CounterSet(Struct, frozen=True):
-    name: Annotated[str, F(1, required=True)] = always(str)
-    counters: Annotated[dict[str, Counter], F(2, required=True)] = {}
+    name: Annotated[str, F(1, "Name of the set.", required=True)] = always(str)
+    counters: Annotated[dict[str, Counter], F(2, "The counters, by name.", required=True)] = {}
 
 
 class ResourceSliceSpec(Struct, frozen=True):
-    driver: Annotated[str, F(1, required=True)] = always(str)
-    pool: Annotated[ResourcePool, F(2, required=True)] = always(ResourcePool)
-    nodeName: Annotated[str | None, F(3)] = None
-    nodeSelector: Annotated[NodeSelector | None, F(4)] = None
-    allNodes: Annotated[bool | None, F(5)] = None
-    devices: Annotated[tuple[Device, ...], F(6, list="atomic")] = ()
-    perDeviceNodeSelection: Annotated[bool | None, F(7)] = None
-    sharedCounters: Annotated[tuple[CounterSet, ...], F(8, list="atomic")] = ()
-    partitionTypeAttribute: Annotated[str | None, F(9)] = None
+    driver: Annotated[str, F(1, "Name of the driver, a DNS subdomain.", required=True)] = always(str)
+    pool: Annotated[ResourcePool, F(2, "The pool that the slice is part of.", required=True)] = always(ResourcePool)
+    nodeName: Annotated[str | None, F(3, "The only node that can use the devices.")] = None
+    nodeSelector: Annotated[
+        NodeSelector | None, F(4, "Nodes from which it can be used; unset where it is no matter.")
+    ] = None
+    allNodes: Annotated[bool | None, F(5, "All nodes can use the devices.")] = None
+    devices: Annotated[tuple[Device, ...], F(6, "The devices, at most 128.", list="atomic")] = ()
+    perDeviceNodeSelection: Annotated[bool | None, F(7, "Each device says which nodes can use it.")] = None
+    sharedCounters: Annotated[tuple[CounterSet, ...], F(8, "What several devices draw from.", list="atomic")] = ()
+    partitionTypeAttribute: Annotated[str | None, F(9, "Attribute that names how a device is divided.")] = None
     skipNodeOperations: Annotated[
         tuple[str, ...],
         F(
             10,
+            "Steps on the node that are left out.",
             list="set",
             enum=(
                 "NodePrepareResources",

@@ -19,13 +19,14 @@ class PriorityClass(Struct, frozen=True):
     kind: str = always(lambda: "PriorityClass")
     apiVersion: str = always(lambda: "scheduling.k8s.io/v1")
     metadata: Annotated[ObjectMeta, F(1)] = always(ObjectMeta)
-    value: Annotated[Int32, F(2)] = always(int)
-    globalDefault: Annotated[bool, F(3)] = False
-    description: Annotated[str, F(4)] = ""
+    value: Annotated[Int32, F(2, "The priority: larger is scheduled first; at most 1000000000.")] = always(int)
+    globalDefault: Annotated[bool, F(3, "For pods that name no class; true for one class at most.")] = False
+    description: Annotated[str, F(4, "When to use it.")] = ""
     preemptionPolicy: Annotated[
         str | None,
         F(
             5,
+            "PreemptLowerPriority or Never.",
             enum=(
                 "PreemptLowerPriority",
                 "Never",

@@ -15,12 +15,17 @@ from pelamis.base.errors import forbidden, invalid
 
 
 class StorageVersionMigrationSpec(Struct, frozen=True):
-    resource: Annotated[GroupResource, F(1, required=True)] = always(GroupResource)
+    resource: Annotated[GroupResource, F(1, "The resource whose objects are written anew.", required=True)] = always(
+        GroupResource
+    )
 
 
 class StorageVersionMigrationStatus(Struct, frozen=True):
-    conditions: Annotated[tuple[Condition, ...], F(1, merge="merge", key="type", list="map", keys=("type",))] = ()
-    resourceVersion: Annotated[str, F(2)] = ""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        F(1, "Observations of its state, one of each type.", merge="merge", key="type", list="map", keys=("type",)),
+    ] = ()
+    resourceVersion: Annotated[str, F(2, "Objects older than this are written anew.")] = ""
 
 
 class StorageVersionMigration(Struct, frozen=True):
