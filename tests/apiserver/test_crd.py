@@ -94,6 +94,47 @@ def test_objects_of_a_definition_are_served() -> None:
     asyncio.run(body())
 
 
+def limits(rule: str, **more: Any) -> dict[str, Any]:
+    numbers = {"type": "array", "items": {"type": "integer"}, **more}
+    return version("v1", {"properties": {"l": numbers}, "x-kubernetes-validations": [{"rule": rule, "message": "no"}]})
+
+
+def test_rules_that_cost_too_much_are_refused_and_so_are_objects_that_make_them_costly() -> None:
+    squared, cubed = (
+        "self.l.all(x, self.l.all(y, x + y >= 0))",
+        "self.l.all(x, self.l.all(y, self.l.all(z, x + y < z)))",
+    )
+    where = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
+    hint = (
+        "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings "
+        "are declared)"
+    )
+
+    async def body() -> None:
+        async with running() as h:
+            for one, why in (
+                (
+                    limits(squared),
+                    f"{where}: Forbidden: estimated rule cost exceeds budget by factor of more than 100x {hint}",
+                ),
+                (
+                    limits(cubed, maxItems=150),
+                    f"{where}: Forbidden: estimated rule cost exceeds budget by factor of 2.7x {hint}",
+                ),
+                (limits("self.other == 1"), "undefined field 'other'"),
+            ):
+                status, refused = await h.request("POST", DEFINITIONS, definition(one))
+                assert status == 422 and why in refused["message"], refused["message"]
+            await define(h, definition(limits(squared, maxItems=1200)))
+            sizes = ((10, 201, ""), (1100, 422, "due to call cost exceeds limit for rule: no"))
+            for size, expected, why in sizes:
+                obj = {"metadata": {"name": f"n{size}"}, "spec": {"l": [1] * size}}
+                status, answer = await h.request("POST", WIDGETS, obj)
+                assert status == expected and why in answer.get("message", ""), answer
+
+    asyncio.run(body())
+
+
 def test_names_that_clash_are_not_accepted_until_they_are_free() -> None:
     async def body() -> None:
         async with running() as h:

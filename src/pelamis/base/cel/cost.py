@@ -72,7 +72,13 @@ class Shape:
             if found is None:
                 raise Undefined(name)
             return found
-        return self.items() if self.kind == "map" else None
+        below = self.items() if self.kind == "map" else None
+        if below is None:
+            return None
+        # As upstream: a limit is found for ``m["k"]`` but not for ``m.k``.
+        if below.kind in _SCALARS:
+            return _ONE[below.kind]
+        return Shape(below.kind, MOST, 0, below.items(), below.keys(), below.members)
 
     def top(self) -> int | None:
         """The largest value, of integers at hand."""
@@ -104,8 +110,11 @@ class Values(Shape):
         self._values = values
         self._below: Shape | None = None
 
-    def items(self) -> Shape:
-        if self._below is None:
+    def _holds(self, *types: type) -> bool:
+        return any(isinstance(v, types) for v in self._values)
+
+    def items(self) -> Shape | None:
+        if self._below is None and self._holds(dict, list, tuple):
             found: list[Any] = []
             for value in self._values:
                 if isinstance(value, dict):
@@ -115,8 +124,8 @@ class Values(Shape):
             self._below = Values(found)
         return self._below
 
-    def keys(self) -> Shape:
-        return Values([k for v in self._values if isinstance(v, dict) for k in v])
+    def keys(self) -> Shape | None:
+        return Values([k for v in self._values if isinstance(v, dict) for k in v]) if self._holds(dict) else None
 
     def member(self, name: str) -> Shape:
         return Values([v[name] for v in self._values if isinstance(v, dict) and name in v])
