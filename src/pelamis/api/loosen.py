@@ -284,6 +284,48 @@ def _report(value: Any, path: str, out: list[str]) -> None:
 _LOADER: Any = None
 
 
+_DEPTH = 500
+_EXPANDED = 100_000
+"""How many nodes a document may have once its aliases stand for what they name."""
+
+
+def _check_size(body: bytes) -> None:
+    """Refuses documents that are small to send and huge, or too deep, to read. Raises ValueError.
+
+    Only those that could be are looked at, event by event, without making anything of them.
+    """
+    aliased = b"*" in body and b"&" in body
+    if not aliased and body.count(b"[") + body.count(b"{") + body.count(b"- -") + body.count(b"? ?") < _DEPTH:
+        return
+    import yaml
+
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    size = 0
+    aliases = 0
+    try:
+        for event in yaml.parse(body, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, size))
+                size += 1
+                if len(open_nodes) > _DEPTH:
+                    raise ValueError("error converting YAML to JSON: yaml: exceeded max depth")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = open_nodes.pop()
+                if anchor:
+                    sizes[anchor] = size - before
+            elif isinstance(event, yaml.AliasEvent):
+                more = sizes.get(event.anchor or "", 1)
+                size += more
+                aliases += more
+                if aliases > _EXPANDED:
+                    raise ValueError("error converting YAML to JSON: yaml: document contains excessive aliasing")
+            elif isinstance(event, yaml.ScalarEvent):
+                size += 1
+    except yaml.YAMLError as error:
+        raise ValueError("error converting YAML to JSON: yaml: " + str(error).replace("\n", " ")) from None
+
+
 def read_yaml(body: bytes, problems: list[str]) -> Any:
     """A YAML document as a JSON tree: timestamps stay texts, keys become texts. Raises ValueError.
 
@@ -294,11 +336,14 @@ def read_yaml(body: bytes, problems: list[str]) -> Any:
             tree = msgspec.json.decode(body)
         except msgspec.DecodeError:
             pass
+        except RecursionError:
+            raise ValueError("error converting YAML to JSON: exceeded max depth") from None
         else:
             if body.count(b'":') == msgspec.json.encode(tree).count(b'":'):  # else a member may be there twice
                 return tree
     import yaml
 
+    _check_size(body)
     global _LOADER
     if _LOADER is None:
         base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

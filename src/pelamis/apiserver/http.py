@@ -562,7 +562,7 @@ class Api:
                 body = loosen.read_yaml(request.body, problems)
             else:
                 body = msgspec.json.decode(request.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest(f"error decoding patch: {error}") from None
         verbs.report(write, problems)
         return body
@@ -577,7 +577,7 @@ class Api:
             return codec.read_body(kind, request.body, media)[0]
         try:
             tree = loosen.read_yaml(request.body, []) if media == YAML else msgspec.json.decode(request.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from None
         if tree is not None and not isinstance(tree, dict):
             raise BadRequest("DeleteOptions must be an object")

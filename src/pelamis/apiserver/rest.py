@@ -27,6 +27,7 @@ from pelamis.base.errors import (
     Internal,
     MethodNotAllowed,
     StatusError,
+    TooLarge,
     Unavailable,
 )
 from pelamis.base.tree import get as tree_get
@@ -41,6 +42,8 @@ _CONVERSIONS = 16
 _CONTENDED = 50
 """Attempts for writes that name no revision: somebody always wins, so this ends."""
 EVENT_TTL_S = 3600
+OBJECT_LIMIT = 1536 * 1024
+"""Bytes of one object: what etcd takes by default, so that every store takes the same."""
 _STALE = frozenset(("NotFound", "AlreadyExists", "Conflict", "Forbidden"))
 """Refusals that another server's write may have made wrong."""
 _RETURNED = frozenset(
@@ -175,7 +178,12 @@ class Rest:
                         continue
                     answers[i] = self._answer(write, result, 0)
                     continue
-                ops.append(self._op(write, result, key))
+                try:
+                    ops.append(self._op(write, result, key))
+                except StatusError as error:
+                    write.cancel()
+                    answers[i] = Answer(error=error)
+                    continue
                 planned.append((i, result))
             if ops:
                 later.extend(await self._commit(writes, answers, ops, planned))
@@ -384,6 +392,8 @@ class Rest:
         if result.remove:
             assert write.old is not None
             return Delete(key, write.old.rev)
+        if len(result.value) > OBJECT_LIMIT:
+            raise TooLarge(f"Request entity too large: limit is {OBJECT_LIMIT}")
         ttl = EVENT_TTL_S if write.hub.plural == "events" else None
         if result.created:
             return Put(key, result.value, 0, ttl)
