@@ -51,7 +51,11 @@ class Registry:
         )
         with (folder / "log").open("wb") as log:
             self.process = subprocess.Popen([registry_program(), "serve", str(config)], stdout=log, stderr=log)
-        until(lambda: self.request("GET", "/v2/")[0] == 200, f"the registry answers; see {folder}/log")
+        try:
+            until(lambda: self.request("GET", "/v2/")[0] == 200, f"the registry answers; see {folder}/log", 20)
+        except BaseException:
+            self.end()
+            raise
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str]]:
         connection = http.client.HTTPConnection(self.host, timeout=10)
