@@ -259,6 +259,55 @@ def test_values_that_upstream_wrote_in_protobuf(url: str) -> None:
     asyncio.run(main())
 
 
+def test_values_in_other_versions_and_values_that_mean_nothing(url: str) -> None:
+    """Upstream may have stored another version than we do; what cannot be read keeps nothing else from being served."""
+    registry = builtin()
+
+    async def main() -> None:
+        store = EtcdStore([url])
+        await store.open()
+        old = registry.by_kind("autoscaling", "v1", "HorizontalPodAutoscaler")
+        assert old is not None
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
+        tree = {
+            "kind": "HorizontalPodAutoscaler",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {"name": "h", "namespace": "default", "uid": "1"},
+            "spec": {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 70},
+        }
+        config = {"apiVersion": "v1", "data": {"a": "b"}, "kind": "ConfigMap"}
+        await store.commit(
+            [
+                Put(
+                    "/registry/horizontalpodautoscalers/default/h",
+                    protobuf.encode_object(old, msgspec.json.encode(tree)),
+                ),
+                Put("/registry/horizontalpodautoscalers/default/j", msgspec.json.encode(dict(sorted(tree.items())))),
+                Put(
+                    "/registry/configmaps/default/sorted",
+                    msgspec.json.encode({**config, "metadata": {"name": "sorted", "namespace": "default"}}),
+                ),
+                Put("/registry/configmaps/default/garbage", b"k8s\0garbage"),
+                Put("/registry/secrets/default/sealed", b"k8s:enc:aescbc:v1:key1:xxxx"),
+            ]
+        )
+        async with servers(url) as (a,):
+            await store.commit([Put("/registry/configmaps/default/later", b"garbage")])
+            for name in ("h", "j"):
+                path = f"/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers/{name}"
+                status, found = await a.request("GET", path)
+                assert status == 200 and found["apiVersion"] == "autoscaling/v2"
+                resource = found["spec"]["metrics"][0]["resource"]
+                assert resource == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+            _, listed = await a.request("GET", MAPS)
+            assert [m["metadata"]["name"] for m in listed["items"]] == ["sorted"]
+            assert listed["items"][0]["data"] == {"a": "b"}
+            assert (await a.request("GET", "/api/v1/secrets"))[0] == 200
+        await store.close()
+
+    asyncio.run(main())
+
+
 def _within(part: Any, whole: Any) -> bool:
     if isinstance(part, dict):
         return all(k in whole and _within(v, whole[k]) for k, v in part.items())

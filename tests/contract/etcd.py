@@ -70,17 +70,18 @@ class Gate:
 
 
 @contextmanager
-def server(directory: Path) -> Iterator[str]:
-    """The URL of an empty one-member cluster that answers."""
+def server(directory: Path, scheme: str = "http", *flags: str) -> Iterator[str]:
+    """The URL of an empty one-member cluster that answers; flags: more of etcd's own."""
     binary = shutil.which("etcd")
     if binary is None:
         if os.environ.get("CI"):
             pytest.fail("etcd is not installed: apt-get install etcd-server")
         pytest.skip("etcd is not installed: apt-get install etcd-server")
-    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    client, peer = f"{scheme}://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"
     command = [binary, "--data-dir", str(directory / "etcd"), "--name", "one", "--logger", "zap"]
     command += ["--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer]
     command += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"one={peer}"]
+    command += flags
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None

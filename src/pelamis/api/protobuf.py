@@ -94,6 +94,11 @@ def _types() -> dict[tuple[str, str], Kind]:
     return _TYPES
 
 
+def known(api_version: str, kind: str) -> Kind | None:
+    """The built-in kind of that name."""
+    return _types().get((api_version, kind))
+
+
 def _list_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:
     found = _LISTS.get(kind.type)
     if found is None:

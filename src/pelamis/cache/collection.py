@@ -14,6 +14,7 @@ A collection that is filled from another server (client.reflector) gets served b
 from __future__ import annotations
 
 import heapq
+import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -23,6 +24,7 @@ from pelamis.api.kind import Kind
 from pelamis.cache.entry import Decoder, Entry, Key, Shape, served_of, spliced
 from pelamis.cache.ordered import OrderedMap, Snapshot
 
+log = logging.getLogger("pelamis.cache")
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 OWNER = "owner"
 """The built-in index: uid of the controlling owner reference; ``/<namespace>`` for labelled objects without one."""
@@ -231,10 +233,18 @@ class Collection:
 
     def load_page(self, items: Iterable[Stored]) -> None:
         """Some of the objects, in any order. Their bytes are spliced here, so the page can be let go."""
-        shape = self.shape
         for item in items:
-            key = self._key(item.key)
-            self._loading.append((key, Entry(shape, key, item.mod_rev, served_of(self.kind, item.value, item.mod_rev))))
+            entry = self._read(item.key, item.value, item.mod_rev)
+            if entry is not None:
+                self._loading.append((entry.key, entry))
+
+    def _read(self, key: str, value: bytes, rev: int) -> Entry | None:
+        """None, and a word in the log, for what cannot be read: it must not keep all else from being served."""
+        try:
+            return Entry(self.shape, self._key(key), rev, served_of(self.kind, value, rev))
+        except Exception as error:  # of another server's making, so anything may be wrong with it
+            log.error("%s at revision %d cannot be read and is not served: %s", key, rev, error)
+            return None
 
     def end_load(self, rev: int) -> None:
         """The pages were all objects of the kind as of ``rev``. Become that, then apply the events kept back."""
@@ -271,11 +281,12 @@ class Collection:
             self._pending.extend(events)
             return
         for event in events:
-            key = self._key(event.key)
             if event.value is None:
-                self._remove(key, event.rev, None)
+                self._remove(self._key(event.key), event.rev, None)
             else:
-                self._put(Entry(self.shape, key, event.rev, served_of(self.kind, event.value, event.rev)), event.rev)
+                entry = self._read(event.key, event.value, event.rev)
+                if entry is not None:
+                    self._put(entry, event.rev)
 
     def _key(self, key: str) -> Key:
         rest = key[len(self._prefix) :]
@@ -329,7 +340,9 @@ class Collection:
         for key in sorted(fresh):
             item, old = fresh[key], self._entries.get(key)
             if old is None or old.rev != item.mod_rev:
-                self._put(Entry(self.shape, key, item.mod_rev, served_of(self.kind, item.value, item.mod_rev)), rev)
+                found = self._read(item.key, item.value, item.mod_rev)
+                if found is not None:
+                    self._put(found, rev)
         self.trim(rev)
         self._floor = rev
 

@@ -213,19 +213,44 @@ def spliced(value: bytes, rev: int) -> bytes:
 
 
 def canonical(kind: Kind, value: bytes) -> bytes:
-    """Stored bytes in the form that we write: another API server on the same store writes protobuf, or other JSON."""
+    """Stored bytes in the form that we write: another API server on the same store writes protobuf, or other JSON.
+
+    Raises ValueError (WireError and msgspec's are some) for what cannot be read.
+    """
     if value.startswith(b'{"kind":"'):
         return value
-    if value.startswith(b"k8s\0"):
-        from pelamis.api import protobuf  # large, and needed on a shared store only
+    from pelamis.api import protobuf  # large, and needed on a shared store only
 
-        tree = protobuf.decode_body(kind, value)
+    source = kind
+    if value.startswith(protobuf.MAGIC):
+        api_version, name, _ = protobuf.open_envelope(value)
+        source = _written_as(kind, api_version, name)
+        tree = protobuf.decode_body(source, value)
     else:
         tree = codec.parse(value)
+        if kind.type is not Custom:
+            source = _written_as(kind, str(tree.get("apiVersion", "")), str(tree.get("kind", "")))
+    if source is not kind:
+        codec.clean(source, tree)
+        source.default(tree)
+        codec.to_hub(source, tree)
     # An older server may not know a field that we have a default for; upstream too completes what it reads.
+    tree["kind"], tree["apiVersion"] = kind.kind, kind.api_version
     codec.clean(kind, tree)
     kind.default(tree)
     return codec.stored(kind, tree)
+
+
+def _written_as(kind: Kind, api_version: str, name: str) -> Kind:
+    """The version in which another server stored an object of the kind: not always the one that we store."""
+    if (api_version, name) == (kind.api_version, kind.kind):
+        return kind
+    from pelamis.api import protobuf
+
+    found = protobuf.known(api_version, name)
+    if found is None or (found.hub or found) is not kind:
+        raise ValueError(f"an object of {kind.resource} is stored as {api_version} {name}, which is not known here")
+    return found
 
 
 def served_of(kind: Kind, value: bytes, rev: int) -> bytes:
