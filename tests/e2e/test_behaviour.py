@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tests.e2e import lab as kit
 from tests.e2e.lab import Lab, Missing, Refused, Tree, path, until
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.e2e import lab as kit
 from tests.e2e.lab import Lab, Tree, until
 
@@ -238,7 +239,7 @@ PODS: dict[str, tuple[Tree, list[str]]] = {
     ),
     "env-sources": (
         plain(
-            'echo "$A $B $C"; tr "\\0" "\\n" < /proc/$$/environ | sort | grep -E "^(p_|data)"',
+            'echo "$A $B $C"; tr "\\0" "\\n" < /proc/1/environ | sort | grep -E "^(p_|data)"',
             env=[
                 {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "b-config", "key": "data-1"}}},
                 {"name": "B", "valueFrom": {"secretKeyRef": {"name": "b-secret", "key": "data-1"}}},

@@ -22,6 +22,7 @@ from pelamis.apiserver.authn import impersonation
 from pelamis.apiserver.flow.rules import NONE as NO_FLOW
 from pelamis.apiserver.negotiate import (
     JSON,
+    MEDIA_TYPES,
     PLAIN,
     PROTOBUF,
     YAML,
@@ -45,10 +46,12 @@ from pelamis.apiserver.selection import Selection
 from pelamis.apiserver.streams.table import STREAMS
 from pelamis.apiserver.user import User
 from pelamis.apiserver.write import Patch, Write
+from pelamis.base import tree as trees
 from pelamis.base.errors import (
     BadRequest,
     Internal,
     MethodNotAllowed,
+    NotAcceptable,
     PathNotFound,
     StatusError,
     Timeout,
@@ -297,6 +300,8 @@ class Api:
             return None
         special = self._server.specials.get((kind.resource, ""))
         if special is not None:
+            if form.shown:  # an answer, not an object: there are no rows of it
+                raise NotAcceptable(MEDIA_TYPES)
             return self._slot(call, self._special(call, kind, kind, special))
         if verb == "create":
             if info.name:
@@ -552,7 +557,7 @@ class Api:
         else:
             write.options = write_options(verb, items)
             write.tree, problems = codec.read_body(body or kind, request.body, body_media(media))
-            verbs.report(write, problems)
+            verbs.report(write, _with_unknown(write, body or kind, problems))
         return write
 
     def _patch_body(self, write: Write, request: Request, kind_of: str) -> Any:
@@ -643,3 +648,13 @@ def _converted(presenter: Presenter, data: bytes) -> bytes:
     else:
         body = data
     return presenter.dressed(body)
+
+
+def _with_unknown(write: Write, kind: Kind, problems: list[str]) -> list[str]:
+    """A refusal for what the text shows twice names the unknown fields too."""
+    if not problems or write.options.validation != "Strict":
+        return problems
+    try:
+        return [*codec.clean(kind, trees.copy(write.tree)), *problems]
+    except StatusError:
+        return problems

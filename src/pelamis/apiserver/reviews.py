@@ -85,6 +85,10 @@ async def local_subject_access(server: ApiServer, write: Write) -> Answer:
             "spec.resourceAttributes.namespace must match namespace: "
             f"{resource.get('namespace', '')!s} != {write.namespace}"
         )
+    given = (write.tree.get("metadata") or {}).get("namespace") or write.namespace
+    if given != write.namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    write.tree["metadata"] = {**(write.tree.get("metadata") or {}), "namespace": given}
     return await subject_access(server, write)
 
 
