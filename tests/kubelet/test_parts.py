@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -206,10 +207,25 @@ def test_probe_thresholds() -> None:
         .livenessProbe
     )
     clock = probes.clock("liveness", declared, 100.0, 100.0, True)
-    assert clock.next_at == 103.0
+    assert clock.next_at == 105.0, "after a period, however short the delay"
     assert [clock.result(ok, 103.0) for ok in (True, False, True, False, False, False)] == [None] * 4 + [False, None]
     ready = probes.clock("readiness", declared, 0.0, 0.0, None)
     assert [ready.result(ok, 0.0) for ok in (True, True, False, False, True)] == [True, None, None, False, True]
+
+
+@pytest.mark.parametrize(("takes_s", "ready_at"), [(0.01, 0.05), (0.3, 0.35), (2.0, 3.15), (3.5, 10.0), (11.0, 20.0)])
+def test_readiness_that_fails_at_first_is_checked_again_soon(takes_s: float, ready_at: float) -> None:
+    declared = SimpleNamespace(initialDelaySeconds=0, periodSeconds=10, successThreshold=1, failureThreshold=3)
+    clock = probes.clock("readiness", declared, 0.0, 0.0, None)
+    while not clock.verdict:
+        now = clock.next_at
+        clock.result(now >= takes_s, now)
+    assert now == pytest.approx(ready_at)
+    due = clock.next_at
+    assert due == 10.0 * (ready_at // 10 + 1), "early checks leave the rhythm alone"
+    for missed in range(3):
+        assert clock.next_at == due + 10 * missed, "a container that was ready is checked by its period"
+        clock.result(False, clock.next_at)
 
 
 def test_security_context() -> None:

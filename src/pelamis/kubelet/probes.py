@@ -1,8 +1,9 @@
 """When a probe runs and what its results mean: a pure machine per probe of a container.
 
-A probe runs every ``periodSeconds``, first ``initialDelaySeconds`` after the container started. Its verdict changes
-only after so many results in a row as the thresholds say. Startup probes hold back the others, which begin at once when
-it has succeeded; after a failure of startup or liveness the probe rests until the container has been replaced.
+A probe runs every ``periodSeconds``, first ``initialDelaySeconds`` after the container started (liveness after a period
+at the earliest). Its verdict changes only after so many results in a row as the thresholds say. Startup probes hold
+back the others, which begin at once when it has succeeded; after a failure of startup or liveness the probe rests until
+the container has been replaced.
 """
 
 from __future__ import annotations
@@ -12,10 +13,18 @@ from typing import Any
 
 from pelamis.kubelet.actions import ProbeKind
 
+EARLY_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long after a failed check of readiness the next one comes, until the container has been ready once."""
+
 
 @dataclass(slots=True)
 class ProbeClock:
-    """verdict: what counts at present; None = not yet known (readiness then counts as not ready)."""
+    """verdict: what counts at present; None = not yet known (readiness then counts as not ready).
+
+    A container that has just started seldom listens yet. Upstream's first checks come later than ours could, at its
+    ticks, and readiness is checked again whenever the pod is looked at. Here liveness is first checked after a period,
+    and readiness that fails at first is checked again soon, a few times.
+    """
 
     kind: ProbeKind
     delay_s: float
@@ -27,12 +36,16 @@ class ProbeClock:
     streak: int = 0
     last: bool | None = None
     resting: bool = False
+    regular_at: float = 0.0
+    """When the next check is due by the period; an early one may come before."""
+    early: int = 0
+    """Early checks made."""
 
     def result(self, ok: bool, now: float) -> bool | None:
         """Take one result; returns the new verdict if it has changed, else None."""
         if self.resting:
             return None
-        self.next_at = max(self.next_at + self.period_s, now)
+        self._advance(ok, now)
         self.streak = self.streak + 1 if ok == self.last else 1
         self.last = ok
         if self.streak < (self.success if ok else self.failure):
@@ -48,17 +61,28 @@ class ProbeClock:
             self.resting = True
         return ok
 
+    def _advance(self, ok: bool, now: float) -> None:
+        if self.next_at >= self.regular_at:
+            self.regular_at = max(self.next_at + self.period_s, now)
+        self.next_at = self.regular_at
+        if self.kind == "readiness" and not ok and not self.verdict and self.early < len(EARLY_S):
+            self.next_at = min(self.regular_at, now + EARLY_S[self.early])
+            self.early += 1
+
 
 def clock(kind: ProbeKind, probe: Any, started_at: float, now: float, verdict: bool | None) -> ProbeClock:
     """probe: the declaration. verdict: what held before the agent was started again, or None."""
     delay = float(probe.initialDelaySeconds)
+    period = float(probe.periodSeconds or 10)
+    first = started_at + (max(delay, period) if kind == "liveness" else delay)
     return ProbeClock(
         kind=kind,
         delay_s=delay,
-        period_s=float(probe.periodSeconds or 10),
+        period_s=period,
         success=probe.successThreshold or 1,
         failure=probe.failureThreshold or 3,
-        next_at=max(started_at + delay, now),
+        next_at=max(first, now),
+        regular_at=max(first, now),
         verdict=verdict,
     )
 
