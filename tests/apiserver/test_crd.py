@@ -165,6 +165,8 @@ def test_a_definition_goes_after_its_objects() -> None:
                 405,
                 "create not allowed while custom resource definition is terminating",
             )
+            shown = (await h.request("GET", "/apis/x.io/v1"))[1]["resources"]
+            assert shown[0]["verbs"] == ["delete", "deletecollection", "get", "list", "watch"]
             await h.request("PATCH", f"{WIDGETS}/a", {"metadata": {"finalizers": None}}, headers=MERGE)
             await reached(h, RESOURCE, "", "widgets.x.io", lambda c: c is None)
             assert (await h.request("GET", WIDGETS))[0] == 404

@@ -251,7 +251,9 @@ class Definitions:
     def _changed(self, key: Any, old: Any, new: Any) -> None:
         name = key[1]
         if new is not None and new.metadata.deletionTimestamp is not None:
-            self._terminating[f"{new.spec.names.plural}.{new.spec.group}"] = name
+            resource = f"{new.spec.names.plural}.{new.spec.group}"
+            self._terminating[resource] = name
+            self._server.discovery.set_ending(resource, is_true(new, "Terminating"))
         self._mark(name)
         # Names that became free may be what another definition waits for.
         if new is None or (old is not None and old.status.acceptedNames != new.status.acceptedNames):
@@ -432,6 +434,7 @@ class Definitions:
     def _withdraw(self, name: str) -> None:
         served = self._served.pop(name, None)
         self._terminating.pop(name, None)
+        self._server.discovery.set_ending(name, False)
         if served is None:
             return
         if served.cancel is not None:

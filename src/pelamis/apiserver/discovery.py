@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -52,13 +52,21 @@ def version_info() -> Tree:
     }
 
 
-def _legacy_resource(kind: Kind) -> Tree:
+_READ_AND_DELETE = frozenset(("delete", "deletecollection", "get", "list", "watch"))
+
+
+def _verbs(kind: Kind, ending: Collection[str]) -> list[str]:
+    """Of what is being removed only those that do not bring anything into being are shown."""
+    return sorted(_READ_AND_DELETE.intersection(kind.verbs) if kind.resource in ending else kind.verbs)
+
+
+def _legacy_resource(kind: Kind, ending: Collection[str]) -> Tree:
     out: Tree = {
         "name": kind.plural,
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind, ending),
     }
     if kind.short_names:
         out["shortNames"] = list(kind.short_names)
@@ -80,11 +88,11 @@ def _legacy_subresource(kind: Kind, sub: Subresource) -> Tree:
     return out
 
 
-def resource_list(group: str, version: str, kinds: Iterable[Kind]) -> Tree:
+def resource_list(group: str, version: str, kinds: Iterable[Kind], ending: Collection[str] = ()) -> Tree:
     """The ``APIResourceList`` of one group-version."""
     resources: list[Tree] = []
     for kind in kinds:
-        resources.append(_legacy_resource(kind))
+        resources.append(_legacy_resource(kind, ending))
         resources += [_legacy_subresource(kind, sub) for sub in kind.subresources]
     resources.sort(key=lambda r: r["name"])
     head: Tree = {"kind": "APIResourceList"}
@@ -97,14 +105,14 @@ def _gvk(group: str, version: str, kind: str) -> Tree:
     return {"group": group, "version": version, "kind": kind}
 
 
-def _discovered(kind: Kind) -> Tree:
+def _discovered(kind: Kind, ending: Collection[str]) -> Tree:
     """One ``APIResourceDiscovery``."""
     out: Tree = {
         "resource": kind.plural,
         "responseKind": _gvk(kind.group, kind.version, kind.kind),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs),
+        "verbs": _verbs(kind, ending),
     }
     if kind.short_names:
         out["shortNames"] = list(kind.short_names)
@@ -155,6 +163,13 @@ class Discovery:
         self._cache: dict[tuple[str, str], Answer] = {}
         self._revision = -1
         self._remote: dict[tuple[str, str], tuple[Sequence[Tree], bool]] = {}
+        self._ending: set[str] = set()
+
+    def set_ending(self, resource: str, ending: bool) -> None:
+        """Whether the definition of the resource is Terminating."""
+        if (resource in self._ending) != ending:
+            (self._ending.add if ending else self._ending.discard)(resource)
+            self._cache.clear()
 
     def set_address(self, address: str) -> None:
         self._address = address
@@ -233,7 +248,7 @@ class Discovery:
 
     def _resources(self, group: str, version: str) -> Tree | None:
         kinds = self._registry.of(group, version)
-        return resource_list(group, version, kinds) if kinds else None
+        return resource_list(group, version, kinds, self._ending) if kinds else None
 
     def _aggregated(self, path: str, form: str) -> Tree:
         items: list[Tree] = []
@@ -247,7 +262,7 @@ class Discovery:
                     resources: list[Tree] = list(remote[0])
                 else:
                     kinds = self._registry.of(name, version)
-                    resources = [_discovered(k) for k in sorted(kinds, key=lambda k: k.plural)]
+                    resources = [_discovered(k, self._ending) for k in sorted(kinds, key=lambda k: k.plural)]
                 stale = remote is not None and not remote[1]
                 shown.append({"version": version, "resources": resources, "freshness": "Stale" if stale else "Current"})
             metadata: Tree = {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None}
