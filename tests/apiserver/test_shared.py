@@ -370,6 +370,38 @@ def test_keys_are_those_of_upstream(url: str) -> None:
     asyncio.run(main())
 
 
+def test_the_endpoints_name_the_servers_that_live(url: str) -> None:
+    """One that ends in order is gone at once; of one that was killed the key expires, here deleted by hand."""
+    path = "/api/v1/namespaces/default/endpoints/kubernetes"
+
+    async def main() -> None:
+        async with servers(url, advertise_address="192.0.2.1") as (a,):
+            seen: asyncio.Queue[set[str]] = asyncio.Queue()
+
+            def changed(key: Any, old: Any, new: Any) -> None:
+                seen.put_nowait({x.ip for subset in new.subsets for x in subset.addresses})
+
+            a.server.objects.view("endpoints").subscribe(changed)
+
+            async def until(wanted: set[str]) -> None:
+                while await seen.get() != wanted:
+                    pass
+
+            async with servers(url, advertise_address="192.0.2.2"):
+                await until({"192.0.2.1", "192.0.2.2"})
+                item = await a.server.store.get("/registry/masterleases/192.0.2.2")
+                assert item is not None and item.lease
+            await until({"192.0.2.1"})
+            await a.server.store.commit([Put("/registry/masterleases/192.0.2.3", b"{}")])
+            await until({"192.0.2.1", "192.0.2.3"})
+            await a.server.store.commit([Delete("/registry/masterleases/192.0.2.3")])
+            await until({"192.0.2.1"})
+            _, found = await a.request("GET", path)
+            assert [x["ip"] for x in found["subsets"][0]["addresses"]] == ["192.0.2.1"]
+
+    asyncio.run(main())
+
+
 def test_lost_events_are_read_anew(url: str) -> None:
     """While B is cut off, A writes and compacts; afterwards B shows the difference, to watchers as well."""
 
