@@ -237,7 +237,9 @@ async def test_field_validation_of_custom_objects(
 
 @served
 async def test_custom_defaults_apply_to_requests_and_to_what_is_stored(api: Harness) -> None:
-    shape = lambda **fields: {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}  # noqa: E731
+    def shape(**fields: Tree) -> Tree:
+        return {"type": "object", "properties": {"spec": {"type": "object", "properties": fields}}}
+
     plain = {"type": "string"}
     await ok(api, "POST", CRDS, crd(shape(a=plain, b=plain)))
     head = {"apiVersion": "stable.example.com/v1", "kind": "Noxu"}
