@@ -295,21 +295,40 @@ def _query(value: Made) -> dict[str, list[str]]:
 # -- regular expressions and lists ------------------------------------------------------------------------------------
 
 
+_GROUPS = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\((?!\?)|\(\?P?<\w+>", re.S)
+
+
+@lru_cache(maxsize=1)
+def _searches() -> tuple[Any, Any]:
+    """The runtime's own searches: they take time linear in the text, whatever the pattern."""
+    from cel_expr_python import cel
+
+    config = cel.NewEnvConfigFromYaml("name: search\nextensions:\n- name: regex\n- name: optional\n")
+    environment = cel.NewEnv(config=config, variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING})
+    first = environment.compile("regex.extract(text, pattern).orValue('')")
+    return first, environment.compile("regex.extractAll(text, pattern)")
+
+
 @lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text.replace("\\z", "\\Z"), re.ASCII)
-    except re.error as error:
-        raise Wrong(f"Illegal regex: error parsing regexp: {error}: `{text}`") from None
+def _one_group(pattern: str) -> str:
+    """The pattern as the only group of one, since the runtime's searches give what a group matched."""
+    return "(" + _GROUPS.sub(lambda m: "(?:" if m[0][0] == "(" else m[0], pattern) + ")"
+
+
+def _search(which: int, text: str, pattern: str) -> Any:
+    value = _searches()[which].eval(data={"text": text, "pattern": _one_group(pattern)})
+    if value.type().name() == "ERROR":
+        raise Wrong(f"Illegal regex: error parsing regexp: {value.value()}: `{pattern}`")
+    return value.plain_value()
 
 
 def find(text: str, pattern: str) -> str:
-    match = _pattern(pattern).search(text)
-    return match[0] if match is not None else ""
+    found: str = _search(0, text, pattern)
+    return found
 
 
 def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [m[0] for m in _pattern(pattern).finditer(text)]
+    found = list(_search(1, text, pattern))
     return found if limit < 0 else found[:limit]
 
 
