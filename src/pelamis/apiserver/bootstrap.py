@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import logging
 from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,13 @@ from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import labels
 from pelamis.base.errors import StatusError, is_reason
+from pelamis.cache.view import View
+from pelamis.client.types import Key
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
 
+log = logging.getLogger("pelamis.apiserver")
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 _RBAC = "rbac.authorization.k8s.io"
@@ -85,6 +89,8 @@ class Bootstrap:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self._presence: Presence | None = None
+        self._restoring = False
+        self._stopped = False
 
     async def run(self) -> None:
         await self._namespaces()
@@ -102,6 +108,30 @@ class Bootstrap:
         )
         await self._kubernetes_service()
         await self.endpoints()
+        for resource in ("services", "endpoints", "endpointslices.discovery.k8s.io"):
+            collection = self._server.objects.collection(self._server.objects.kind(resource))
+            View(collection, namespace="default").subscribe(self._changed, replay=False)
+
+    # -- what comes back when somebody deletes it
+
+    def _changed(self, key: Key, old: Any, new: Any) -> None:
+        if new is None and key == ("default", "kubernetes") and not (self._restoring or self._stopped):
+            self._restoring = True
+            self._server._spawn(self._restore(), "restoring the Service kubernetes")
+
+    async def _restore(self) -> None:
+        """Pods find the API by this Service: without it none that starts later can."""
+        try:
+            for wait_s in (0.0, 0.1, 1.0, 5.0):
+                await asyncio.sleep(wait_s)  # the first address is given back a moment after the Service is gone
+                try:
+                    await self._kubernetes_service()
+                    await self.endpoints()
+                    return
+                except StatusError as error:
+                    log.warning("the Service kubernetes cannot be made again yet: %s", error)
+        finally:
+            self._restoring = False
 
     # -- pieces
 
@@ -306,6 +336,7 @@ class Bootstrap:
 
     async def stop(self) -> None:
         """Take our address out, so that nobody is sent to a server that is gone; only where others remain."""
+        self._stopped = True
         if self._presence is not None:
             try:
                 async with asyncio.timeout(2):

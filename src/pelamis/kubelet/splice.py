@@ -42,7 +42,8 @@ class _End(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self.other is not None and self.other.can_write_eof() and not self.other.is_closing():
             self.other.write_eof()
-            return True
+            # TLS cannot be half-closed: answering True there would only be warned about.
+            return self.transport is not None and self.transport.can_write_eof()
         return False
 
     def pause_writing(self) -> None:
