@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.lab import (
     BUSYBOX,
     Lab,

@@ -7,13 +7,13 @@ import base64
 from typing import Any
 
 import pytest
-from tests.kubelet import rig
-from tests.kubelet.live import Live, pod, running
 
 from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.client.types import Create, Patch
+from tests.kubelet import rig
+from tests.kubelet.live import Live, pod, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(rig.missing()), reason=f"needs {rig.missing()}")]
 SLEEP = {"command": ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done"]}

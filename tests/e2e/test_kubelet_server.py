@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tests.kubelet import rig
 from tests.kubelet.live import Live, pod, running
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.e2e.lab import Lab, container, deployment, fetch, pod, service, until
 
 pytestmark = pytest.mark.e2e

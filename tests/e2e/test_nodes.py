@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from tests.e2e.lab import Lab, container, deployment, is_ready, metadata, pod, until
 
 pytestmark = pytest.mark.e2e

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.lab import NGINX, Lab, fetch, until
 
 pytestmark = pytest.mark.e2e

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.e2e import lab as kit
 from tests.e2e.lab import Lab, container, container_status, free_port, metadata, pod, until
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from tests.e2e.lab import NGINX, NGINX_NEXT, Lab, Tree, container, deployment, fetch, service, until
 
 pytestmark = pytest.mark.e2e

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.e2e.lab import BUSYBOX, Lab, container, fetch, free_port, kubectls, pod, until, web
 
 pytestmark = pytest.mark.e2e
