@@ -233,19 +233,19 @@ def test_views_resume_and_relist() -> None:
 
 def test_a_released_view_watches_no_longer() -> None:
     async def use(api: Api, client: HttpClient) -> None:
-        lost = asyncio.Event()
+        lost, watching = asyncio.Event(), asyncio.Event()
 
         def handle(request: Request) -> Any:
             if dict(request.query_items()).get("watch") != "true":
                 return answer({"metadata": {"resourceVersion": "5"}, "items": []})
             request.stream().on_lost = lost.set
+            watching.set()
             return None
 
         api.handle = handle
         view = client.view(CONFIG_MAP, namespace="ns")
         async with asyncio.timeout(20):
-            while not any(asked[2].get("watch") for asked in api.asked):
-                await asyncio.sleep(0.005)
+            await watching.wait()
             client.release(view)
             client.release(view)
             await lost.wait()

@@ -195,7 +195,9 @@ def test_kubectl_through_both_and_an_orderly_end(pair: tuple[Server, Server]) ->
     # An orderly end gives the leases back: the other goes on at once.
     one.command("down")
     two.kubectl("-n", "shop", "set", "image", "deployment/web", "c=nginx:2")
-    two.kubectl("-n", "shop", "wait", "deployment/web", "--for=jsonpath={.status.observedGeneration}=3", "--timeout=10s")
+    two.kubectl(
+        "-n", "shop", "wait", "deployment/web", "--for=jsonpath={.status.observedGeneration}=3", "--timeout=10s"
+    )
     two.kubectl("delete", "namespace", "shop", "--timeout=20s")
     one.command("up", "--no-node", "--no-merge-kubeconfig")
     assert "shop" not in one.kubectl("get", "namespaces")

@@ -72,7 +72,7 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
                 await store.commit([Put(f"/k/{acknowledged}", b"x" * 50_000)])
                 acknowledged += 1
         assert len((await store.range("/k/")).items) == acknowledged > 10
-        subprocess.run(["mount", "-o", "remount,size=64m", str(tmp_path)], check=True)  # noqa: ASYNC221
+        subprocess.run(["mount", "-o", "remount,size=64m", str(tmp_path)], check=True)
         await store.commit([Put("/k/after", b"")])
         await store.close()
         store = await opened(tmp_path / "data")

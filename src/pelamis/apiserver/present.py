@@ -47,9 +47,7 @@ def to_yaml(tree: Any) -> bytes:
     import yaml  # few clients ask for it
 
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(
-        tree, Dumper=dumper, default_flow_style=False, allow_unicode=True, sort_keys=True, width=4096
-    )
+    text: str = yaml.dump(tree, Dumper=dumper, default_flow_style=False, allow_unicode=True, sort_keys=True, width=4096)
     return text.encode()
 
 
