@@ -32,7 +32,7 @@ from tests.e2e.lab import (
 )
 
 pytestmark = pytest.mark.e2e
-STORM_S = float(os.environ.get("PELAMIS_STORM_S", "60"))
+STORM_S = float(os.environ.get("PELAMIS_STORM_S") or (90 if os.environ.get("CI") == "true" else 60))
 """How long processes are killed at random; set 300 for the long run."""
 
 
