@@ -412,6 +412,10 @@ class Marks:
         links = [link for link in Path("/var/log/containers").glob("*.log") if lab.name in os.readlink(link)]
         links += [link for link in Path("/var/log/containers").glob("*.log") if link.resolve().parents[1] in folders]
         self.paths += folders + links
+        self.results = []
+        for cache in (Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results")):
+            for path in cache.glob(f"{self.cgroup}-*"):
+                self.results += cache.glob(f"*-{path.name.rsplit('-', 2)[1]}-*")
         self.namespaces = []
         for spec in (cluster.run / "containerd").glob("io.containerd.runtime.v2.task/k8s.io/*/config.json"):
             for space in json.loads(spec.read_text())["linux"]["namespaces"]:
@@ -444,5 +448,4 @@ class Marks:
             yield f"address {self.address} on lo"
         if shutil.which("iptables-save") and self.bridge in run("iptables-save").stdout:
             yield "iptables rules"
-        for cache in (Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results")):
-            yield from (f"file {path}" for path in cache.glob(f"{self.cgroup}-*"))
+        yield from (f"file {path}" for path in self.results if path.exists())

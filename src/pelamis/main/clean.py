@@ -91,7 +91,9 @@ def _remove_network(cluster: Cluster) -> None:
     cache = Path("/var/lib/cni/results")
     for folder in (cache, Path("/var/lib/cni/cache/results")):
         for result in folder.glob(f"{cluster.network}-*"):
-            result.unlink(missing_ok=True)
+            sandbox = result.name.rsplit("-", 2)[1]
+            for other in folder.glob(f"*-{sandbox}-*"):  # its loopback device has a result of its own
+                other.unlink(missing_ok=True)
     for line in _run("nft", "list", "tables").splitlines():
         words = line.split()
         if len(words) == 3 and words[2] == cluster.nft_table:
