@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.lab import NGINX, Lab, fetch, until
+from tests.e2e.lab import NGINX, Lab, container_status, deployment, fetch, service, until
 
 pytestmark = pytest.mark.e2e
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -37,3 +37,25 @@ def test_status_says_what_runs(lab: Lab) -> None:
     assert f"https://127.0.0.1:{lab.port}  ready" in out and "not running" not in out
     assert lab.pelamis("kubeconfig").stdout == Path(lab.kubeconfig).read_text()
     assert "docker.io/library/nginx:1.19" in lab.pelamis("image list").stdout.splitlines()
+
+
+def test_clusters_beside_each_other(lab: Lab, fresh: Lab) -> None:
+    """Two nodes on one machine serve the same names at once; the end of one is nothing to the other."""
+    urls = {}
+    for cluster in (lab, fresh):
+        cluster.apply(deployment("twin", 2), service("twin"))
+        cluster.rolled_out("twin")
+        urls[cluster] = f"http://{cluster.get('services', 'twin')['spec']['clusterIP']}/"
+    names = {cluster: {p["metadata"]["name"] for p in cluster.pods("app=twin")} for cluster in urls}
+    for cluster, url in urls.items():
+        until(lambda url=url: fetch(url), url)
+        assert {fetch(url)[1].strip() for _ in range(20)} == names[cluster]
+        pod = sorted(names[cluster])[0]
+        assert (
+            set(cluster.sh(pod, "for i in 1 2 3 4 5 6 7 8; do wget -qO- http://twin/; done").split()) <= names[cluster]
+        )
+    before = {p["metadata"]["uid"]: container_status(p)["containerID"] for p in lab.pods("app=twin")}
+    fresh.down()
+    assert {fetch(urls[lab])[1].strip() for _ in range(20)} == names[lab]
+    assert {p["metadata"]["uid"]: container_status(p)["containerID"] for p in lab.pods("app=twin")} == before
+    lab.kubectl("delete", "deployment/twin", "service/twin")
