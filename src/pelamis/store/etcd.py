@@ -74,6 +74,10 @@ class Login:
     password: str
 
 
+_NO_TLS = ("WRONG_VERSION_NUMBER", "record layer", "ConnectionReset", "reset by peer", "Aborted")
+"""How a server that speaks no TLS ends a handshake: with what it sends, or by hanging up."""
+
+
 class EtcdStore:
     """endpoints: ``http://host:port`` or ``https://host:port``; ssl: the context for the latter."""
 
@@ -123,7 +127,7 @@ class EtcdStore:
             advice = "Its certificate is not signed by the CA given: name the right file with --datastore-ca"
         elif "certificate required" in text or "bad certificate" in text:
             advice = "It wants a client certificate: name one with --datastore-cert and --datastore-key"
-        elif any(sign in text for sign in ("WRONG_VERSION_NUMBER", "record layer", "ConnectionReset", "Aborted")):
+        elif any(sign in text for sign in _NO_TLS) and any(e.startswith("https://") for e in self._endpoints):
             advice = "It may not speak TLS: try http:// in --datastore"
         elif "closed the connection" in text and any(e.startswith("http://") for e in self._endpoints):
             advice = "It may want TLS: try https:// in --datastore, with --datastore-ca"
