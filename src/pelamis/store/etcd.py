@@ -74,8 +74,9 @@ class Login:
     password: str
 
 
-_NO_TLS = ("WRONG_VERSION_NUMBER", "record layer", "ConnectionReset", "reset by peer", "Aborted")
-"""How a server that speaks no TLS ends a handshake: with what it sends, or by hanging up."""
+_HUNG_UP = ("closed the connection", "connection is closed", "connection broke", "reset by peer", "ConnectionReset")
+"""What is seen of a peer that is there but does not like what it hears."""
+_NO_TLS = ("WRONG_VERSION_NUMBER", "record layer", "Aborted", *_HUNG_UP)
 
 
 class EtcdStore:
@@ -129,7 +130,7 @@ class EtcdStore:
             advice = "It wants a client certificate: name one with --datastore-cert and --datastore-key"
         elif any(sign in text for sign in _NO_TLS) and any(e.startswith("https://") for e in self._endpoints):
             advice = "It may not speak TLS: try http:// in --datastore"
-        elif "closed the connection" in text and any(e.startswith("http://") for e in self._endpoints):
+        elif any(sign in text for sign in _HUNG_UP) and any(e.startswith("http://") for e in self._endpoints):
             advice = "It may want TLS: try https:// in --datastore, with --datastore-ca"
         elif "authentication failed" in text or "user name is empty" in text:
             advice = "Name a user that may log in with --datastore-user and --datastore-password-file"
