@@ -20,6 +20,7 @@ from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.node.runtimeclass import KIND as RUNTIME_CLASS
 from pelamis.base import quantity
 from pelamis.base.errors import StatusError
+from pelamis.client.synced import synced
 from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import admit, config, dns, fromcri, gc, status
@@ -124,11 +125,11 @@ class Kubelet:
             self._cgroups.setup()
         tasks.create_task(self.agent.publisher.run(), name="kubelet statuses")
         registered = tasks.create_task(self.node.run(self.ready), name="kubelet node")
-        await self._synced(self.pods)
+        await synced(self.pods)
         for view in (self.agent.services, self._classes):  # environments and handlers are taken from them
             try:
                 async with asyncio.timeout(SYNC_S):
-                    await self._synced(view)
+                    await synced(view)
             except TimeoutError:
                 log.warning("services or runtime classes could not be read yet; pods start without them")
         while True:
@@ -175,12 +176,6 @@ class Kubelet:
             withdrawn=self.withdrawn,
             runtime_class=lambda name: self._classes.get("", name),
         )
-
-    async def _synced(self, view: View[Any]) -> None:
-        if not view.synced:
-            done = asyncio.Event()
-            view.when_reached(1, done.set)
-            await done.wait()
 
     # --- pods ---------------------------------------------------------------------------------------------------------
 

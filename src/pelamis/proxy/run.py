@@ -12,6 +12,7 @@ import logging
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.discovery.endpointslice import KIND as SLICE
+from pelamis.client.synced import synced
 from pelamis.client.types import Client, Key, View
 from pelamis.proxy.nft import FilterError, PacketFilter
 from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_part, stale_udp
@@ -19,14 +20,6 @@ from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_
 log = logging.getLogger(__name__)
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _SERVICE_LABEL = "kubernetes.io/service-name"
-
-
-async def _synced(view: View[object]) -> None:
-    """The first rules must know of every Service, or a restart would cut traffic."""
-    if not view.synced:
-        done = asyncio.Event()
-        view.when_reached(1, done.set)
-        await done.wait()
 
 
 class Proxy:
@@ -59,7 +52,7 @@ class Proxy:
         ]
         try:
             for view in (services, slices, pods):
-                await _synced(view)
+                await synced(view)  # the first rules must know every Service, or a restart would cut traffic
             await self._loop(services, slices, pods)
         finally:
             for cancel in cancels:

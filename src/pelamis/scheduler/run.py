@@ -23,6 +23,7 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
+from pelamis.client.synced import synced
 from pelamis.client.types import Action, Client, Create, Delete, Key, Outcome, Patch
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import EventNote
@@ -101,7 +102,7 @@ class Scheduler:
                 cancels.append(view.subscribe(self._on_change(take)))
             waiting = sum(1 for view in views if not view.synced)
             if waiting:
-                await self._synced(views)
+                await synced(*views)
             async with asyncio.TaskGroup() as group:
                 while True:
                     if len(self._commits) < COMMITS_AT_ONCE:
@@ -122,14 +123,6 @@ class Scheduler:
         if len(self._commits) >= COMMITS_AT_ONCE:
             return False
         return bool(self._changes) or self.queue.ready(self._clock())
-
-    async def _synced(self, views: Sequence[Any]) -> None:
-        """Deciding on half a picture would put pods on nodes that are full."""
-        for view in views:
-            reached = asyncio.Event()
-            view.when_reached(1, reached.set)
-            if not view.synced:
-                await reached.wait()
 
     def _on_change(self, take: Callable[[Intake, Key, Any, Any, float], None]) -> Callable[[Key, Any, Any], None]:
         changes, wake = self._changes, self._wake
