@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -365,7 +364,7 @@ class Signing:
             status.setdefault("conditions", []).append({**shown, **times})
         if request is not None:
             assert self._authority is not None
-            pem = sign(csr, request, self._authority, now, secrets.randbits(159))
+            pem = sign(csr, request, self._authority, now, int.from_bytes(self._server.entropy(20), "big") >> 1)
             status["certificate"] = base64.b64encode(pem).decode()
         kind = self._server.objects.kind(RESOURCE)
         write = Write("update", kind, LOOPBACK_USER, "", csr.metadata.name, subresource, tree)

@@ -108,6 +108,8 @@ class Config:
     kubelet_ca: bytes = b""
     sockets: Sequence[socket.socket] = ()
     """Already bound, in place of host and port (which then only tells what clients are told)."""
+    listen: bool = True
+    """False: no sockets at all, the server is reached by ``client`` alone (the simulator)."""
     registry: Registry | None = None
     plugins: Sequence[Plugin] | None = None
     """In place of the built-in ones."""
@@ -370,7 +372,9 @@ class ApiServer:
         self._followed = await load(self.store, self.cache)
         self.allocator.follow(self.objects.view("services"))
         await self.definitions.start()
-        if self.config.sockets:
+        if not self.config.listen:
+            pass
+        elif self.config.sockets:
             for sock in self.config.sockets:
                 await self.http.listen_on(sock, self.config.tls)
         else:

@@ -310,9 +310,10 @@ async def run_all(
     *,
     clock: Callable[[], float],
     kinds: Kinds | None = None,
+    cpu: Callable[[], float] = time.perf_counter,
 ) -> None:
-    """Run controllers together, each with the client of its own identity, until cancelled."""
+    """Run controllers together, each with the client of its own identity, until cancelled. cpu: as for Runner."""
     async with asyncio.TaskGroup() as group:
         for controller in controllers:
-            runner = Runner(controller, client_for(controller.user), clock=clock, kinds=kinds)
+            runner = Runner(controller, client_for(controller.user), clock=clock, kinds=kinds, cpu=cpu)
             group.create_task(runner.run(), name=f"controller-{controller.name}")
