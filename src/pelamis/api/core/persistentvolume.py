@@ -576,6 +576,10 @@ def warnings(obj: PersistentVolume) -> list[str]:
     return out
 
 
+def _class(volume: PersistentVolume) -> str:
+    return volume.metadata.annotations.get(BETA_CLASS) or volume.spec.storageClassName
+
+
 def cells(obj: PersistentVolume, now: float) -> tuple[Any, ...]:
     spec = obj.spec
     claim = f"{spec.claimRef.namespace}/{spec.claimRef.name}" if spec.claimRef is not None else ""
@@ -587,7 +591,7 @@ def cells(obj: PersistentVolume, now: float) -> tuple[Any, ...]:
         spec.persistentVolumeReclaimPolicy,
         "Terminating" if obj.metadata.deletionTimestamp else obj.status.phase,
         claim,
-        obj.metadata.annotations.get(BETA_CLASS) or spec.storageClassName,
+        _class(obj),
         "<unset>" if attributes is None else attributes,
         obj.status.reason,
         age(obj.metadata.creationTimestamp, now),
@@ -632,5 +636,6 @@ KIND = Kind(
             if volume.spec.claimRef is not None
             else ()
         ),
+        "free": lambda volume: (_class(volume),) if volume.spec.claimRef is None else (),
     },
 )

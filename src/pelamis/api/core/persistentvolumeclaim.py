@@ -512,5 +512,8 @@ KIND = Kind(
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     warnings=warnings,
-    indexes={"volume": lambda claim: (claim.spec.volumeName,) if claim.spec.volumeName else ()},
+    indexes={
+        "volume": lambda claim: (claim.spec.volumeName,) if claim.spec.volumeName else (),
+        "unbound": lambda claim: () if claim.spec.volumeName else (storage_class(claim),),
+    },
 )
