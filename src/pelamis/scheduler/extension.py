@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
@@ -85,6 +86,14 @@ class Plugin:
     score: Score | None = None
     weight: int = 0
     helps: Mapping[str, Hint | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """What makes a plugin of its arguments. args: their type; see ``scheduler/args.py``."""
+
+    make: Callable[[Any], Plugin]
+    args: type[Args] = Args
 
 
 def rows_of(snapshot: Snapshot, rows: Rows) -> range | list[int]:

@@ -18,13 +18,12 @@ import numpy as np
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.base import labels
 from pelamis.base.labels import Selector, SelectorError
+from pelamis.scheduler.args import DefaultPreemptionArgs
 from pelamis.scheduler.core import Decision, Diagnosis, judge
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import NodeInfo, Snapshot
 
-LEAST_CANDIDATES = 100
-CANDIDATES_PERCENTAGE = 10
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 NO_VICTIMS = "No preemption victims found for incoming pod"
@@ -56,7 +55,13 @@ class Candidate:
 
 
 def preempt(
-    snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, decision: Decision, *, draw: Callable[[], float]
+    snapshot: Snapshot,
+    plugins: Sequence[Plugin],
+    info: PodInfo,
+    decision: Decision,
+    *,
+    draw: Callable[[], float],
+    args: DefaultPreemptionArgs = DefaultPreemptionArgs(),
 ) -> Preemption | None:
     why = decision.diagnosis
     if why is None or not why.nodes:
@@ -66,7 +71,7 @@ def preempt(
         return Preemption(_PREFIX + refusal)
     assert why.resolvable is not None
     rows = [int(r) for r in np.flatnonzero(why.resolvable)]
-    found, result = _candidates(snapshot, plugins, info, rows, draw)
+    found, result = _candidates(snapshot, plugins, info, rows, draw, args)
     if not found:
         result.count(NOT_HELPFUL, snapshot.size - len(rows))
         return Preemption(_PREFIX + result.text(), nominated="")
@@ -99,10 +104,15 @@ def _was_preempted(pod: PodInfo) -> bool:
 
 
 def _candidates(
-    snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: list[int], draw: Callable[[], float]
+    snapshot: Snapshot,
+    plugins: Sequence[Plugin],
+    info: PodInfo,
+    rows: list[int],
+    draw: Callable[[], float],
+    args: DefaultPreemptionArgs,
 ) -> tuple[list[Candidate], Diagnosis]:
     result = Diagnosis(snapshot.size)
-    wanted = max(len(rows) * CANDIDATES_PERCENTAGE // 100, LEAST_CANDIDATES)
+    wanted = max(len(rows) * args.minCandidateNodesPercentage // 100, args.minCandidateNodesAbsolute)
     start = int(draw() * len(rows)) if rows else 0
     free: list[Candidate] = []
     breaking: list[Candidate] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import MAX_SCORE, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Snapshot
@@ -36,4 +37,5 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     return table[snapshot.images[:size][rows]]
 
 
-PLUGIN = Plugin(name="ImageLocality", score=_score, weight=1)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(name="ImageLocality", score=_score, weight=1)

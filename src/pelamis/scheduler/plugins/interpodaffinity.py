@@ -7,9 +7,11 @@ are counted by distinct term and node, so a thousand replicas with the same term
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
+from pelamis.scheduler.args import InterPodAffinityArgs
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NAMESPACE_LABEL,
@@ -30,7 +32,6 @@ from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
-_HARD_WEIGHT = 1
 
 
 def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
@@ -97,7 +98,9 @@ def _near(snapshot: Snapshot, info: PodInfo) -> Mask:
     return there & labelled
 
 
-def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+def _score(args: InterPodAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    if args.ignorePreferredTermsOfExistingPods and not (info.preferred_affinity or info.preferred_anti_affinity):
+        return None
     own = info.pod.metadata.labels
     total = np.zeros(snapshot.size, np.int64)
     any_term = False
@@ -111,11 +114,14 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
         for term in terms:
             any_term = True
             add(term, snapshot.count_terms((term,)), sign * term.weight)
+    hard = args.hardPodAffinityWeight
     for kind, sign in (("affinity", 1), ("preferred_affinity", 1), ("preferred_anti_affinity", -1)):
+        if kind == "affinity" and not hard:
+            continue
         for term, nodes in snapshot.terms[kind].items():
             if snapshot.term_selects(term, info.namespace, own):
                 any_term = True
-                add(term, _spread(snapshot, nodes), sign * (term.weight or _HARD_WEIGHT))
+                add(term, _spread(snapshot, nodes), sign * (term.weight or hard))
     if not any_term:
         return None
     here = total[rows]
@@ -152,18 +158,19 @@ def _node_helps(info: PodInfo, event: Event) -> bool:
     return event.old is None or labels != event.old.metadata.labels
 
 
-PLUGIN = Plugin(
-    name="InterPodAffinity",
-    filter=_filter,
-    score=_score,
-    weight=2,
-    helps={
-        POD_ADD: _pod_came,
-        POD_DELETE: _pod_gone,
-        POD_LABEL: _pod_changed,
-        OWN_LABEL: None,
-        NODE_ADD: _node_helps,
-        NODE_LABEL: _node_helps,
-        NAMESPACE_LABEL: None,
-    },
-)
+def plugin(args: InterPodAffinityArgs = InterPodAffinityArgs()) -> Plugin:
+    return Plugin(
+        name="InterPodAffinity",
+        filter=_filter,
+        score=partial(_score, args),
+        weight=2,
+        helps={
+            POD_ADD: _pod_came,
+            POD_DELETE: _pod_gone,
+            POD_LABEL: _pod_changed,
+            OWN_LABEL: None,
+            NODE_ADD: _node_helps,
+            NODE_LABEL: _node_helps,
+            NAMESPACE_LABEL: None,
+        },
+    )

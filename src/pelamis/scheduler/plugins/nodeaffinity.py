@@ -6,9 +6,13 @@ Required affinity to nodes by name (as DaemonSet pods have it) leaves only these
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
+from pelamis.api.core.node import Node
+from pelamis.api.core.pod.affinity import PreferredSchedulingTerm
+from pelamis.scheduler.args import NodeAffinityArgs
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NODE_ADD,
@@ -19,11 +23,12 @@ from pelamis.scheduler.extension import (
     Rows,
     Verdict,
 )
-from pelamis.scheduler.nodematch import pod_matches, pod_rows, required, term_rows
+from pelamis.scheduler.nodematch import pod_matches, pod_rows, required, selector_matches, selector_rows, term_rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Snapshot
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
+ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 CONFLICT = "pod affinity terms conflict"
 
 
@@ -45,18 +50,27 @@ def _before(snapshot: Snapshot, info: PodInfo) -> Verdict | None:
     return Verdict(nodes=frozenset(names))
 
 
-def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+def _filter(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
     mask = pod_rows(snapshot, info)
-    if mask is None:
-        return ()
-    return (Rejection(~mask[rows], REASON, False),)
+    out = []
+    added = args.addedAffinity
+    if added is not None and added.requiredDuringSchedulingIgnoredDuringExecution is not None:
+        enforced = selector_rows(snapshot, added.requiredDuringSchedulingIgnoredDuringExecution)
+        out.append(Rejection(~enforced[rows], ENFORCED, False))
+        if mask is not None:
+            mask = mask | ~enforced  # a node counts under one reason
+    if mask is not None:
+        out.append(Rejection(~mask[rows], REASON, False))
+    return out
 
 
-def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+def _score(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     affinity = info.pod.spec.affinity
-    if affinity is None or affinity.nodeAffinity is None:
-        return None
-    terms = affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution
+    terms: tuple[PreferredSchedulingTerm, ...] = ()
+    if args.addedAffinity is not None:
+        terms = args.addedAffinity.preferredDuringSchedulingIgnoredDuringExecution
+    if affinity is not None and affinity.nodeAffinity is not None:
+        terms += affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution
     if not terms:
         return None
     total = np.zeros(snapshot.size, np.int64)
@@ -68,17 +82,25 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     return out * MAX_SCORE // most if most else out
 
 
-def _node_helps(info: PodInfo, event: Event) -> bool:
-    if not pod_matches(info.pod, event.new):
+def _matches(args: NodeAffinityArgs, info: PodInfo, node: Node) -> bool:
+    added = args.addedAffinity
+    enforced = added.requiredDuringSchedulingIgnoredDuringExecution if added is not None else None
+    return pod_matches(info.pod, node) and selector_matches(enforced, node)
+
+
+def _node_helps(args: NodeAffinityArgs, info: PodInfo, event: Event) -> bool:
+    if not _matches(args, info, event.new):
         return False
-    return event.old is None or not pod_matches(info.pod, event.old)
+    return event.old is None or not _matches(args, info, event.old)
 
 
-PLUGIN = Plugin(
-    name="NodeAffinity",
-    before=_before,
-    filter=_filter,
-    score=_score,
-    weight=2,
-    helps={NODE_ADD: _node_helps, NODE_LABEL: _node_helps},
-)
+def plugin(args: NodeAffinityArgs = NodeAffinityArgs()) -> Plugin:
+    helps = partial(_node_helps, args)
+    return Plugin(
+        name="NodeAffinity",
+        before=_before,
+        filter=partial(_filter, args),
+        score=partial(_score, args),
+        weight=2,
+        helps={NODE_ADD: helps, NODE_LABEL: helps},
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import NODE_ADD, Plugin, Rejection, Rows, rows_of
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
@@ -21,4 +22,5 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection(mask, REASON, False),)
 
 
-PLUGIN = Plugin(name="NodeName", filter=_filter, helps={NODE_ADD: None})
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(name="NodeName", filter=_filter, helps={NODE_ADD: None})

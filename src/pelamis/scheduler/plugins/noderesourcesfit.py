@@ -1,11 +1,17 @@
-"""NodeResourcesFit: a node must have what the pod requests; nodes with more left are liked better (LeastAllocated)."""
+"""NodeResourcesFit: a node must have what the pod requests; which fit is liked better is the strategy's.
+
+LeastAllocated likes nodes with more left, MostAllocated those with less, RequestedToCapacityRatio what its shape says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
+from pelamis.api.core.resourcename import is_hugepages, is_native
+from pelamis.scheduler.args import NodeResourcesFitArgs
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NODE_ADD,
@@ -18,14 +24,16 @@ from pelamis.scheduler.extension import (
     Rejection,
     Rows,
 )
-from pelamis.scheduler.podinfo import PodInfo, amounts_of
+from pelamis.scheduler.podinfo import PodInfo, amounts_of, is_scalar
 from pelamis.scheduler.snapshot import CPU, MEMORY, PODS, Ints, Snapshot
 
 TOO_MANY = "Too many pods"
 _SCORED = (CPU, MEMORY)
+_SHAPE_SCALE = 10
+_DEFAULT = NodeResourcesFitArgs().scoringStrategy
 
 
-def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
     size = snapshot.size
     out: list[Rejection] = []
     limits = snapshot.allocatable[PODS, :size][rows]
@@ -33,8 +41,9 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     if full.any():
         out.append(Rejection(full, TOO_MANY))
     vector = snapshot.vector(info)
+    ignored = bool(args.ignoredResources or args.ignoredResourceGroups)
     for name, (column, amount) in zip((n for n in info.requests if n != "pods"), vector, strict=True):
-        if amount <= 0:
+        if amount <= 0 or (ignored and _is_ignored(args, name)):
             continue
         limit = snapshot.allocatable[column, :size][rows]
         short = snapshot.requested[column, :size][rows] + amount > limit
@@ -51,8 +60,84 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return out
 
 
+def _is_ignored(args: NodeResourcesFitArgs, name: str) -> bool:
+    """Of extended resources only."""
+    if is_native(name) or is_hugepages(name):
+        return False
+    return name in args.ignoredResources or name.partition("/")[0] in args.ignoredResourceGroups
+
+
+def _amount(snapshot: Snapshot, info: PodInfo, name: str, rows: Rows) -> tuple[Ints, Ints] | None:
+    """What each row can give, and what would be asked for with the pod; None = the resource does not matter for it."""
+    column = snapshot.resource(name)
+    limit = snapshot.allocatable[column, : snapshot.size][rows]
+    if column in _SCORED:
+        return limit, snapshot.nonzero[column, : snapshot.size][rows] + info.nonzero[column]
+    wanted = info.requests.get(name, 0)
+    if not wanted and is_scalar(name):
+        return None
+    return limit, snapshot.requested[column, : snapshot.size][rows] + wanted
+
+
+def _least(args: NodeResourcesFitArgs, used: Ints, limit: Ints) -> Ints:
+    out: Ints = np.maximum(limit - used, 0) * MAX_SCORE // np.maximum(limit, 1)
+    return out
+
+
+def _most(args: NodeResourcesFitArgs, used: Ints, limit: Ints) -> Ints:
+    out: Ints = np.minimum(used, limit) * MAX_SCORE // np.maximum(limit, 1)
+    return out
+
+
+def _ratio(args: NodeResourcesFitArgs, used: Ints, limit: Ints) -> Ints:
+    """Between the points of the shape the score is a straight line, as whole numbers are divided in Go."""
+    param = args.scoringStrategy.requestedToCapacityRatio
+    shape = [(p.utilization, p.score * _SHAPE_SCALE) for p in param.shape] if param is not None else [(0, 0)]
+    table = np.zeros(MAX_SCORE + 1, np.int64)
+    for percent in range(MAX_SCORE + 1):
+        after = next((i for i, (at, _) in enumerate(shape) if percent <= at), None)
+        if after is None:
+            table[percent] = shape[-1][1]
+        elif after == 0:
+            table[percent] = shape[0][1]
+        else:
+            (x0, y0), (x1, y1) = shape[after - 1], shape[after]
+            table[percent] = y0 + int((y1 - y0) * (percent - x0) / (x1 - x0))
+    full = used > limit
+    return table[np.where(full, MAX_SCORE, used * MAX_SCORE // np.maximum(limit, 1))]
+
+
+_STRATEGIES = {"LeastAllocated": _least, "MostAllocated": _most, "RequestedToCapacityRatio": _ratio}
+
+
+def _score_by(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    """The weighted mean over the strategy's resources; what a node has not at all does not count for it."""
+    strategy = args.scoringStrategy
+    how = _STRATEGIES[strategy.type]
+    number = snapshot.size if isinstance(rows, slice) else len(rows)
+    total = np.zeros(number, np.int64)
+    weights = np.zeros(number, np.int64)
+    for resource in strategy.resources:
+        amounts = _amount(snapshot, info, resource.name, rows)
+        if amounts is None:
+            continue
+        limit, used = amounts
+        points = how(args, used, limit)
+        counted = limit > 0
+        if how is _ratio:
+            counted &= points > 0
+        total += np.where(counted, points * resource.weight, 0)
+        weights += np.where(counted, resource.weight, 0)
+    if how is _ratio:
+        return np.floor(total / np.maximum(weights, 1) + 0.5).astype(np.int64)
+    return total // np.maximum(weights, 1)
+
+
 def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
-    """The mean over cpu and memory of the part that stays free, containers without requests counted at a minimum."""
+    """LeastAllocated as it is by default: the mean over cpu and memory of the part that stays free.
+
+    Containers without requests count at a minimum.
+    """
     size = snapshot.size
     complete = snapshot.complete()
     total: Ints | None = None
@@ -74,9 +159,10 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
     return True
 
 
-def _node_fits(info: PodInfo, event: Event) -> bool:
+def _node_fits(args: NodeResourcesFitArgs, info: PodInfo, event: Event) -> bool:
     have = amounts_of(event.new.status.allocatable)
-    if any(amount > have.get(name, 0) for name, amount in info.requests.items() if name != "pods"):
+    wanted = ((name, amount) for name, amount in info.requests.items() if name != "pods")
+    if any(amount > have.get(name, 0) and not _is_ignored(args, name) for name, amount in wanted):
         return False
     if event.old is None:
         return True
@@ -85,16 +171,18 @@ def _node_fits(info: PodInfo, event: Event) -> bool:
     return have.get("pods", 0) > had.get("pods", 0) or any(more)
 
 
-PLUGIN = Plugin(
-    name="NodeResourcesFit",
-    filter=_filter,
-    score=_score,
-    weight=1,
-    helps={
-        POD_DELETE: _pod_gone,
-        POD_SCALE_DOWN: _pod_gone,
-        OWN_SCALE_DOWN: None,
-        NODE_ADD: _node_fits,
-        NODE_ALLOCATABLE: _node_fits,
-    },
-)
+def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
+    node_fits = partial(_node_fits, args)
+    return Plugin(
+        name="NodeResourcesFit",
+        filter=partial(_filter, args),
+        score=_score if args.scoringStrategy == _DEFAULT else partial(_score_by, args),
+        weight=1,
+        helps={
+            POD_DELETE: _pod_gone,
+            POD_SCALE_DOWN: _pod_gone,
+            OWN_SCALE_DOWN: None,
+            NODE_ADD: node_fits,
+            NODE_ALLOCATABLE: node_fits,
+        },
+    )

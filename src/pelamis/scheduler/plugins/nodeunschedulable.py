@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pelamis.api.core.node import Taint
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import NODE_ADD, NODE_TAINT, OWN_TOLERATION, Event, Plugin, Rejection, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
@@ -29,8 +30,9 @@ def _own_helps(info: PodInfo, event: Event) -> bool:
     return tolerates(event.new.pod.spec.tolerations, _TAINT)
 
 
-PLUGIN = Plugin(
-    name="NodeUnschedulable",
-    filter=_filter,
-    helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: _own_helps},
-)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(
+        name="NodeUnschedulable",
+        filter=_filter,
+        helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: _own_helps},
+    )

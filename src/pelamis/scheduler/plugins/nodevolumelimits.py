@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import (
     ATTACHMENT_DELETE,
     CLAIM_ADD,
@@ -78,15 +79,16 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection(np.array(mask, np.bool_), REASON),)
 
 
-PLUGIN = Plugin(
-    name="NodeVolumeLimits",
-    filter=_filter,
-    helps={
-        CSI_NODE_ADD: None,
-        CSI_NODE_UPDATE: None,
-        POD_DELETE: None,
-        CLAIM_ADD: None,
-        CLAIM_UPDATE: None,
-        ATTACHMENT_DELETE: None,
-    },
-)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(
+        name="NodeVolumeLimits",
+        filter=_filter,
+        helps={
+            CSI_NODE_ADD: None,
+            CSI_NODE_UPDATE: None,
+            POD_DELETE: None,
+            CLAIM_ADD: None,
+            CLAIM_UPDATE: None,
+            ATTACHMENT_DELETE: None,
+        },
+    )

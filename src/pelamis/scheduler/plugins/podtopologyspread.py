@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from pelamis.api.core.pod.affinity import TopologySpreadConstraint
 from pelamis.base.labels import Selector
+from pelamis.scheduler.args import PodTopologySpreadArgs
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NODE_ADD,
@@ -51,13 +53,19 @@ class Constraint(NamedTuple):
     honor_taints: bool = False
 
 
-def _constraints(info: PodInfo, action: str) -> list[Constraint]:
-    pod = info.pod
-    out = []
-    for c in pod.spec.topologySpreadConstraints:
-        if c.whenUnsatisfiable == action:
-            out.append(_compiled(c, info))
-    return out
+def _constraints(
+    args: PodTopologySpreadArgs, snapshot: Snapshot | None, info: PodInfo, action: str
+) -> list[Constraint]:
+    """snapshot None: only the pod's own are asked for."""
+    own = info.pod.spec.topologySpreadConstraints
+    if own or args.defaultingType != "List" or snapshot is None or not args.defaultConstraints:
+        return [_compiled(c, info) for c in own if c.whenUnsatisfiable == action]
+    selector = snapshot.workloads.selector(info)
+    if selector.empty:
+        return []
+    return [
+        _compiled(c, info)._replace(selector=selector) for c in args.defaultConstraints if c.whenUnsatisfiable == action
+    ]
 
 
 def _compiled(c: TopologySpreadConstraint, info: PodInfo) -> Constraint:
@@ -101,8 +109,8 @@ def _having_all(snapshot: Snapshot, constraints: list[Constraint]) -> Mask:
     return out
 
 
-def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
-    constraints = _constraints(info, "DoNotSchedule")
+def _filter(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    constraints = _constraints(args, snapshot, info, "DoNotSchedule")
     if not constraints:
         return ()
     labelled = _having_all(snapshot, constraints)
@@ -132,9 +140,9 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return out
 
 
-def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
-    strict = bool(info.pod.spec.topologySpreadConstraints)
-    constraints = _constraints(info, "ScheduleAnyway") if strict else _defaults(snapshot, info)
+def _score(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    strict = args.defaultingType == "List" or bool(info.pod.spec.topologySpreadConstraints)
+    constraints = _constraints(args, snapshot, info, "ScheduleAnyway") if strict else _defaults(snapshot, info)
     if not constraints:
         return None
     size = snapshot.size
@@ -172,35 +180,41 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     return np.where(counted, MAX_SCORE * (most + least - out) // most, 0).astype(np.int64)
 
 
-def _pod_helps(info: PodInfo, event: Event) -> bool:
-    constraints = _constraints(info, "DoNotSchedule")
+def _pod_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> bool:
+    constraints = _constraints(args, None, info, "DoNotSchedule")
+    if not info.pod.spec.topologySpreadConstraints:
+        return True  # rejected by the profile's own constraints; whom they select is not known here
     pods = [p for p in (event.old, event.new) if p is not None]
     return any(
         p.namespace == info.namespace and c.selector.matches(p.pod.metadata.labels) for p in pods for c in constraints
     )
 
 
-def _node_helps(info: PodInfo, event: Event) -> bool:
+def _node_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> bool:
     """A node with all labels, before or after, makes or unmakes a domain."""
-    keys = [c.key for c in _constraints(info, "DoNotSchedule")]
+    constraints = info.pod.spec.topologySpreadConstraints or args.defaultConstraints
+    keys = [c.topologyKey for c in constraints if c.whenUnsatisfiable == "DoNotSchedule"]
     nodes = [n for n in (event.old, event.new) if n is not None]
     return any(all(key in n.metadata.labels for key in keys) for n in nodes)
 
 
-PLUGIN = Plugin(
-    name="PodTopologySpread",
-    filter=_filter,
-    score=_score,
-    weight=2,
-    helps={
-        POD_ADD: _pod_helps,
-        POD_DELETE: _pod_helps,
-        POD_LABEL: _pod_helps,
-        OWN_LABEL: None,
-        OWN_TOLERATION: None,
-        NODE_ADD: _node_helps,
-        NODE_DELETE: _node_helps,
-        NODE_LABEL: _node_helps,
-        NODE_TAINT: _node_helps,
-    },
-)
+def plugin(args: PodTopologySpreadArgs = PodTopologySpreadArgs()) -> Plugin:
+    pod_helps = partial(_pod_helps, args)
+    node_helps = partial(_node_helps, args)
+    return Plugin(
+        name="PodTopologySpread",
+        filter=partial(_filter, args),
+        score=partial(_score, args),
+        weight=2,
+        helps={
+            POD_ADD: pod_helps,
+            POD_DELETE: pod_helps,
+            POD_LABEL: pod_helps,
+            OWN_LABEL: None,
+            OWN_TOLERATION: None,
+            NODE_ADD: node_helps,
+            NODE_DELETE: node_helps,
+            NODE_LABEL: node_helps,
+            NODE_TAINT: node_helps,
+        },
+    )

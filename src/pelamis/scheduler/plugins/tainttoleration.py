@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NODE_ADD,
@@ -59,10 +60,11 @@ def _node_helps(info: PodInfo, event: Event) -> bool:
     return was_off and not keeps_off(tolerations, event.new.spec.taints)
 
 
-PLUGIN = Plugin(
-    name="TaintToleration",
-    filter=_filter,
-    score=_score,
-    weight=3,
-    helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: None},
-)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(
+        name="TaintToleration",
+        filter=_filter,
+        score=_score,
+        weight=3,
+        helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: None},
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.scheduler.args import VolumeBindingArgs
 from pelamis.scheduler.extension import (
     CLAIM_ADD,
     CLAIM_UPDATE,
@@ -65,20 +66,21 @@ def _claim_helps(info: PodInfo, event: Event) -> bool:
     return meta.namespace == info.namespace and meta.name in info.claims
 
 
-PLUGIN = Plugin(
-    name="VolumeBinding",
-    before=_before,
-    filter=_filter,
-    helps={
-        CLAIM_ADD: _claim_helps,
-        CLAIM_UPDATE: _claim_helps,
-        VOLUME_ADD: None,
-        VOLUME_UPDATE: None,
-        CLASS_ADD: None,
-        CLASS_UPDATE: None,
-        CSI_NODE_ADD: None,
-        CSI_NODE_UPDATE: None,
-        NODE_ADD: None,
-        NODE_LABEL: None,
-    },
-)
+def plugin(args: VolumeBindingArgs = VolumeBindingArgs()) -> Plugin:
+    return Plugin(
+        name="VolumeBinding",
+        before=_before,
+        filter=_filter,
+        helps={
+            CLAIM_ADD: _claim_helps,
+            CLAIM_UPDATE: _claim_helps,
+            VOLUME_ADD: None,
+            VOLUME_UPDATE: None,
+            CLASS_ADD: None,
+            CLASS_UPDATE: None,
+            CSI_NODE_ADD: None,
+            CSI_NODE_UPDATE: None,
+            NODE_ADD: None,
+            NODE_LABEL: None,
+        },
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import CLAIM_ADD, NODE_ADD, POD_DELETE, Event, Plugin, Rejection, Rows, rows_of
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
@@ -65,6 +66,7 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
     return shared or _clashes(_disks(info), gone)
 
 
-PLUGIN = Plugin(
-    name="VolumeRestrictions", filter=_filter, helps={POD_DELETE: _pod_gone, CLAIM_ADD: None, NODE_ADD: None}
-)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(
+        name="VolumeRestrictions", filter=_filter, helps={POD_DELETE: _pod_gone, CLAIM_ADD: None, NODE_ADD: None}
+    )

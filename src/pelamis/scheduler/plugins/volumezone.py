@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import (
     CLAIM_ADD,
     CLAIM_UPDATE,
@@ -56,16 +57,17 @@ def _value(labels: dict[str, str], key: str) -> str | None:
     return found if found is not None else labels.get(_GA.get(key, ""))
 
 
-PLUGIN = Plugin(
-    name="VolumeZone",
-    filter=_filter,
-    helps={
-        CLAIM_ADD: None,
-        CLAIM_UPDATE: None,
-        VOLUME_ADD: None,
-        VOLUME_UPDATE: None,
-        CLASS_ADD: None,
-        NODE_ADD: None,
-        NODE_LABEL: None,
-    },
-)
+def plugin(args: Args = Args()) -> Plugin:
+    return Plugin(
+        name="VolumeZone",
+        filter=_filter,
+        helps={
+            CLAIM_ADD: None,
+            CLAIM_UPDATE: None,
+            VOLUME_ADD: None,
+            VOLUME_UPDATE: None,
+            CLASS_ADD: None,
+            NODE_ADD: None,
+            NODE_LABEL: None,
+        },
+    )
