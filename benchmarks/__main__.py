@@ -32,6 +32,7 @@ NAMES = {
     "store": ("benchmarks.store_put", "rows", "durable puts beside bare sqlite3"),
     "store-load": ("benchmarks.store_load", "rows", "cache load and memory, 100,000 pods"),
     "store-etcd": ("benchmarks.store_etcd", "rows", "puts through the etcd store beside bare ones"),
+    "pod-life": ("benchmarks.pod_life", "rows", "server CPU of a pod from its creation until it runs"),
     "codec": ("benchmarks.codec", "rows", "decode, encode, clean of a pod beside json"),
     "patch-parts": ("benchmarks.patch", "rows", "patch and managedFields functions, per call"),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
