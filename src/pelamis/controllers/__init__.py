@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pelamis.controllers import (
+    attachdetach,
     clusterroleaggregation,
     cronjob,
     daemonset,
@@ -15,6 +16,7 @@ from pelamis.controllers import (
     endpointslice,
     endpointslicemirroring,
     ephemeralvolume,
+    expand,
     garbagecollector,
     job,
     namespace,
@@ -73,6 +75,8 @@ def controllers(options: Options) -> list[Controller]:
         disruption.CONTROLLER,
         resourcequota.CONTROLLER,
         persistentvolumebinder.CONTROLLER,
+        attachdetach.CONTROLLER,
+        expand.CONTROLLER,
         pvcprotection.CONTROLLER,
         pvprotection.CONTROLLER,
         vacprotection.CONTROLLER,

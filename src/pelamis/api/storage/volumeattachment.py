@@ -154,5 +154,8 @@ KIND = Kind(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
-    indexes={"node": lambda obj: (obj.spec.nodeName,)},
+    indexes={
+        "node": lambda obj: (obj.spec.nodeName,),
+        "volume": lambda obj: (obj.spec.source.persistentVolumeName or "",),
+    },
 )
