@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
+import pytest
+
+from pelamis.base.errors import StatusError
 from pelamis.net import tls
+from pelamis.net.http1 import Response, Server
 from tests.apiserver.harness import Harness
 from tests.apiserver.test_server import run
 
@@ -74,5 +79,64 @@ def test_tokens_for_others_are_refused() -> None:
             _, answer = await h.request("POST", reviews, {"spec": spec})
             assert answer["status"].get("audiences") == expected
             assert bool(answer["status"].get("authenticated")) is (expected is not None)
+
+    run(scenario)
+
+
+def test_a_certificate_that_does_not_count() -> None:
+    """The handshake passes, the request is refused, and a token that comes with it is heard."""
+    now = time.time()
+    other = tls.Authority(tls.new_authority("other-ca", now))
+    masters = ("system:masters",)
+
+    async def scenario(h: Harness) -> None:
+        _, made = await h.request("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", {"spec": {}})
+        bearer = {"Authorization": f"Bearer {made['status']['token']}"}
+        past = h.ca.issue("admin", now - 7200, organizations=masters, client=True, valid_s=3600)
+        future = h.ca.issue("admin", now + 7200, organizations=masters, client=True)
+        bad = {
+            "of another authority": other.issue("admin", now, organizations=masters, client=True),
+            "of another authority, with its certificate": tls.Pair(
+                (pair := other.issue("admin", now, organizations=masters, client=True)).cert + other.pair.cert, pair.key
+            ),
+            "self-signed": tls.new_authority("admin", now),
+            "expired": past,
+            "not valid yet": future,
+            "for servers only": h.ca.issue("admin", now, organizations=masters, server=True),
+        }
+        for what, shown in bad.items():
+            status, error = await h.request("GET", "/version", pair=shown)
+            assert (status, error["reason"], error["message"]) == (401, "Unauthorized", "Unauthorized"), what
+            odd = {"Authorization": "Bearer odd"}
+            assert (await h.request("GET", "/version", pair=shown, headers=odd))[0] == 401, what
+            status, review = await h.request("POST", SELF, REVIEW, pair=shown, headers=bearer)
+            assert review["status"]["userInfo"]["username"] == "system:serviceaccount:default:default", what
+
+    run(scenario)
+
+
+def test_a_certificate_ends_while_its_connection_lives() -> None:
+    async def scenario(h: Harness) -> None:
+        authenticator = h.server.authenticator
+        seen: list[Any] = []
+
+        def handler(request: Any) -> Any:
+            seen.append(request)
+            return Response(200)
+
+        server = Server(handler)
+        context = tls.server_context(h.ca.issue("x", time.time(), hosts=("127.0.0.1",), server=True), h.ca.pair.cert)
+        port = await server.listen("127.0.0.1", 0, context)
+        pair = h.ca.issue("ann", time.time(), client=True, valid_s=3600)
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=h.context(pair))
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(_.readuntil(b"\r\n\r\n"), 5)
+        now = time.time()
+        assert authenticator.authenticate(seen[0], now).name == "ann"
+        assert authenticator.authenticate(seen[0], now + 1800).name == "ann"
+        with pytest.raises(StatusError):
+            authenticator.authenticate(seen[0], now + 3700)
+        writer.close()
+        await server.close(0.1)
 
     run(scenario)

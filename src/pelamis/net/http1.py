@@ -31,6 +31,8 @@ from urllib.parse import parse_qsl, unquote
 
 import httptools
 
+from pelamis.net.peercert import shown
+
 log = logging.getLogger("pelamis.http")
 
 BODY_LIMIT = 3 * 1024 * 1024
@@ -246,8 +248,9 @@ class Request:
 
     @property
     def peer_cert(self) -> bytes | None:
-        """The verified client certificate in DER form."""
-        return self.connection.peer_cert
+        """The client certificate in DER form, if it is verified."""
+        cert, chain = self.connection.peer
+        return cert if chain else None
 
     @property
     def remote_ip(self) -> str:
@@ -290,7 +293,7 @@ class Connection(asyncio.Protocol):
         "_limit",
         "_loop",
         "_parser",
-        "_peer_cert",
+        "_peer",
         "_queue",
         "_reading",
         "_request",
@@ -329,7 +332,7 @@ class Connection(asyncio.Protocol):
         self._stream: Stream | None = None
         self._task: asyncio.Task[None] | None = None
         self._resume_waiter: asyncio.Future[None] | None = None
-        self._peer_cert: bytes | bool | None = False
+        self._peer: tuple[bytes | None, tuple[bytes, ...]] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._touched = 0.0
 
@@ -666,11 +669,12 @@ class Connection(asyncio.Protocol):
             stream.close()
 
     @property
-    def peer_cert(self) -> bytes | None:
-        if self._peer_cert is False:
-            tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
-            self._peer_cert = tls.getpeercert(True) if tls is not None else None
-        return cast("bytes | None", self._peer_cert)
+    def peer(self) -> tuple[bytes | None, tuple[bytes, ...]]:
+        """The client's certificate and its verified chain (see ``peercert.shown``)."""
+        if self._peer is None:
+            transport = self.transport
+            self._peer = shown(transport.get_extra_info("ssl_object")) if transport is not None else (None, ())
+        return self._peer
 
 
 def _slices(parts: Iterable[bytes]) -> Iterable[bytes]:

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pelamis.net.peercert import hold_refusals
+
 YEAR_S = 365 * 24 * 3600
 _BACKDATE_S = 300
 
@@ -198,6 +200,10 @@ def expires_at(pem: bytes) -> float:
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc.timestamp()
 
 
+def expires_at_der(der: bytes) -> float:
+    return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+
+
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """The ssl module reads certificates from files only: they are written where nobody else can read, and removed."""
     fd, path = tempfile.mkstemp(prefix="tls-")
@@ -211,7 +217,8 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
 
 
 def server_context(pair: Pair, client_ca: bytes = b"") -> ssl.SSLContext:
-    """client_ca: PEM; when given, a peer may show a certificate and it must then be signed by it."""
+    """client_ca: PEM; when given, a peer may show a certificate. Whether that is signed by it is not a matter of the
+    handshake, but of ``peercert.shown``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -219,6 +226,7 @@ def server_context(pair: Pair, client_ca: bytes = b"") -> ssl.SSLContext:
     if client_ca:
         context.load_verify_locations(cadata=client_ca.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
+        hold_refusals(context)
     return context
 
 

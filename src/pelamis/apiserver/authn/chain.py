@@ -1,12 +1,13 @@
 """From a connection and its headers to a ``User``: front proxy, client certificate, bearer token, anonymous.
 
-The user of a certificate is kept with the connection. A token that is not valid is refused even where anonymous
-requests are allowed.
+The user of a certificate is kept with the connection, as long as the certificate is valid. A certificate or a token
+that is not valid is refused even where anonymous requests are allowed; a valid token outweighs a bad certificate.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from pelamis.apiserver.authn.frontproxy import FrontProxy, user_of
 from pelamis.apiserver.authn.token import InvalidToken, Validator
 from pelamis.apiserver.user import ANONYMOUS_USER, AUTHENTICATED, User
 from pelamis.base.errors import Unauthorized
+from pelamis.net import tls
 from pelamis.net.http1 import Request
-from pelamis.net.tls import subject
 
 log = logging.getLogger("pelamis.apiserver")
 
@@ -41,56 +42,56 @@ class Authenticator:
         """Raises Unauthorized."""
         state = request.connection.state
         user: User | None = state.get("user", None)
-        if user is not None:
+        if user is not None and now < state["until"]:
             return user
-        if "user" not in state:
-            cert = request.peer_cert
-            if cert is not None:
-                user = self._certified(cert, state)
-            state["user"] = user
-            if user is not None:
-                return user
-        if "proxied" in state:
-            found = user_of(request) or state["certified"]
+        if "until" not in state:
+            self._inspect(request, state)
+            user = state["user"]
+        shown = now < state["until"]
+        if shown and "proxied" in state:
+            user = user_of(request) or state["certified"]
+        if shown and user is not None:
+            return user
+        token = self._token(request)
+        if token is not None:
+            found = self.by_token(token, now)
             if found is None:
                 raise Unauthorized()
             return found
-        if "refused" in state and request.headers.get("authorization") is None:
-            raise Unauthorized()
-        header = request.headers.get("authorization")
-        if header is not None:
-            scheme, _, token = header.partition(" ")
-            token = token.strip()
-            if scheme.lower() == "bearer" and token:
-                found = self.by_token(token, now)
-                if found is None:
-                    raise Unauthorized()
-                return found
-        elif (shown := self._socket_token(request)) is not None:
-            found = self.by_token(shown, now)
-            if found is None:
-                raise Unauthorized()
-            return found
-        if self._anonymous:
+        if self._anonymous and "refused" not in state and shown:
             return ANONYMOUS_USER
         raise Unauthorized()
 
-    def _certified(self, cert: bytes, state: dict[str, Any]) -> User | None:
-        """Whom all requests of a connection are from; notes in ``state`` what else its certificate means."""
-        proxy = self._front_proxy
-        user: User | None = None
-        if proxy is None or proxy.is_user(cert):
-            name, organizations = subject(cert)
-            if name:
-                user = User(name, (*organizations, AUTHENTICATED))
-        elif not proxy.is_proxy(cert):
+    def _inspect(self, request: Request, state: dict[str, Any]) -> None:
+        """Notes what the certificate of a connection means: ``user``, ``until`` when, ``proxied`` if it may speak for
+        others with each request, ``refused`` if a request needs something else to be let in."""
+        state["user"], state["until"] = None, math.inf
+        cert, chain = request.connection.peer
+        if cert is None:
+            return
+        if not chain:
             state["refused"] = True
-        if proxy is None or not proxy.is_proxy(cert):
-            return user
-        # It may speak for somebody else with every request.
-        state["proxied"] = True
-        state["certified"] = user
-        return None
+            return
+        state["until"] = min(tls.expires_at_der(one) for one in chain)
+        proxy = self._front_proxy
+        if proxy is None or proxy.is_user(chain):
+            name, organizations = tls.subject(cert)
+            if name:
+                state["user"] = User(name, (*organizations, AUTHENTICATED))
+        else:
+            state["refused"] = True
+        if proxy is not None and proxy.is_proxy(chain):
+            state["proxied"] = True
+            # ``authenticate`` looks at the headers of each request first.
+            state["certified"], state["user"] = state["user"], None
+
+    def _token(self, request: Request) -> str | None:
+        header = request.headers.get("authorization")
+        if header is None:
+            return self._socket_token(request)
+        scheme, _, token = header.partition(" ")
+        token = token.strip()
+        return token if scheme.lower() == "bearer" and token else None
 
     def _socket_token(self, request: Request) -> str | None:
         """Browsers cannot set headers on a WebSocket: the token comes as a subprotocol."""

@@ -1,8 +1,8 @@
 """Front proxies: a trusted server in front that has authenticated somebody, and says whom in headers.
 
 What it says counts when its client certificate is signed by the front proxy's own authority and its common name is
-allowed. Such a certificate stands for nobody by itself. Where a front proxy authority is set, certificates of users
-must be signed directly by one of the client authorities, so that neither can pass for the other.
+allowed. Such a certificate stands for nobody by itself. Where a front proxy authority is set, the chain of a user's
+certificate must end at one of the client authorities, so that neither can pass for the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import unquote
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 
 from pelamis.apiserver.user import AUTHENTICATED, User
 from pelamis.net.http1 import Request
@@ -25,27 +25,23 @@ class FrontProxy:
     """ca, client_ca: PEM, one certificate or several. allowed: common names; empty = any."""
 
     def __init__(self, ca: bytes, client_ca: bytes = b"", allowed: Sequence[str] = ALLOWED) -> None:
-        self._ca = x509.load_pem_x509_certificates(ca)
-        self._client_ca = x509.load_pem_x509_certificates(client_ca) if client_ca else []
+        self._ca = _authorities(ca)
+        self._client_ca = _authorities(client_ca)
         self._allowed = frozenset(allowed)
 
-    def is_proxy(self, der: bytes) -> bool:
-        name, _ = subject(der)
-        return (not self._allowed or name in self._allowed) and _signed(der, self._ca)
+    def is_proxy(self, chain: Sequence[bytes]) -> bool:
+        """chain: a verified one, DER, the peer's own certificate first."""
+        name, _ = subject(chain[0])
+        return (not self._allowed or name in self._allowed) and not self._ca.isdisjoint(chain[1:])
 
-    def is_user(self, der: bytes) -> bool:
-        return _signed(der, self._client_ca)
+    def is_user(self, chain: Sequence[bytes]) -> bool:
+        return not self._client_ca.isdisjoint(chain[1:])
 
 
-def _signed(der: bytes, authorities: Sequence[x509.Certificate]) -> bool:
-    cert = x509.load_der_x509_certificate(der)
-    for authority in authorities:
-        try:
-            cert.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            continue
-        return True
-    return False
+def _authorities(pem: bytes) -> frozenset[bytes]:
+    """Their certificates in DER form."""
+    found = x509.load_pem_x509_certificates(pem) if pem else []
+    return frozenset(cert.public_bytes(serialization.Encoding.DER) for cert in found)
 
 
 def user_of(request: Request) -> User | None:
