@@ -58,8 +58,8 @@ def cluster(*nodes: Any, pods: tuple[PodInfo, ...] = ()) -> Snapshot:
     return snapshot
 
 
-def place(snapshot: Snapshot, info: PodInfo, draw: float = 0.0, start: int = 0) -> Decision:
-    return decide(snapshot, PLUGINS, info, start=start, draw=lambda: draw)
+def place(snapshot: Snapshot, info: PodInfo, draw: float = 0.0) -> Decision:
+    return decide(snapshot, PLUGINS, info, draw=lambda: draw)
 
 
 def outcome(snapshot: Snapshot, info: PodInfo) -> str:

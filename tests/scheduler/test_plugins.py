@@ -13,7 +13,6 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.storage.csinode import KIND as CSI_NODE
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.scheduler import plugins
-from pelamis.scheduler.core import feasible_to_find
 from pelamis.scheduler.snapshot import Snapshot
 from tests.sim.fake_client import struct_of
 
@@ -340,13 +339,6 @@ def test_a_driver_takes_only_so_many_volumes() -> None:
         snapshot.storage.volumes[f"v{i}"] = volume(f"v{i}", spec={"csi": {"driver": "x", "volumeHandle": i}})
     assert outcome(snapshot, pod("p", **uses("d2"))) == "1 node(s) exceed max volume count."
     assert outcome(snapshot, pod("p", **uses("d1"))) == "n"
-
-
-@pytest.mark.parametrize(
-    ("nodes", "percentage", "expected"), [(50, 0, 50), (100, 0, 100), (1000, 0, 420), (6000, 0, 300), (5000, 40, 2000)]
-)
-def test_how_many_feasible_nodes_are_enough(nodes: int, percentage: int, expected: int) -> None:
-    assert feasible_to_find(nodes, percentage) == expected
 
 
 def test_every_plugin_is_in_the_list() -> None:

@@ -1,9 +1,10 @@
 """One decision: filter, score, choose. Pure; the snapshot is only read, but for what is tried out and taken back.
 
 Filters run plugin after plugin over all rows at once; a node counts under the first plugin that rejects it. Of the
-feasible nodes only so many are scored as upstream would have looked at, in turn, starting behind the last one looked
-at, so that big clusters cost less and load still goes round. Pods nominated to a node with at least the pod's priority
-are counted there as if they had arrived.
+feasible nodes every one is scored, none is left out by sampling: columns make that cheap. Pods nominated to a node with
+at least the pod's priority are counted there as if they had arrived.
+
+``find`` and ``choose`` are the halves of ``decide``; extenders (see ``extender``) have their say between them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from pelamis.scheduler.extension import Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
-LEAST_FEASIBLE = 100
-LEAST_PERCENTAGE = 5
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -51,23 +50,11 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """node "": none is feasible, see ``diagnosis``. looked_at: where to start next time is moved by so many."""
+    """node "": none is feasible, see ``diagnosis``."""
 
     node: str
     diagnosis: Diagnosis | None = None
-    looked_at: int = 0
     feasible: int = 0
-
-
-def feasible_to_find(nodes: int, percentage: int = 0) -> int:
-    """How many feasible nodes are enough to choose from; percentage 0 = adaptive: 50 % and less the more there are."""
-    if nodes < LEAST_FEASIBLE:
-        return nodes
-    if percentage == 0:
-        percentage = max(50 - nodes // 125, LEAST_PERCENTAGE)
-    if percentage >= 100:
-        return nodes
-    return max(nodes * percentage // 100, LEAST_FEASIBLE)
 
 
 def judge(
@@ -155,24 +142,16 @@ def restrict(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> tu
     return rows, why
 
 
-def decide(
-    snapshot: Snapshot,
-    plugins: Sequence[Plugin],
-    info: PodInfo,
-    *,
-    start: int,
-    draw: Callable[[], float],
-    percentage: int = 0,
-) -> Decision:
-    """start: where in the rows to begin looking. draw: a number in [0, 1) that breaks ties."""
+def find(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> tuple[Ints, Diagnosis]:
+    """The rows that pass all filters, and why the others do not."""
     size = snapshot.size
+    none: Ints = np.empty(0, np.int64)
     if not size:
         # NodeName stands for what any node that comes may help.
-        return Decision("", Diagnosis(0, plugins={"NodeName"}, message=NO_NODES))
+        return none, Diagnosis(0, plugins={"NodeName"}, message=NO_NODES)
     rows, why = restrict(snapshot, plugins, info)
-    empty = not isinstance(rows, slice) and not len(rows)
-    if empty:
-        return Decision("", why)
+    if not isinstance(rows, slice) and not len(rows):
+        return none, why
     judged = judge(snapshot, plugins, info, rows, why)
     if isinstance(rows, slice):
         alive = judged
@@ -182,24 +161,41 @@ def decide(
     if snapshot.nominated:
         _with_nominated(snapshot, plugins, info, alive, why)
     found: Ints = np.flatnonzero(alive)
-    if not len(found):
-        return Decision("", why)
+    return found, why
+
+
+def choose(
+    snapshot: Snapshot,
+    plugins: Sequence[Plugin],
+    info: PodInfo,
+    found: Ints,
+    *,
+    draw: Callable[[], float],
+    more: Ints | None = None,
+) -> Decision:
+    """The best of the feasible rows; the node that the pod is nominated to, when it is among them.
+
+    draw: a number in [0, 1) that breaks ties. more: what extenders add to the scores.
+    """
+    number = len(found)
     nominated = snapshot.nominee(info.uid)
-    if nominated and (own := snapshot.by_name.get(nominated)) is not None and alive[own.row]:
-        return Decision(nominated, looked_at=0, feasible=1)
-    looked_at = size
-    enough = feasible_to_find(size, percentage)
-    if len(found) > enough:
-        at = int(np.searchsorted(found, start % size))
-        turned = np.concatenate((found[at:], found[:at]))
-        looked_at = (int(turned[enough - 1]) - start % size) % size + 1
-        found = np.sort(turned[:enough])
-    if len(found) == 1:
-        return Decision(snapshot.nodes[int(found[0])].name, looked_at=looked_at, feasible=1)
-    total = score(snapshot, plugins, info, slice(0, size) if len(found) == size else found)
+    if nominated and (own := snapshot.by_name.get(nominated)) is not None and own.row in found:
+        return Decision(nominated, feasible=number)
+    if number == 1:
+        return Decision(snapshot.nodes[int(found[0])].name, feasible=1)
+    total = score(snapshot, plugins, info, slice(0, number) if number == snapshot.size else found)
+    if more is not None:
+        total = total + more
     best: Ints = np.flatnonzero(total == total.max())
     pick = int(draw() * len(best)) if len(best) > 1 else 0
-    return Decision(snapshot.nodes[int(found[best[pick]])].name, looked_at=looked_at, feasible=len(found))
+    return Decision(snapshot.nodes[int(found[best[pick]])].name, feasible=number)
+
+
+def decide(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, *, draw: Callable[[], float]) -> Decision:
+    found, why = find(snapshot, plugins, info)
+    if not len(found):
+        return Decision("", why)
+    return choose(snapshot, plugins, info, found, draw=draw)
 
 
 def score(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows) -> Ints:

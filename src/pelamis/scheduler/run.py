@@ -68,7 +68,6 @@ class Scheduler:
         entropy: Callable[[], float],
         name: str = "default-scheduler",
         plugins: Sequence[Plugin] = PLUGINS,
-        percentage: int = 0,
         cpu: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._client = client
@@ -76,7 +75,6 @@ class Scheduler:
         self._entropy = entropy
         self._name = name
         self._plugins = plugins
-        self._percentage = percentage
         self._cpu = cpu
         self.snapshot = Snapshot()
         self.queue = Queue(plugins)
@@ -86,7 +84,6 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._commits: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._start = 0
 
     @property
     def idle(self) -> bool:
@@ -187,15 +184,7 @@ class Scheduler:
             self.queue.done(waiting)
             return
         try:
-            decision = decide(
-                self.snapshot,
-                self._plugins,
-                info,
-                start=self._start,
-                draw=self._entropy,
-                percentage=self._percentage,
-            )
-            self._start += decision.looked_at
+            decision = decide(self.snapshot, self._plugins, info, draw=self._entropy)
             if decision.node:
                 self.snapshot.denominate(info.uid)
                 self.snapshot.add_pod(info, decision.node)
