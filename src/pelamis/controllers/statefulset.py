@@ -237,11 +237,11 @@ def _roll(work: _Work, replicas: Sequence[Pod]) -> None:
     if strategy.type == "OnDelete" or work.creates or work.deletes:
         return
     rolling = strategy.rollingUpdate
-    partition = rolling.partition or 0 if rolling is not None else 0
+    first = _start(work.set) + (rolling.partition or 0 if rolling is not None else 0)
     most = 1
     if rolling is not None and rolling.maxUnavailable is not None:
         most = max(1, scaled(rolling.maxUnavailable, len(_ordinals(work.set)), True))
-    targets = [p for p in reversed(replicas) if (ordinal_of(work.set, p.metadata.name) or 0) >= partition]
+    targets = [p for p in reversed(replicas) if (ordinal_of(work.set, p.metadata.name) or 0) >= first]
     new = work.update.metadata.name
     if most == 1:
         for pod in targets:
@@ -282,8 +282,8 @@ def _pod(work: _Work, ordinal: int) -> Pod:
     strategy = one.spec.updateStrategy
     if strategy.type == "RollingUpdate" and work.current.metadata.name != work.update.metadata.name:
         rolling = strategy.rollingUpdate
-        keep = rolling.partition or 0 if rolling is not None else _start(one) + one.status.currentReplicas
-        if ordinal < keep:
+        keep = rolling.partition or 0 if rolling is not None else one.status.currentReplicas
+        if ordinal < _start(one) + keep:
             revision = work.current
             template = template_of(revision)
     pod = pod_of(template, one, STATEFULSET, name=name)
