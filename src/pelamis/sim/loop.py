@@ -13,9 +13,10 @@ import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00:00Z, a Thursday: where the clocks of the components start."""
 
@@ -63,7 +64,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.clock()
 
     def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
         self._serial += 1
@@ -71,7 +72,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return timer
 
     def call_later(
-        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self.virtual + delay, callback, *args, context=context)
 

@@ -1,0 +1,379 @@
+"""A cluster in one coroutine: the real API server without sockets, the real controllers and scheduler, hollow nodes.
+
+Everything is on the virtual loop that runs it, and everything that would come from outside comes from the seed: uids,
+names, ties between nodes, faults. The store is the memory store; there are no threads and no sockets. So a run is a
+function of its seed and of what is done to it, and ``trace.digest`` tells whether two runs were the same.
+
+    async def main() -> None:
+        async with Cluster(seed=7, nodes=3) as cluster:
+            await cluster.apply(manifest)
+            await cluster.run(60)
+
+    loop.run(main())
+
+Components crash, start again, lose their watches and meet errors (``faults``); the administrator's calls (``do``,
+``apply``, ``get``) meet none. The API server, the controllers and the scheduler are one process, as in a real cluster:
+``crash("server")`` takes all three, and hollow nodes go on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
+from random import Random
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from pelamis.api import codec
+from pelamis.api.core.node import KIND as NODE
+from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.field import Tree
+from pelamis.api.kind import Kind
+from pelamis.apiserver.server import ApiServer, Config
+from pelamis.apiserver.user import LOOPBACK_USER, User
+from pelamis.base.errors import StatusError
+from pelamis.client.types import Action, Create, Outcome, Patch
+from pelamis.controllers import Options, controllers
+from pelamis.net.tls import key_pem, new_key
+from pelamis.reconcile.kinds import RegistryKinds
+from pelamis.reconcile.runner import run_all
+from pelamis.reconcile.spec import Controller
+from pelamis.scheduler.run import Scheduler
+from pelamis.sim.faults import COMPONENTS, Faults
+from pelamis.sim.link import ControllerLink, Door, Link, Mirror
+from pelamis.sim.loop import VirtualLoop, current
+from pelamis.sim.nodes import Nodes, NodeSpec
+from pelamis.store.memory import MemoryStore
+from pelamis.store.types import Event
+
+log = logging.getLogger(__name__)
+RETAIN_S = 3600.0
+"""How often the past is forgotten: nobody in here asks for it."""
+TURN_COST_S = 0.0001
+CA = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGVk\n-----END CERTIFICATE-----\n"
+MANAGER = "system:kube-controller-manager"
+
+
+class Failed(Exception):
+    """A component ended by itself: a broken invariant."""
+
+
+class Trace:
+    """What was written, and when: a digest of all of it, and the last ``keep`` writes as text."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._hash = hashlib.blake2b(digest_size=16)
+        self.writes = 0
+        self.listener: Callable[[float, Event], None] | None = None
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        at = self._loop.virtual
+        for event in events:
+            self.writes += 1
+            self._hash.update(b"%.6f %d %s " % (at, event.rev, event.key.encode()))
+            self._hash.update(event.value if event.value is not None else b"deleted")
+            if self.listener is not None:
+                self.listener(at, event)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+
+class Ticks:
+    """The clock that measures turns: each look at it costs the same, so that turns end alike in every run."""
+
+    def __init__(self, cost_s: float = TURN_COST_S) -> None:
+        self._cost_s = cost_s
+        self._at = 0.0
+
+    def __call__(self) -> float:
+        self._at += self._cost_s
+        return self._at
+
+
+@lru_cache(maxsize=1)
+def _signing_key() -> bytes:
+    """Signs tokens, which no object holds; so it need not come from the seed."""
+    return key_pem(new_key())
+
+
+class Cluster:
+    """nodes: a number of equal ones, or their specifications. mirror: components have views of their own, so that
+    watches can lag and be lost, and nodes outlive the server; without it all read the server's own cache, which is
+    faster. run_controllers, run_scheduler: None or False leaves them out.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        nodes: int | Sequence[NodeSpec] = 3,
+        mirror: bool = False,
+        options: Options | None = None,
+        run_controllers: Sequence[Controller] | None = None,
+        run_scheduler: bool = True,
+        loop: VirtualLoop | None = None,
+        **config: Any,
+    ) -> None:
+        self.loop = loop or current()
+        self.clock = self.loop.clock
+        self.seed = seed
+        self.rng = Random(f"{seed}/cluster")
+        self.faults = Faults(Random(f"{seed}/faults"))
+        self.horizon = 0.0
+        """Nothing is done to the cluster before this time of the loop: renewals that nobody could miss are left out."""
+        self.store = MemoryStore()
+        self.door = Door()
+        self.trace = Trace(self.loop)
+        self.server: ApiServer
+        self._config = config
+        self._options = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
+        self._controllers = controllers(self._options) if run_controllers is None else run_controllers
+        self._run_scheduler = run_scheduler
+        self._mirror = mirror
+        self._mirrors: dict[str, Mirror] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._down: dict[str, asyncio.TimerHandle] = {}
+        self._specs = [NodeSpec(f"node-{i + 1}") for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
+        self.admin: Link = Link(self.door, LOOPBACK_USER, mirror=None)
+        self.nodes: Nodes
+        self.scheduler: Scheduler | None = None
+        self._changed = asyncio.Event()
+
+    # -- life
+
+    async def __aenter__(self) -> Cluster:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        await self.store.open()
+        self.store.watch("/registry/", 2, self.trace)
+        self.store.watch("/registry/", 2, lambda events: self._changed.set())
+        await self._start_server()
+        self._start_component("controllers")
+        self._start_component("scheduler")
+        self.nodes = Nodes(self._node_client, self.clock, Random(f"{self.seed}/nodes"), lambda: self.horizon)
+        self._start_component("nodes")
+        for spec in self._specs:
+            self.nodes.add(spec)
+
+    async def stop(self) -> None:
+        for timer in self._down.values():
+            timer.cancel()
+        for name in list(self._tasks):
+            await self._stop_component(name)
+        if self.door.is_open:
+            self.door.close()
+            await self.server.stop(0.0)
+        await self.store.close()
+
+    async def _start_server(self) -> None:
+        config = Config(
+            store=self.store,
+            service_account_key=_signing_key(),
+            listen=False,
+            clock=self.clock,
+            entropy=Random(f"{self.seed}/server/{self.door.generation}").randbytes,
+            retain_s=RETAIN_S,
+            **self._config,
+        )
+        server = ApiServer(config)
+        await server.start()
+        self.server = server
+        self.door.open(server)
+
+    # -- components
+
+    def _link(self, user: str | User, component: str) -> Link:
+        return Link(self.door, user, component, faults=self.faults, mirror=self._mirrors.get(component))
+
+    def _node_client(self, name: str) -> Link:
+        user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
+        return self._link(user, "nodes")
+
+    def _start_component(self, name: str) -> None:
+        if self._mirror and name not in self._mirrors:
+            self._mirrors[name] = Mirror(self.door, lambda: self.faults.lag(name))
+        if name == "controllers" and self._controllers:
+            work = self._control()
+        elif name == "scheduler" and self._run_scheduler:
+            work = self._schedule()
+        elif name == "nodes":
+            work = self.nodes.run()
+        else:
+            return
+        self._tasks[name] = self.loop.create_task(work, name=name)
+
+    async def _control(self) -> None:
+        reader = self._link(MANAGER, "controllers")
+
+        def client_for(user: str) -> ControllerLink:
+            return ControllerLink(reader, self._link(user, "controllers"))
+
+        kinds = RegistryKinds(self.server.registry)
+        await run_all(self._controllers, client_for, clock=self.clock, kinds=kinds, cpu=Ticks())
+
+    async def _schedule(self) -> None:
+        link = self._link("system:kube-scheduler", "scheduler")
+        entropy = Random(f"{self.seed}/scheduler").random
+        self.scheduler = Scheduler(link, clock=self.clock, entropy=entropy, cpu=Ticks())
+        await self.scheduler.run()
+
+    async def _stop_component(self, name: str) -> None:
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+        if name != "nodes":
+            mirror = self._mirrors.pop(name, None)
+            if mirror is not None:
+                mirror.close()
+
+    def _check(self) -> None:
+        """Raises what ended a component."""
+        for name, task in self._tasks.items():
+            if task.done():
+                error = task.exception()
+                raise Failed(f"{name} ended: {error!r}") from error
+
+    # -- what happens to it
+
+    async def crash(self, name: str, down_s: float = 0.0) -> None:
+        """``controllers``, ``scheduler`` or ``server`` (all three) dies at once, and starts again after a while."""
+        if name == "server":
+            self.door.close()
+            for part in ("controllers", "scheduler"):
+                await self._stop_component(part)
+            await self.server.stop(0.0)
+        else:
+            await self._stop_component(name)
+        timer = self._down.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+        self._down[name] = self.loop.call_later(down_s, self._restart, name)
+
+    def _restart(self, name: str) -> None:
+        self._down.pop(name, None)
+        self._tasks[f"restart of {name}"] = task = self.loop.create_task(self._up(name), name=f"restart of {name}")
+        task.add_done_callback(lambda done: self._forget(f"restart of {name}", done))
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is None and self._tasks.get(name) is task:
+            del self._tasks[name]
+
+    async def _up(self, name: str) -> None:
+        if name != "server":
+            if self.door.is_open:
+                self._start_component(name)
+            return
+        await self._start_server()
+        for part in ("controllers", "scheduler"):
+            if part not in self._down and part not in self._tasks:
+                self._start_component(part)
+
+    @property
+    def down(self) -> Sequence[str]:
+        """The components that are dead at the moment."""
+        return tuple(self._down)
+
+    def lose_watches(self, component: str, for_s: float, kinds: Sequence[Kind] = ()) -> None:
+        """Needs ``mirror``. Events of that time never arrive; a new list shows where things are."""
+        if component not in COMPONENTS:
+            raise ValueError(f"no component {component!r}: {', '.join(COMPONENTS)}")
+        mirror = self._mirrors.get(component)
+        if mirror is not None:
+            mirror.cut(for_s, kinds)
+
+    # -- time
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start of the loop."""
+        return self.loop.virtual
+
+    async def run(self, seconds: float) -> None:
+        """Time passes, and nothing is done to the cluster meanwhile."""
+        self.horizon = max(self.horizon, self.loop.virtual + seconds)
+        await asyncio.sleep(seconds)
+        self._check()
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 600.0) -> bool:
+        """Time passes until ``holds()``, asked after each write; False when it did not come true."""
+        end = self.loop.virtual + within_s
+        self.horizon = max(self.horizon, self.loop.virtual)
+        while not holds():
+            self._check()
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(end):
+                    await self._changed.wait()
+            except TimeoutError:
+                return holds()
+        return True
+
+    # -- the administrator
+
+    async def do(self, *actions: Action) -> Sequence[Outcome]:
+        """Raises the error of the first that is refused."""
+        outcomes = await self.admin.commit(actions)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                raise outcome.error
+        return outcomes
+
+    async def apply(self, *trees: Tree) -> None:
+        """As ``kubectl apply --server-side``: the manifest's kind and apiVersion say what it is."""
+        for tree in trees:
+            kind = self.kind_of(tree)
+            meta = tree.get("metadata") or {}
+            namespace = (meta.get("namespace") or "default") if kind.namespaced else ""
+            name = meta.get("name", "")
+            if not name:
+                await self.do(Create(kind, {**tree, "metadata": {**meta, "namespace": namespace}}))
+                continue
+            await self.do(Patch(kind, namespace, name, tree, "apply", force=True))
+
+    def kind_of(self, tree: Tree) -> Kind:
+        api_version, name = tree.get("apiVersion", ""), tree.get("kind", "")
+        found = self.server.registry.by_api_version(api_version, name)
+        if found is None:
+            raise StatusError(404, "NotFound", f'no kind "{name}" in "{api_version}"')
+        return found
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Any:
+        return self.server.objects.view(kind.resource).get(namespace, name)
+
+    def list(self, kind: Kind, namespace: str = "") -> Sequence[Any]:
+        return self.server.objects.view(kind.resource).list(namespace)
+
+    def trees(self, kind: Kind, namespace: str = "") -> list[Tree]:
+        entries = self.server.objects.view(kind.resource).entries(namespace)
+        return [msgspec.json.decode(entry.data) for entry in entries]
+
+    def tree(self, kind: Kind, namespace: str, name: str) -> Tree | None:
+        found = self.get(kind, namespace, name)
+        return None if found is None else codec.to_tree(found)
+
+    def pods(self, namespace: str = "") -> Sequence[Any]:
+        return self.list(POD, namespace)
+
+    def ready_nodes(self) -> tuple[Any, ...]:
+        return [
+            n for n in self.list(NODE) if any(c.type == "Ready" and c.status == "True" for c in n.status.conditions)
+        ]
+
+
+Step = Callable[[Cluster], Awaitable[None]]
