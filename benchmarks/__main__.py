@@ -37,6 +37,7 @@ NAMES = {
     "patch-parts": ("benchmarks.patch", "rows", "patch and managedFields functions, per call"),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
+    "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 
