@@ -213,6 +213,8 @@ class LocalClient:
 
 def _object(answer: Answer) -> Any:
     """The object after the write, with its resourceVersion."""
+    if answer.entry is not None and answer.kind is answer.entry.shape.kind:
+        return answer.entry.obj
     if answer.data is not None and answer.kind is not None:
         return codec.decode(answer.kind, answer.data)
     return answer.obj

@@ -31,6 +31,8 @@ from pelamis.base.errors import (
     Unavailable,
 )
 from pelamis.base.tree import get as tree_get
+from pelamis.cache.collection import Collection
+from pelamis.cache.entry import Entry
 from pelamis.store.types import Closed, Delete, Done, Missed, Op, Put, Store, StoreFull
 from pelamis.store.types import Unavailable as Unreachable
 
@@ -73,7 +75,8 @@ _RETURNED = frozenset(
 class Answer:
     """What became of one write. data: the served bytes of ``kind`` (None when ``tree`` is the answer, a Status say).
 
-    rev: the revision of the write, 0 when nothing was written. obj: the struct of the stored kind.
+    rev: the revision of the write, 0 when nothing was written. obj: the struct of the stored kind. entry: the object as
+    the cache holds it now, where that is what was written.
     """
 
     code: int = 200
@@ -83,6 +86,7 @@ class Answer:
     obj: Any = None
     kind: Kind | None = None
     error: StatusError | None = None
+    entry: Entry | None = None
 
 
 class Admission(Protocol):
@@ -208,6 +212,13 @@ class Rest:
     ) -> list[int]:
         """Returns the writes to plan again."""
         again: list[int] = []
+        foreseen: list[tuple[Collection, str]] = []
+        for op, (i, result) in zip(ops, planned, strict=True):
+            hub, obj = writes[i].hub, result.obj
+            if isinstance(op, Put) and type(obj) is hub.type is not codec.Custom and obj.kind == hub.kind:
+                collection = self._objects.cache.collection(hub)
+                collection.foresee(op.key, op.value, result.obj)
+                foreseen.append((collection, op.key))
         started = time.perf_counter()
         try:
             outcomes = await self._store.commit(ops)
@@ -220,6 +231,9 @@ class Rest:
                 refusal = StatusError(507, "InsufficientStorage", f"the store is full: {error}")
                 answers[i] = Answer(error=refusal if full else Unavailable(f"the store is not available: {error}"))
             return again
+        finally:
+            for collection, key in foreseen:
+                collection.overlook(key)
         took = time.perf_counter() - started
         self._observe("commit", took)
         for (i, result), outcome in zip(planned, outcomes, strict=True):
@@ -310,8 +324,7 @@ class Rest:
         if write.verb == "create" and not write.subresource:
             return self._create(write)
         entry = collection.get(write.namespace, write.name)
-        write.old = entry
-        write.old_tree = self._tree(entry.data) if entry is not None else {}
+        write.meet(entry)
         if write.verb == "delete":
             if entry is None:
                 raise verbs.absent(write.kind, write.name)
@@ -343,12 +356,6 @@ class Rest:
         if write.operation == "CREATE":
             return self._created(write, verbs.finish_create(write, self._entropy))
         return verbs.finish_update(write)
-
-    @staticmethod
-    def _tree(data: bytes) -> Tree:
-        tree = codec.parse(data)
-        tree["metadata"].pop("resourceVersion", None)
-        return tree
 
     def _create(self, write: Write) -> Result:
         if write.attempts and write.generated:
@@ -405,7 +412,12 @@ class Rest:
         kind = write.kind
         if write.verb == "delete":
             return self._deleted(write, result, rev)
-        if result.created:
+        entry = self._objects.cache.collection(hub).get(write.namespace, write.name) if rev else None
+        if entry is not None and entry.rev != rev:
+            entry = None  # somebody has written it again already
+        if entry is not None:
+            data = entry.data
+        elif result.created:
             data = codec.served(hub, result.value, rev) if rev else result.value
         elif result.keep:
             assert write.old is not None
@@ -415,7 +427,7 @@ class Rest:
             data = codec.served(hub, result.value, shown)
         if kind.hub is not None:
             data = codec.to_version(kind, data)
-        return Answer(201 if result.created else 200, data, None, rev, result.obj, kind)
+        return Answer(201 if result.created else 200, data, None, rev, result.obj, kind, None, entry)
 
     def _deleted(self, write: Write, result: Result, rev: int) -> Answer:
         hub = write.hub

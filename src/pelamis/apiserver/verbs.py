@@ -156,6 +156,7 @@ def finish_create(write: Write, entropy: Callable[[int], bytes]) -> Result:
     for path in hub.reset:
         trees.delete(tree, path)
     hub.prepare_create(tree)
+    tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_create(obj.metadata, hub.namespaced, hub.validate_name)
     if hub.prune is None or write.kind is hub:
@@ -265,6 +266,7 @@ def finish_update(write: Write) -> Result:
         hub.prepare_status(tree, before)
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
+    tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
     kind, new, was = hub, obj, old.obj

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver.authz.attributes import Attributes, Decision
@@ -44,7 +45,6 @@ class Write:
     deletion: DeleteOptions = field(default_factory=DeleteOptions)
     user_agent: str = ""
     old: Entry | None = None
-    old_tree: Tree = field(default_factory=dict)
     operation: str = ""
     now: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -74,6 +74,28 @@ class Write:
     """How long the store took."""
     served: Callable[[str, str], Kind | None] | None = None
     """(apiVersion, kind) to the Kind that is served there: managers may speak other versions."""
+    _old_tree: Tree | None = None
+
+    def meet(self, old: Entry | None) -> None:
+        """What is stored under the name at the time of this plan."""
+        self.old = old
+        self._old_tree = None
+
+    @property
+    def old_tree(self) -> Tree:
+        """The stored object, without its revision; empty when there is none. Read when first asked for."""
+        tree = self._old_tree
+        if tree is None:
+            tree = {}
+            if self.old is not None:
+                tree = codec.parse(self.old.data)
+                tree["metadata"].pop("resourceVersion", None)
+            self._old_tree = tree
+        return tree
+
+    @old_tree.setter
+    def old_tree(self, tree: Tree) -> None:
+        self._old_tree = tree
 
     @property
     def hub(self) -> Kind:

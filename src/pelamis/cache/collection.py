@@ -150,6 +150,7 @@ class Collection:
         self._resets: dict[int, Callable[[], None]] = {}
         self._ids = count()
         self._pending: list[Change] | None = None
+        self._foreseen: dict[str, tuple[bytes, Any]] = {}
         self._loading: list[tuple[Key, Entry]] = []
         self._ring: list[Event] = []
         self._ring_start = 0
@@ -286,7 +287,19 @@ class Collection:
             else:
                 entry = self._read(event.key, event.value, event.rev)
                 if entry is not None:
+                    foreseen = self._foreseen.pop(event.key, None) if self._foreseen else None
+                    if foreseen is not None and foreseen[0] == event.value:
+                        entry.decoded(foreseen[1])
                     self._put(entry, event.rev)
+
+    def foresee(self, key: str, value: bytes, obj: Any) -> None:
+        """A write that is about to be made, with its struct: what is about to arrive need not be decoded again."""
+        if self._subscribers or self._makers:
+            self._foreseen[key] = value, obj
+
+    def overlook(self, key: str) -> None:
+        """The write is over, whatever became of it."""
+        self._foreseen.pop(key, None)
 
     def _key(self, key: str) -> Key:
         rest = key[len(self._prefix) :]

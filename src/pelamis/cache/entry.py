@@ -15,6 +15,7 @@ from sys import intern
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pelamis.api import codec
 from pelamis.api.custom import Custom
@@ -163,6 +164,12 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         obj = self._obj = self.shape.decode(self.data)
         self.shape.decoder.hold(self)
         return obj
+
+    def decoded(self, obj: Any) -> None:
+        """Gives the entry its object, which lacks nothing but the revision."""
+        metadata = replace(obj.metadata, resourceVersion=str(self.rev))
+        self._obj = replace(obj, metadata=metadata)
+        self.shape.decoder.hold(self)
 
     def peek(self) -> Any:
         """The same, but what has to be decoded for it is not kept: for a walk over objects that nobody works on."""
