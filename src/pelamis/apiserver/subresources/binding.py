@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from pelamis.api import codec
-from pelamis.api.core.binding import validate
+from pelamis.api.core.binding import Binding, validate
+from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.status import PodCondition
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.admission.podtopologylabels import topology_of
@@ -28,9 +32,8 @@ class Bind:
 
     def __call__(self, write: Write) -> Result:
         assert write.old is not None
-        body = codec.to_tree(write.tree)
-        verbs.report(write, codec.clean(self.kind, body))
-        binding = codec.from_tree(self.kind, body)
+        verbs.report(write, codec.clean(self.kind, write.tree))
+        binding = codec.from_tree(self.kind, write.tree)
         errors = validate(binding)
         if errors:
             raise Invalid("Binding", "", write.name, errors)
@@ -45,38 +48,29 @@ class Bind:
             raise self._conflict(write, f'pod {write.name} is already assigned to node "{pod.spec.nodeName}"')
         if pod.spec.schedulingGates:
             raise self._conflict(write, f"pod {write.name} has non-empty .spec.schedulingGates")
-        tree = codec.to_tree(write.old_tree)
-        tree["spec"]["nodeName"] = binding.target.name
-        meta = tree["metadata"]
-        if given.annotations:
-            meta["annotations"] = {**meta.get("annotations", {}), **given.annotations}
-        if given.labels:
-            meta["labels"] = {**meta.get("labels", {}), **given.labels}
-        topology = topology_of(self._objects, binding.target.name)
-        if topology:
-            meta["labels"] = {**meta.get("labels", {}), **topology}
-        _scheduled(tree.setdefault("status", {}), write.now)
-        if meta.get("generation"):
-            meta["generation"] += 1
-            write.old_tree["metadata"]["generation"] = meta["generation"]
-        write.shown = (self.kind, body)
-        write.tree = tree
-        obj = codec.from_tree(write.hub, tree)
+        write.shown = (self.kind, write.tree)
+        obj = self._bound(pod, binding, write.now)
         return Result(obj, codec.stored(write.hub, obj))
+
+    def _bound(self, pod: Pod, binding: Binding, now: float) -> Pod:
+        meta, given = pod.metadata, binding.metadata
+        node = binding.target.name
+        labels = {**meta.labels, **given.labels, **topology_of(self._objects, node)}
+        meta = replace(
+            meta,
+            labels=dict(sorted(labels.items())),
+            annotations=dict(sorted({**meta.annotations, **given.annotations}.items())),
+            generation=meta.generation + 1 if meta.generation else 0,
+            resourceVersion="",
+        )
+        conditions = tuple(c for c in pod.status.conditions if c.type != "PodScheduled")
+        scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=rfc3339(now))
+        status = replace(pod.status, conditions=(*conditions, scheduled))
+        return replace(pod, metadata=meta, spec=replace(pod.spec, nodeName=node), status=status)
 
     @staticmethod
     def _conflict(write: Write, why: str) -> Exception:
         return Conflict("pods/binding", "", write.name, why)
-
-
-def _scheduled(status: dict[str, object], now: float) -> None:
-    conditions = status.get("conditions")
-    rest = [c for c in conditions if c.get("type") != "PodScheduled"] if isinstance(conditions, list) else []
-    rest.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": rfc3339(now)})
-    for condition in rest:
-        if condition.get("lastProbeTime", "") is None:
-            condition.pop("lastProbeTime")
-    status["conditions"] = rest
 
 
 async def bind(server: ApiServer, write: Write) -> Answer:
