@@ -17,6 +17,7 @@ splices in.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -74,6 +75,12 @@ def from_tree(kind: Kind, tree: Tree) -> Any:
         return _decoder(kind.type)(data)
     except msgspec.ValidationError as e:
         raise _unfit(kind, str(e)) from None
+
+
+def from_trees(kind: Kind, tree: Tree, old: Any, kept: Sequence[str]) -> Any:
+    """As ``from_tree``, of a built-in kind, where the members ``kept`` are those of the struct ``old``."""
+    made = from_tree(kind, {name: value for name, value in tree.items() if name not in kept})
+    return msgspec.structs.replace(made, **{name: getattr(old, name) for name in kept})
 
 
 def parse(data: bytes) -> Tree:
@@ -217,6 +224,8 @@ def check_type(kind: Kind, tree: Tree) -> None:
 def clean(kind: Kind, tree: Tree, *, defaults: bool = True) -> list[str]:
     """Brings the tree to normal form, in place; returns the strict problems (unknown fields, which were dropped).
 
+    Of a kind with a struct, nothing below the tree itself and its metadata is changed: what is there may be shared.
+
     Nulls and zero values that are not written are gone, quantities and times are canonical, constant defaults are set
     (unless ``defaults`` is False, as for an apply configuration). Raises BadRequest where a type does not fit.
     """
@@ -233,8 +242,9 @@ def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: b
         obj = read(_encode(tree))
     except msgspec.ValidationError:
         try:
-            loosen.struct(cls, tree, path, problems, kind.version)
-            obj = read(_encode(tree))
+            loose = copy(tree)  # what is below the tree may be shared
+            loosen.struct(cls, loose, path, problems, kind.version)
+            obj = read(_encode(loose))
         except ValueError as e:  # includes a second ValidationError
             raise _unfit(kind, str(e)) from None
     normal: Tree = _decode_tree(_encode(obj))
@@ -251,12 +261,16 @@ def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: b
 
 def _drop_null_times(tree: Tree) -> None:
     """Go clients older than 1.34 write ``creationTimestamp: null``; without it most inputs need no slow path."""
+    metadata = tree.get("metadata")
+    if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
+        del metadata["creationTimestamp"]
     spec = tree.get("spec")
-    for holder in (tree, spec.get("template") if type(spec) is dict else None):
-        if type(holder) is dict:
-            metadata = holder.get("metadata")
-            if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
-                del metadata["creationTimestamp"]
+    template = spec.get("template") if type(spec) is dict else None
+    if type(template) is dict:
+        metadata = template.get("metadata")
+        if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
+            rest = {k: v for k, v in metadata.items() if k != "creationTimestamp"}
+            tree["spec"] = {**spec, "template": {**template, "metadata": rest}}
 
 
 def _clean_custom(kind: Kind, tree: Tree) -> list[str]:
@@ -291,6 +305,7 @@ Adjust = Callable[[Any], None]
 _ADJUSTERS: dict[tuple[type[Any], bool], Adjust | None] = {}
 
 
+@lru_cache(maxsize=8192)
 def _time(text: str) -> str:
     return clock.rfc3339(clock.parse_rfc3339(text))
 
@@ -445,6 +460,7 @@ __all__ = [
     "decode",
     "encode",
     "from_tree",
+    "from_trees",
     "metadata_offset",
     "parse",
     "read_body",

@@ -160,6 +160,8 @@ def validate_managed_fields(entries: Sequence[ManagedFieldsEntry], field: str) -
 
 def validate_field_manager(manager: str, field: str) -> list[FieldError]:
     """At most 128 bytes, all printable."""
+    if len(manager) <= 128 and manager.isascii() and manager.isprintable():
+        return []
     errors: list[FieldError] = []
     if len(manager.encode()) > 128:
         errors.append(too_long(field, 128))

@@ -257,7 +257,8 @@ def finish_update(write: Write) -> Result:
     meta.pop("selfLink", None)
     owners = meta.get("managedFields")
     for path in _resets(write):
-        trees.keep(tree, before, path)
+        if path not in write.untouched or tree.get(path) is not before.get(path):
+            trees.keep(tree, before, path)
     if owners is not None and tree["metadata"] is not meta:  # the whole metadata is kept, but for who owns the fields
         meta = tree["metadata"] = {**tree["metadata"], "managedFields": owners}
     if not write.subresource:
@@ -267,7 +268,8 @@ def finish_update(write: Write) -> Result:
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
-    obj = codec.from_tree(hub, tree)
+    same = [k for k in write.untouched if tree.get(k) is before.get(k)]
+    obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
     kind, new, was = hub, obj, old.obj
     if hub.prune is not None and write.kind is not hub:
@@ -278,7 +280,8 @@ def finish_update(write: Write) -> Result:
         errors.extend(kind.validate_update(new, was))
     if errors:
         raise Invalid(hub.kind, hub.group, write.name, errors)
-    _warn(write, hub, obj)
+    if not write.subresource:
+        _warn(write, hub, obj)
     return settle(write, obj)
 
 
@@ -347,9 +350,16 @@ def patched(write: Write) -> None:
         raise _unmergeable(error) from None
     if not isinstance(new, dict):
         raise BadRequest("the result of the patch is not an object")
-    tree: Tree = trees.copy(new)
+    tree: Tree
     if kind.hub is None and kind.type is not codec.Custom:
+        # Normal form is built anew. What the patch leaves alone has it; it is copied where it may yet be changed.
         write.untouched = tuple(k for k in ("spec", "status") if k in new and new[k] is live.get(k))
+        resets = _resets(write)
+        tree = {**new, **{k: trees.copy(new[k]) for k in write.untouched if k not in resets}}
+        if isinstance(tree.get("metadata"), dict):
+            tree["metadata"] = dict(tree["metadata"])
+    else:
+        tree = trees.copy(new)
     meta = metadata_of(tree, kind)
     # The revision that the patch leaves unchanged is not a demand.
     if meta.get("resourceVersion") == str(write.old.rev) and not _names_revision(patch):

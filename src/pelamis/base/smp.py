@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from pelamis.base import gotext
 from pelamis.base.jsonpatch import equal
 from pelamis.base.shape import Field, Node
@@ -24,6 +26,7 @@ RETAIN = "$retainKeys"
 DELETE_LIST = "$deleteFromPrimitiveList"
 ORDER = "$setElementOrder"
 
+_encode = msgspec.json.Encoder().encode
 _BAD_RETAIN = "invalid patch format of retainKeys"
 _BAD_DELETE_LIST = "invalid patch format of primitive list"
 _BAD_ORDER = "invalid patch format of setElementOrder list"
@@ -70,14 +73,21 @@ def _json_kind(value: Any) -> str:
 
 def _clean(value: Any) -> Any:
     """A patch value that becomes the value: nulls and directives inside it have nothing left to act on."""
+    if not isinstance(value, dict | list):
+        return value
+    text = _encode(value)
+    return value if b"null" not in text and b'"$' not in text else _cleaned(value)
+
+
+def _cleaned(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            k: _clean(v)
+            k: _cleaned(v)
             for k, v in value.items()
             if v is not None and not (k[:1] == "$" and (k in (PATCH, RETAIN) or k.startswith((DELETE_LIST, ORDER))))
         }
     if isinstance(value, list):
-        return [_clean(v) for v in value if not (isinstance(v, dict) and PATCH in v)]
+        return [_cleaned(v) for v in value if not (isinstance(v, dict) and PATCH in v)]
     return value
 
 

@@ -64,6 +64,7 @@ class Entry:
         return f"{text} using {self.api_version}" if self.operation == "Update" else text
 
 
+@lru_cache(maxsize=4096)
 def manager_name(field_manager: str, user_agent: str) -> str:
     """What the request says, else its User-Agent up to the first slash: printable characters, at most 128 bytes."""
     if field_manager:
@@ -85,6 +86,12 @@ def reset_fields(names: tuple[str, ...]) -> Set:
     return fieldpath.of_dotted(names)
 
 
+@lru_cache(maxsize=512)
+def _fields(text: bytes) -> Set:
+    """Many objects have equal entries, and a set is never changed once it is built."""
+    return fieldpath.canonical(msgspec.json.decode(text))
+
+
 def decode(entries: Any) -> list[Entry]:
     """Raises ValueError where upstream cannot read the entries."""
     out: list[Entry] = []
@@ -101,15 +108,13 @@ def decode(entries: Any) -> list[Entry]:
         if kind != "FieldsV1":
             raise ValueError(f'invalid fieldsType "{kind}" in managed fields entry {i}')
         fields = entry.get("fieldsV1")
-        if isinstance(fields, msgspec.Raw):
-            fields = msgspec.json.decode(fields)
         out.append(
             Entry(
                 entry.get("manager", ""),
                 operation,
                 api_version,
                 entry.get("subresource", ""),
-                fieldpath.canonical(fields or {}),
+                _fields(msgspec.json.encode(fields)) if fields else {},
                 entry.get("time") or "",
             )
         )

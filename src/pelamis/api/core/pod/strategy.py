@@ -54,7 +54,9 @@ def _count_generation(pod: Tree, old: Tree) -> None:
 
 def prepare_status(pod: Tree, old: Tree) -> None:
     """A write of ``pods/status``: spec and owners stay, and what an older kubelet leaves out is kept."""
-    pod["spec"] = copy(old.get("spec") or {})
+    spec = old.get("spec") or {}
+    if pod.get("spec") is not spec:
+        pod["spec"] = copy(spec)
     metadata, before = pod["metadata"], old["metadata"]
     for name in ("deletionTimestamp", "ownerReferences"):
         _keep(metadata, before, name)
