@@ -23,6 +23,7 @@ from benchmarks.frame import Row, below, table
 from benchmarks.servers import api_server, process_settings
 
 PODS, BATCH, NODES = 4_000, 100, 200
+WARM = 400
 NAMESPACE = "default"
 WHEN = "2026-01-01T00:00:00Z"
 
@@ -184,7 +185,7 @@ async def _life(store: Any, pods: int, profile: Callable[[str], Any]) -> dict[st
 
             await asyncio.gather(*(one(at) for at in {i % NODES for i, _ in made}))
 
-        for round, count in (("warm", 200), ("", pods)):
+        for round, count in (("warm", WARM), ("", pods)):
             made: list[Any] = []
 
             async def step(name: str, work: Callable[[int], Any]) -> None:

@@ -264,8 +264,8 @@ def _drop_null_times(tree: Tree) -> None:
     metadata = tree.get("metadata")
     if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
         del metadata["creationTimestamp"]
-    spec = tree.get("spec")
-    template = spec.get("template") if type(spec) is dict else None
+    spec: Any = tree.get("spec")
+    template: Any = spec.get("template") if type(spec) is dict else None
     if type(template) is dict:
         metadata = template.get("metadata")
         if type(metadata) is dict and metadata.get("creationTimestamp", "") is None:
