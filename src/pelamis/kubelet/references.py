@@ -1,7 +1,9 @@
-"""The objects that pods refer to, each read through a watched view of its own (a node may read them only by name).
+"""The objects that pods refer to: ConfigMaps and Secrets through a watched view each, claims and volumes by a read.
 
-``use`` opens the views of all that a pod refers to; a change of any of them is told with the uids of the pods that
-use it. When the last user is gone the view is given up.
+A node may watch only single ConfigMaps and Secrets that its pods name; claims and volumes it may only get. ``use``
+opens the views of all that a pod refers to; a change of any of them is told with the uids of the pods that use it. When
+the last user is gone the view is given up. Claims and volumes are read when a pod is set up, until they are bound: what
+matters of them does not change after that.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.kind import Kind
+from pelamis.base.errors import StatusError
 from pelamis.client.types import Client, Key, View
 
 SYNC_TIMEOUT_S = 10.0
+READ = (CLAIM, VOLUME)
 Ref = tuple[Kind, str, str]
 """(kind, namespace, name)."""
 
@@ -71,6 +75,7 @@ class References:
         self._client = client
         self._changed = changed
         self._views: dict[Ref, View[Any]] = {}
+        self._read: dict[Ref, Any] = {}
         self._cancels: dict[Ref, Callable[[], None]] = {}
         self._users: dict[Ref, set[str]] = {}
         self._of: dict[str, set[Ref]] = {}
@@ -86,9 +91,9 @@ class References:
 
     def _open(self, ref: Ref, uid: str) -> None:
         self._users.setdefault(ref, set()).add(uid)
-        if ref in self._views:
-            return
         kind, namespace, name = ref
+        if ref in self._views or kind in READ:
+            return
         view = self._client.view(kind, namespace=namespace, field_selector=f"metadata.name={name}")
         self._views[ref] = view
 
@@ -110,6 +115,9 @@ class References:
         users.discard(uid)
         if not users:
             del self._users[ref]
+            if ref[0] in READ:
+                self._read.pop(ref, None)
+                return
             self._cancels.pop(ref)()
             view = self._views.pop(ref)
             self._client.release(view)
@@ -134,6 +142,9 @@ class References:
 
     async def _wait(self, refs: set[Ref], timeout_s: float) -> None:
         for ref in sorted(refs, key=lambda r: (r[0].kind, r[1], r[2])):
+            if ref[0] in READ:
+                await self._get(ref)
+                continue
             view = self._views[ref]
             if view.synced:
                 continue
@@ -146,7 +157,25 @@ class References:
                 what = ref[0].singular
                 raise NotSynced(f"failed to sync {what} cache: timed out waiting for the condition") from error
 
+    async def _get(self, ref: Ref) -> None:
+        known = self._read.get(ref)
+        if known is not None and known.status.phase == "Bound":
+            return
+        kind, namespace, name = ref
+        try:
+            found = await self._client.get(kind, namespace, name)
+        except StatusError as error:
+            if error.reason != "NotFound":
+                raise NotSynced(error.message) from error
+            found = None
+        except OSError as error:
+            raise NotSynced(f"cannot read {kind.singular} {name}: {error}") from error
+        if ref in self._users:
+            self._read[ref] = found
+
     def get(self, kind: Kind, namespace: str, name: str) -> Any:
+        if kind in READ:
+            return self._read.get((kind, namespace, name))
         view = self._views.get((kind, namespace, name))
         return view.get(namespace, name) if view is not None else None
 

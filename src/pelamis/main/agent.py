@@ -1,4 +1,4 @@
-"""The agent process, one per node: kubelet, service proxy and DNS, over the HTTP client with the node's identity.
+"""The agent process, one per node: kubelet, proxy, DNS and local volumes, over HTTP with identities of their own.
 
 argv: the data directory. Says to the supervisor ``node`` once the node is Ready.
 """
@@ -89,6 +89,8 @@ async def serve(cluster: Cluster) -> None:
     from pelamis.kubelet.run import Kubelet
     from pelamis.kubelet.server import KubeletServer
     from pelamis.kubelet.settings import KubeletConfig
+    from pelamis.localstorage.provision import PROVISIONER
+    from pelamis.localstorage.run import LocalStorage
     from pelamis.net.tls import client_context, server_context
     from pelamis.proxy.nft import Nft
     from pelamis.proxy.rules import Settings
@@ -98,11 +100,14 @@ async def serve(cluster: Cluster) -> None:
     folder = cluster.path("pki")
     node, ca = pki.load(folder, "node"), (folder / "ca.crt").read_bytes()
     proxy_pair = pki.load(folder, "kube-proxy")
-    assert node is not None and proxy_pair is not None
+    storage_pair = pki.load(folder, "local-storage")
+    assert node is not None and proxy_pair is not None and storage_pair is not None
     url = f"https://127.0.0.1:{cluster.port}"
     client = HttpClient(url, client_context(ca, node), user_agent="kubelet/v1.37.0 pelamis")
     proxy_client = HttpClient(url, client_context(ca, proxy_pair), user_agent="kube-proxy/v1.37.0 pelamis")
+    storage_client = HttpClient(url, client_context(ca, storage_pair), user_agent="local-storage/v1.37.0 pelamis")
     record = Recorder(client, "kubelet", time.time, cluster.node_name)
+    storage_record = Recorder(storage_client, PROVISIONER, time.time, cluster.node_name)
     resolv_conf, nameservers = _upstream_dns(cluster)
     settings = KubeletConfig(
         node_name=cluster.node_name,
@@ -133,6 +138,7 @@ async def serve(cluster: Cluster) -> None:
         server=KubeletServer(server_context(node, ca), port=cluster.kubelet_port),
         withdrawn=proxy.withdrawn,
     )
+    storage = LocalStorage(storage_client, cluster.path("volumes"), cluster.node_name, storage_record, time.time)
     zone = Zone("cluster.local", proxy_client.view(SERVICE), proxy_client.view(SLICE))
     zone.services.subscribe(lambda key, old, new: zone.service_changed(old, new))
     zone.slices.subscribe(lambda key, old, new: zone.slice_changed(old, new))
@@ -145,13 +151,20 @@ async def serve(cluster: Cluster) -> None:
     try:
         await dns.start(cluster.dns_ip)
         async with asyncio.TaskGroup() as group:
-            works = {"events": record.run(), "proxy": proxy.run(), "kubelet": _with_image(cluster, kubelet)}
+            works = {
+                "events": record.run(),
+                "proxy": proxy.run(),
+                "kubelet": _with_image(cluster, kubelet),
+                "local storage": storage.run(),
+                "local storage's events": storage_record.run(),
+            }
             tasks = [group.create_task(work, name=name) for name, work in works.items()]
             await stop.wait()
             for task in tasks:
                 task.cancel()
     finally:
         await dns.stop()
+        await storage_client.close()
         await proxy_client.close()
         await client.close()
 

@@ -11,13 +11,16 @@ from typing import Any
 
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.rbac.clusterrolebinding import KIND as ROLE_BINDING
+from pelamis.api.storage.storageclass import KIND as STORAGE_CLASS
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
-from pelamis.client.types import Create, Patch
+from pelamis.client.types import Action, Create, Patch
+from pelamis.localstorage.provision import CLASS_NAME, default_class
 from pelamis.main.config import Cluster
 from pelamis.main.leadership import CONTROLLERS, SCHEDULER, identity, leading
-from pelamis.main.pki import Pki
+from pelamis.main.pki import LOCAL_STORAGE_USER, Pki
 
 log = logging.getLogger(__name__)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -83,6 +86,31 @@ async def publish_dns(server: ApiServer, cluster: Cluster) -> None:
         log.error("the Service of the cluster DNS could not be made: %s", outcome.error)
 
 
+async def publish_local_storage(server: ApiServer) -> None:
+    """The default StorageClass, and the right of the nodes' provisioners to make its volumes.
+
+    A class that a user has changed is left as it is; one that was deleted comes back with the next start.
+    """
+    name = "pelamis:local-storage"
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "system:persistent-volume-provisioner",
+        },
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": LOCAL_STORAGE_USER}],
+    }
+    actions: list[Action] = []
+    if server.objects.get("clusterrolebindings.rbac.authorization.k8s.io", "", name) is None:
+        actions.append(Create(ROLE_BINDING, binding))
+    if server.objects.get("storageclasses.storage.k8s.io", "", CLASS_NAME) is None:
+        actions.append(Create(STORAGE_CLASS, default_class()))
+    for outcome in await server.client(LOOPBACK_USER).commit(actions) if actions else ():
+        if outcome.error is not None and outcome.error.reason != "AlreadyExists":
+            log.error("local storage could not be set up: %s", outcome.error)
+
+
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
@@ -104,6 +132,8 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         await Scheduler(server.client("system:kube-scheduler"), clock=time.time, entropy=entropy).run()
 
     await publish_dns(server, cluster)
+    if cluster.node:
+        await publish_local_storage(server)
     async with asyncio.TaskGroup() as group:
         if cluster.datastore:
             # Other servers may share the store: one of them does this work.

@@ -20,6 +20,7 @@ from pelamis.net import tls
 from pelamis.net.tls import YEAR_S, Authority, Pair
 
 Names = tuple[str, ...]
+LOCAL_STORAGE_USER = "pelamis:local-storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Pki:
     """The node's identity for the API and its serving certificate."""
     proxy: Pair
     """The identity of each node's service proxy and DNS."""
+    local_storage: Pair
+    """The identity of each node's provisioner of local volumes."""
     service_account_key: bytes
 
 
@@ -107,5 +110,6 @@ def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, nod
         front_proxy_client=leaf(proxy_ca, "front-proxy-client", "front-proxy-client"),
         node=leaf(ca, "node", f"system:node:{node_name}", ("system:nodes",), (node_name, *node_hosts)),
         proxy=leaf(ca, "kube-proxy", "system:kube-proxy"),
+        local_storage=leaf(ca, "local-storage", LOCAL_STORAGE_USER),
         service_account_key=signer.read_bytes(),
     )
