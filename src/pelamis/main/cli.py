@@ -90,6 +90,12 @@ def _doctor(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _simulate(args: argparse.Namespace) -> int:
+    from pelamis.main.simulate import run
+
+    return run(args)
+
+
 def _kubectl(args: argparse.Namespace) -> int:
     """Runs kubectl with the cluster's kubeconfig, so that nothing has to be merged or exported."""
     import shutil
@@ -142,6 +148,11 @@ def _parser() -> argparse.ArgumentParser:
         up.add_argument(f"--datastore-{name}", metavar=value, help=text)
     up.add_argument("--join", metavar="D", help="be one more server of the cluster with this data directory (on etcd)")
     up.add_argument("--advertise-address", metavar="IP", help="address at which other machines reach this server")
+    up.add_argument(
+        "--scheduler-config",
+        metavar="FILE",
+        help="a KubeSchedulerConfiguration: profiles, plugins, extenders; kept for later starts (docs/scheduler.md)",
+    )
     up.add_argument("--no-merge-kubeconfig", action="store_true", help="leave ~/.kube/config as it is")
     down = add("down", _down, "stop a cluster and remove what it left on the machine")
     down.add_argument("--purge", action="store_true", help="delete its data too: every object, key and image")
@@ -161,6 +172,12 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("file", metavar="FILE", help="the tar archive")
     kubectl = add("kubectl", _kubectl, "run the installed kubectl against the cluster")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER, help="kubectl's own arguments")
+    simulate = add("simulate", _simulate, "play a scenario on virtual time (docs/simulator.md)", named=False)
+    simulate.add_argument("file", metavar="SCENARIO.yaml", help="cluster, workloads, what happens, what must hold")
+    simulate.add_argument("--seed", type=int, metavar="N", help="of all chance, in place of the file's")
+    simulate.add_argument("--plot", metavar="FILE.svg", help="draw pods, nodes and replicas over time")
+    simulate.add_argument("--trace", action="store_true", help="print every write too")
+    simulate.add_argument("--json", action="store_true", help="print everything as JSON, at the end")
     add("doctor", _doctor, "tell what this machine lacks for running a node, and how to get it", named=False)
     add("version", _version, "print the version", named=False)
     return parser

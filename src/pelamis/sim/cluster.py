@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import lru_cache
 from random import Random
 from types import TracebackType
@@ -242,7 +242,7 @@ class Cluster:
             if mirror is not None:
                 mirror.close()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raises what ended a component."""
         for name, task in self._tasks.items():
             if task.done():
@@ -297,6 +297,11 @@ class Cluster:
         if mirror is not None:
             mirror.cut(for_s, kinds)
 
+    def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Something that takes its time, ended with the cluster."""
+        task = self._tasks[name] = self.loop.create_task(work, name=name)
+        task.add_done_callback(lambda done: self._forget(name, done))
+
     # -- time
 
     @property
@@ -308,14 +313,14 @@ class Cluster:
         """Time passes, and nothing is done to the cluster meanwhile."""
         self.horizon = max(self.horizon, self.loop.virtual + seconds)
         await asyncio.sleep(seconds)
-        self._check()
+        self.check()
 
     async def until(self, holds: Callable[[], bool], within_s: float = 600.0) -> bool:
         """Time passes until ``holds()``, asked after each write; False when it did not come true."""
         end = self.loop.virtual + within_s
         self.horizon = max(self.horizon, self.loop.virtual)
         while not holds():
-            self._check()
+            self.check()
             self._changed.clear()
             try:
                 async with asyncio.timeout_at(end):
@@ -356,7 +361,7 @@ class Cluster:
     def get(self, kind: Kind, namespace: str, name: str) -> Any:
         return self.server.objects.view(kind.resource).get(namespace, name)
 
-    def list(self, kind: Kind, namespace: str = "") -> Sequence[Any]:
+    def objects(self, kind: Kind, namespace: str = "") -> Sequence[Any]:
         return self.server.objects.view(kind.resource).list(namespace)
 
     def trees(self, kind: Kind, namespace: str = "") -> list[Tree]:
@@ -368,12 +373,11 @@ class Cluster:
         return None if found is None else codec.to_tree(found)
 
     def pods(self, namespace: str = "") -> Sequence[Any]:
-        return self.list(POD, namespace)
+        return self.objects(POD, namespace)
 
-    def ready_nodes(self) -> tuple[Any, ...]:
-        return [
-            n for n in self.list(NODE) if any(c.type == "Ready" and c.status == "True" for c in n.status.conditions)
-        ]
+    def ready_nodes(self) -> Sequence[Any]:
+        return [n for n in self.objects(NODE) if _ready(n)]
 
 
-Step = Callable[[Cluster], Awaitable[None]]
+def _ready(obj: Any) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in obj.status.conditions)

@@ -42,13 +42,13 @@ class Clock:
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """``virtual``: seconds since the loop was made. ``steps``: callbacks run so far."""
+    """``virtual``: the loop's time, which starts at ``start``. ``steps``: callbacks run so far."""
 
     _ready: Any
     _selector: Any
 
-    def __init__(self, *, outside: bool = False) -> None:
-        self.virtual = 0.0
+    def __init__(self, *, outside: bool = False, start: float = 0.0) -> None:
+        self.virtual = start
         self.steps = 0
         self._outside = outside
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -106,9 +106,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 handle._run()
 
 
-def run(main: Coroutine[Any, Any, T], *, outside: bool = False) -> T:
-    """Run to the end on a loop of its own; whatever is left running is cancelled."""
-    loop = VirtualLoop(outside=outside)
+def run(main: Coroutine[Any, Any, T], *, outside: bool = False, start: float = 0.0) -> T:
+    """Run to the end on a loop of its own; whatever is left running is cancelled. start: what its clock shows first."""
+    loop = VirtualLoop(outside=outside, start=start)
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)

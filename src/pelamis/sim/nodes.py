@@ -51,6 +51,12 @@ class Nodes:
         node = self._nodes[spec.name] = _Node(spec, self._client_for(spec.name))
         self._queue.put_nowait(lambda: self._register(node))
 
+    def has(self, name: str) -> bool:
+        return name in self._nodes
+
+    def names(self) -> Sequence[str]:
+        return tuple(self._nodes)
+
     def power_off(self, name: str) -> None:
         self._nodes[name].on = False
 
