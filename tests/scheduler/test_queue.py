@@ -28,7 +28,7 @@ def places(queue: Queue) -> dict[str, int]:
 
 
 def queue_of(*infos: PodInfo, now: float = 0.0) -> Queue:
-    queue = Queue(PLUGINS)
+    queue = Queue({"default-scheduler": PLUGINS})
     for info in infos:
         queue.add(info, now)
     return queue
@@ -138,7 +138,7 @@ def test_a_namesake_is_another_pod() -> None:
 
 
 def test_a_plugin_without_hints_never_wakes() -> None:
-    queue = Queue((Plugin("mute"),))
+    queue = Queue({"default-scheduler": (Plugin("mute", helps={}),)})
     queue.add(pod("p"), 0.0)
     reject(queue, 0.0, ("mute",))
     queue.event(Event(x.NODE_ADD, None, node("n")), 1.0)

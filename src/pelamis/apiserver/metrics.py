@@ -15,6 +15,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.openmetrics import exposition as openmetrics
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from pelamis.apiserver.flow.run import FlowControl
 
 _BUCKETS = (
@@ -69,6 +71,13 @@ class Metrics:
         self.count_objects: object = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def register(self, other: Collector) -> None:
+        """What another component of the process counts is shown on the same page."""
+        self._registry.register(other)
+
+    def unregister(self, other: Collector) -> None:
+        self._registry.unregister(other)
 
     def request(self, labels: Labels, code: int, seconds: float) -> None:
         """labels: verb, dry_run, group, version, resource, subresource, scope, component."""

@@ -7,7 +7,8 @@ import logging
 import os
 import random
 import time
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
@@ -19,8 +20,11 @@ from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.client.types import Action, Create, Patch
 from pelamis.localstorage.provision import CLASS_NAME, default_class
 from pelamis.main.config import Cluster
-from pelamis.main.leadership import CONTROLLERS, SCHEDULER, identity, leading
+from pelamis.main.leadership import CONTROLLERS, identity, leading
 from pelamis.main.pki import LOCAL_STORAGE_USER, Pki
+
+if TYPE_CHECKING:
+    from pelamis.scheduler.profile import Settings
 
 log = logging.getLogger(__name__)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
@@ -111,6 +115,20 @@ async def publish_local_storage(server: ApiServer) -> None:
             log.error("local storage could not be set up: %s", outcome.error)
 
 
+def scheduler_settings(cluster: Cluster) -> Settings | None:
+    """None: the configuration cannot be used (`pelamis up` checks it, but it was changed since); the API goes on."""
+    from pelamis.scheduler.config import ConfigError
+    from pelamis.scheduler.profile import Settings, load
+
+    if not cluster.scheduler_config:
+        return Settings()
+    try:
+        return load(Path(cluster.scheduler_config))
+    except ConfigError as error:
+        log.error("no pod will be scheduled: %s: %s", cluster.scheduler_config, "; ".join(error.problems))
+        return None
+
+
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
@@ -127,9 +145,19 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     async def control() -> None:
         await run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
 
+    settings = scheduler_settings(cluster)
+
     async def schedule() -> None:
+        if settings is None:
+            return
         entropy = random.Random(os.urandom(16)).random
-        await Scheduler(server.client("system:kube-scheduler"), clock=time.time, entropy=entropy).run()
+        client = server.client("system:kube-scheduler")
+        scheduler = Scheduler(client, clock=time.time, entropy=entropy, settings=settings)
+        server.metrics.register(scheduler.measures)
+        try:
+            await scheduler.run()
+        finally:
+            server.metrics.unregister(scheduler.measures)
 
     await publish_dns(server, cluster)
     if cluster.node:
@@ -139,7 +167,9 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
             # Other servers may share the store: one of them does this work.
             who = identity(cluster.node_name)
             group.create_task(leading(server, CONTROLLERS, who, control), name="controllers")
-            group.create_task(leading(server, SCHEDULER, who, schedule), name="scheduler")
+            if settings is not None:
+                lease, namespace = settings.lease_name, settings.lease_namespace
+                group.create_task(leading(server, lease, who, schedule, namespace=namespace), name="scheduler")
         else:
             group.create_task(control(), name="controllers")
             group.create_task(schedule(), name="scheduler")

@@ -46,6 +46,8 @@ class Cluster:
     datastore_key: str = ""
     datastore_user: str = ""
     datastore_password_file: str = ""
+    scheduler_config: str = ""
+    """A KubeSchedulerConfiguration file; read when the server starts."""
     format: int = FORMAT
 
     def path(self, *parts: str) -> Path:

@@ -26,7 +26,9 @@ def identity(node_name: str) -> str:
     return f"{node_name}_{os.getpid()}-{ids.uid(os.urandom(16))}"
 
 
-async def leading(server: ApiServer, name: str, who: str, work: Callable[[], Awaitable[None]]) -> None:
+async def leading(
+    server: ApiServer, name: str, who: str, work: Callable[[], Awaitable[None]], *, namespace: str = NAMESPACE
+) -> None:
     """Does ``work`` whenever this server holds the lease ``name``, until cancelled. It must end well when cancelled."""
     client = server.client(LOOPBACK_USER, agent=name)
 
@@ -36,6 +38,6 @@ async def leading(server: ApiServer, name: str, who: str, work: Callable[[], Awa
 
     while True:
         try:
-            await lead(client, NAMESPACE, name, who, led, clock=time.time)
+            await lead(client, namespace, name, who, led, clock=time.time)
         except* LostLease:
             log.warning("the lease %s is lost; another server leads, or the store cannot be reached", name)

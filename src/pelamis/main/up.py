@@ -48,6 +48,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
             raise ConfigError(
                 f'cluster "{cluster.name}" runs with another datastore: stop it first with `pelamis down`'
             )
+        if args.scheduler_config not in (None, cluster.scheduler_config):
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with the new --scheduler-config"
+            )
         release()
         part = "" if cluster.node else ", control plane alone"
         print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port}{part})')
@@ -76,7 +81,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         )
     else:
         cluster = with_options(cluster, port=args.port, node=node)
-    cluster = _with_datastore(cluster, args, new=new)
+    cluster = _with_scheduler(_with_datastore(cluster, args, new=new), args)
     # The machine may have moved to another network since the last start.
     found = (_host_ip() or gateway(cluster)) if node else "127.0.0.1"
     cluster = replace(cluster, advertise=cluster.advertise_wanted or found)
@@ -138,6 +143,28 @@ def _with_datastore(cluster: Cluster, args: argparse.Namespace, *, new: bool) ->
         cluster = replace(cluster, advertise_wanted=wanted)
     if cluster.datastore:
         check(cluster)
+    return cluster
+
+
+def _with_scheduler(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """The scheduler's configuration, checked: of the flag, or as it was given to an earlier start."""
+    wanted = args.scheduler_config
+    if wanted is not None:
+        cluster = replace(cluster, scheduler_config=str(Path(wanted).resolve()) if wanted else "")
+    if cluster.scheduler_config:
+        from pelamis.scheduler.config import (
+            ConfigError as SchedulerConfigError,
+        )  # with NumPy: only where it is asked for
+        from pelamis.scheduler.profile import load as load_scheduler
+
+        try:
+            load_scheduler(Path(cluster.scheduler_config))
+        except SchedulerConfigError as error:
+            lines = "".join(f"\n  {problem}" for problem in error.problems)
+            hint = "" if wanted else '\nTo do without it: --scheduler-config ""'
+            raise ConfigError(
+                f"the scheduler's configuration {cluster.scheduler_config} cannot be used:{lines}{hint}"
+            ) from None
     return cluster
 
 

@@ -5,13 +5,13 @@ rejection that no eviction on the node could lift is not *resolvable*; preemptio
 gives 0 to 100 for each row, already normalised over the rows given; None = the plugin has no opinion on this pod.
 ``before`` looks at the pod and the cluster as a whole first: it may reject the pod, or name the only nodes that can be
 considered. ``helps`` says which changes of the cluster may make a pod schedulable that the plugin has rejected; the
-hint, where given, looks closer.
+hint, where given, looks closer. A plugin that says nothing about it is asked again after every change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pelamis.scheduler.args import Args
@@ -85,7 +85,7 @@ class Plugin:
     before: Callable[[Snapshot, PodInfo], Verdict | None] | None = None
     score: Score | None = None
     weight: int = 0
-    helps: Mapping[str, Hint | None] = field(default_factory=dict)
+    helps: Mapping[str, Hint | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

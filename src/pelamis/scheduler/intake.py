@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pelamis.api.apps.replicaset import KIND as REPLICASET
@@ -27,12 +27,12 @@ from pelamis.scheduler.snapshot import Snapshot
 
 
 class Intake:
-    """name: of the scheduler whose pods are queued; all pods are counted."""
+    """names: of the profiles whose pods are queued; the pods of other schedulers are only counted, once bound."""
 
-    def __init__(self, snapshot: Snapshot, queue: Queue, name: str) -> None:
+    def __init__(self, snapshot: Snapshot, queue: Queue, names: Collection[str]) -> None:
         self.snapshot = snapshot
         self.queue = queue
-        self.name = name
+        self.names = frozenset(names)
 
     def pod(self, key: Key, old: Any, new: Any, now: float) -> None:
         if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
@@ -82,7 +82,7 @@ class Intake:
             self.queue.event(Event(x.POD_SCALE_DOWN, before, info), now)
 
     def _unbound(self, key: Key, old: Any, new: Any, now: float) -> None:
-        if new.spec.schedulerName != self.name:
+        if new.spec.schedulerName not in self.names:
             return
         if new.metadata.deletionTimestamp is not None:
             self._gone(key, new, now)

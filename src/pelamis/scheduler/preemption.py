@@ -63,6 +63,21 @@ def preempt(
     draw: Callable[[], float],
     args: DefaultPreemptionArgs = DefaultPreemptionArgs(),
 ) -> Preemption | None:
+    """None: there is no node at all."""
+    found = search(snapshot, plugins, info, decision, draw=draw, args=args)
+    return found if isinstance(found, Preemption | None) else settle(snapshot, info, found)
+
+
+def search(
+    snapshot: Snapshot,
+    plugins: Sequence[Plugin],
+    info: PodInfo,
+    decision: Decision,
+    *,
+    draw: Callable[[], float],
+    args: DefaultPreemptionArgs = DefaultPreemptionArgs(),
+) -> list[Candidate] | Preemption | None:
+    """The first half of ``preempt``: where it would help; a Preemption says why nowhere. Extenders may narrow it."""
     why = decision.diagnosis
     if why is None or not why.nodes:
         return None
@@ -72,9 +87,13 @@ def preempt(
     assert why.resolvable is not None
     rows = [int(r) for r in np.flatnonzero(why.resolvable)]
     found, result = _candidates(snapshot, plugins, info, rows, draw, args)
-    if not found:
-        result.count(NOT_HELPFUL, snapshot.size - len(rows))
-        return Preemption(_PREFIX + result.text(), nominated="")
+    if found:
+        return found
+    result.count(NOT_HELPFUL, snapshot.size - len(rows))
+    return Preemption(_PREFIX + result.text(), nominated="")
+
+
+def settle(snapshot: Snapshot, info: PodInfo, found: Sequence[Candidate]) -> Preemption:
     best = choose(found)
     waiting = snapshot.nominated.get(best.node.name, {}).values()
     displaced = tuple(p for p in waiting if p.priority < info.priority)

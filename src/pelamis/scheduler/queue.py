@@ -3,8 +3,8 @@
 A pod that waits is in one of these places:
 
 - *active*: to be decided now; highest priority first, then who came first;
-- *backoff*: failed lately; 1 s, 2 s, 4 s … 10 s after its failures. When nothing is active, pods here that were
-  unschedulable go ahead of their time; pods whose attempt ended in an error do not;
+- *backoff*: failed lately; 1 s, 2 s, 4 s … 10 s after its failures (a configuration may say otherwise). When nothing is
+  active, pods here that were unschedulable go ahead of their time; pods whose attempt ended in an error do not;
 - *unschedulable*: rejected, and nothing has changed since that may help; after 5 min it is tried all the same;
 - *gated*: held by its scheduling gates.
 
@@ -23,11 +23,12 @@ from pelamis.client.types import Key
 from pelamis.scheduler.extension import Event, Plugin
 from pelamis.scheduler.podinfo import PodInfo
 
-INITIAL_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 10.0
 UNSCHEDULABLE_S = 300.0
 
 ACTIVE, BACKOFF, UNSCHEDULABLE, GATED, OUT = "active", "backoff", "unschedulable", "gated", "out"
+POD_ADD, POD_UPDATE, FAILURE = "PodAdd", "PodUpdate", "ScheduleAttemptFailure"
+BACKOFF_OVER, TIMEOUT, FORCED = "BackoffComplete", "UnschedulableTimeout", "ForceActivate"
+"""Why a pod comes to a place, besides the events of the cluster: as upstream's metric names it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,9 +50,27 @@ class Waiting:
 
 
 class Queue:
-    def __init__(self, plugins: Sequence[Plugin] = ()) -> None:
-        self._helps: Mapping[str, Plugin] = {p.name: p for p in plugins}
-        self._kinds = frozenset(kind for p in plugins for kind in p.helps)
+    """plugins: by the name of the profile whose pods they judge.
+
+    incoming: how many pods came to a place, by (place, why).
+    """
+
+    def __init__(
+        self,
+        plugins: Mapping[str, Sequence[Plugin]],
+        *,
+        initial_backoff_s: float = 1.0,
+        max_backoff_s: float = 10.0,
+    ) -> None:
+        self._helps: Mapping[str, Mapping[str, Plugin]] = {
+            name: {p.name: p for p in of} for name, of in plugins.items()
+        }
+        every = [p for of in plugins.values() for p in of]
+        self._any_kind = any(p.helps is None and (p.filter or p.before) for p in every)
+        self._kinds = frozenset(kind for p in every for kind in p.helps or ())
+        self._initial_backoff_s = initial_backoff_s
+        self._max_backoff_s = max_backoff_s
+        self.incoming: dict[tuple[str, str], int] = {}
         self._pods: dict[Key, Waiting] = {}
         self._active: list[tuple[int, float, int, Waiting]] = []
         self._backoff: list[tuple[float, int, Waiting]] = []
@@ -75,9 +94,9 @@ class Queue:
         waiting = Waiting(info, "", now, now, self._serial)
         self._pods[info.key] = waiting
         if info.pod.spec.schedulingGates:
-            waiting.place = GATED
+            self._place(waiting, GATED, POD_ADD)
         else:
-            self._activate(waiting, now)
+            self._activate(waiting, now, POD_ADD)
 
     def update(self, info: PodInfo, changes: Iterable[Event], now: float) -> None:
         """changes: what of the pod itself may make it schedulable."""
@@ -89,13 +108,14 @@ class Queue:
         gated = bool(info.pod.spec.schedulingGates)
         if waiting.place == GATED:
             if not gated:
-                self._activate(waiting, now)
+                self._activate(waiting, now, POD_UPDATE)
             return
         if waiting.place == ACTIVE and info.priority != before.priority:
-            self._activate(waiting, now)
+            self._activate(waiting, now, "")
         elif waiting.place == UNSCHEDULABLE:
-            if any(self._may_help(waiting, event) for event in changes):
-                self._unpark(waiting, now)
+            helped = next((event for event in changes if self._may_help(waiting, event)), None)
+            if helped is not None:
+                self._unpark(waiting, now, helped.kind)
         elif waiting.place == OUT:
             waiting.updates.extend(changes)
 
@@ -150,26 +170,26 @@ class Queue:
         missed += waiting.updates
         self._settle(key)
         if waiting.info.pod.spec.schedulingGates:
-            waiting.place = GATED
+            self._place(waiting, GATED, FAILURE)
         elif waiting.failed or any(self._may_help(waiting, event) for event in missed):
-            self._back_off(waiting, now)
+            self._back_off(waiting, now, FAILURE)
         else:
-            waiting.place = UNSCHEDULABLE
+            self._place(waiting, UNSCHEDULABLE, FAILURE)
             self._unschedulable[key] = waiting
 
     def event(self, event: Event, now: float) -> None:
         """Something changed in the cluster."""
-        if event.kind not in self._kinds:
+        if event.kind not in self._kinds and not self._any_kind:
             return
         self._serial += 1
         if self._out:
             self._events.append((self._serial, event))
         for waiting in [w for w in self._unschedulable.values() if self._may_help(w, event)]:
-            self._unpark(waiting, now)
+            self._unpark(waiting, now, event.kind)
 
     def wake_all(self, now: float) -> None:
         for waiting in list(self._unschedulable.values()):
-            self._unpark(waiting, now)
+            self._unpark(waiting, now, FORCED)
 
     # -- time
 
@@ -179,11 +199,11 @@ class Queue:
             while heap and heap[0][0] <= now:
                 at, _, waiting = heapq.heappop(heap)
                 if self._backing_off(waiting, at):
-                    self._activate(waiting, now)
+                    self._activate(waiting, now, BACKOFF_OVER)
         for waiting in list(self._unschedulable.values()):
             if waiting.since + UNSCHEDULABLE_S > now:
                 break  # in order of ``since``
-            self._unpark(waiting, now)
+            self._unpark(waiting, now, TIMEOUT)
 
     def next_at(self) -> float | None:
         """When time alone makes ``pop`` give something; None = never."""
@@ -206,6 +226,15 @@ class Queue:
             heapq.heappop(self._early)
         return bool(self._active or self._early)
 
+    def unschedulable_by(self) -> dict[tuple[str, str], int]:
+        """How many pods each plugin keeps from a node, by (plugin, profile)."""
+        out: dict[tuple[str, str], int] = {}
+        for waiting in self._unschedulable.values():
+            for name in waiting.rejected_by:
+                key = (name, waiting.info.pod.spec.schedulerName)
+                out[key] = out.get(key, 0) + 1
+        return out
+
     def counts(self) -> dict[str, int]:
         """Pods by place."""
         out = {ACTIVE: 0, BACKOFF: 0, UNSCHEDULABLE: 0, GATED: 0, OUT: 0}
@@ -216,9 +245,10 @@ class Queue:
     # -- inside
 
     def _may_help(self, waiting: Waiting, event: Event) -> bool:
+        helps = self._helps.get(waiting.info.pod.spec.schedulerName, {})
         for name in waiting.rejected_by:
-            plugin = self._helps.get(name)
-            if plugin is None:
+            plugin = helps.get(name)
+            if plugin is None or plugin.helps is None:
                 return True
             if event.kind in plugin.helps:
                 hint = plugin.helps[event.kind]
@@ -230,27 +260,32 @@ class Queue:
         tries = (waiting.errors or waiting.failures) if waiting.failed else waiting.failures
         if tries <= 0:
             return waiting.since
-        return waiting.since + min(INITIAL_BACKOFF_S * 2.0 ** min(tries - 1, 30), MAX_BACKOFF_S)
+        return waiting.since + min(self._initial_backoff_s * 2.0 ** min(tries - 1, 30), self._max_backoff_s)
 
-    def _unpark(self, waiting: Waiting, now: float) -> None:
+    def _place(self, waiting: Waiting, place: str, why: str) -> None:
+        waiting.place = place
+        if why:
+            self.incoming[place, why] = self.incoming.get((place, why), 0) + 1
+
+    def _unpark(self, waiting: Waiting, now: float, why: str) -> None:
         self._unschedulable.pop(waiting.info.key, None)
-        self._back_off(waiting, now)
+        self._back_off(waiting, now, why)
 
-    def _back_off(self, waiting: Waiting, now: float) -> None:
+    def _back_off(self, waiting: Waiting, now: float, why: str) -> None:
         until = self._backoff_until(waiting)
         if until <= now:
-            self._activate(waiting, now)
+            self._activate(waiting, now, why)
             return
         self._serial += 1
-        waiting.place = BACKOFF
+        self._place(waiting, BACKOFF, why)
         waiting.serial = self._serial
         heapq.heappush(self._backoff if waiting.failed else self._early, (until, waiting.serial, waiting))
 
     def _backing_off(self, waiting: Waiting, at: float) -> bool:
         return waiting.place == BACKOFF and self._backoff_until(waiting) == at
 
-    def _activate(self, waiting: Waiting, now: float) -> None:
-        waiting.place = ACTIVE
+    def _activate(self, waiting: Waiting, now: float, why: str) -> None:
+        self._place(waiting, ACTIVE, why)
         waiting.since = now
         self._serial += 1
         waiting.serial = self._serial

@@ -15,49 +15,74 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
 from pelamis.client.synced import synced
-from pelamis.client.types import Action, Client, Create, Delete, Key, Outcome, Patch
+from pelamis.client.types import Action, Client, Key, Outcome, Patch
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import EventNote
-from pelamis.scheduler.core import NO_NODES, Decision, decide
+from pelamis.scheduler import extender as x
+from pelamis.scheduler.core import NO_NODES, Decision, choose, find
+from pelamis.scheduler.extender import Extender, ExtenderError
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.intake import SOURCES, Intake
-from pelamis.scheduler.plugins import PLUGINS
+from pelamis.scheduler.metrics import ERROR, SAMPLE, SCHEDULED, UNSCHEDULED, Measures
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.preemption import Preemption, preempt
+from pelamis.scheduler.preemption import Preemption, search, settle
+from pelamis.scheduler.profile import Profile, Settings
 from pelamis.scheduler.queue import Queue, Waiting
 from pelamis.scheduler.snapshot import Snapshot
-from pelamis.scheduler.volumes import BOUND_BY_CONTROLLER, SELECTED_NODE, Binding, claims_of, is_bound, plan
+from pelamis.scheduler.userplugin import PluginError
+from pelamis.scheduler.volumes import SELECTED_NODE, Binding, claims_of, is_bound, plan
+from pelamis.scheduler.writes import binding, condition, evict, failed_scheduling, problem, volume_action
 
 log = logging.getLogger("pelamis.scheduler")
 TURN_S = 0.005
 BATCH = 256
 COMMITS_AT_ONCE = 16
-MESSAGE_LIMIT = 1024
-VOLUMES_S = 600.0
-"""How long a pod waits for its volumes before it looks for a node anew."""
+NO_CANDIDATE = "preemption: no candidate node for preemption"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Bound:
+    """binder: the extender that binds the pod in the scheduler's place. began: of the attempt, by the cpu's clock."""
+
     waiting: Waiting
     info: PodInfo
     node: str
-    volumes: Sequence[Binding] = ()
+    volumes: Sequence[Binding]
+    binder: Extender | None
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """decision None: the attempt itself went wrong, as ``error`` says."""
+
+    waiting: Waiting
+    decision: Decision | None = None
+    preemption: Preemption | None = None
+    error: str = ""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a turn has decided."""
+
+    bound: list[_Bound]
+    failed: list[_Failed]
 
 
 class Scheduler:
-    """Binds the pods of ``name`` until cancelled.
+    """Binds the pods of the profiles until cancelled.
 
-    clock: seconds since the epoch. entropy: a number in [0, 1). cpu: seconds of a clock that measures a turn.
+    clock: seconds since the epoch. entropy: a number in [0, 1). cpu: seconds of a clock that measures a turn. Raises
+    ConfigError when an extender's certificates cannot be read.
     """
 
     def __init__(
@@ -66,21 +91,27 @@ class Scheduler:
         *,
         clock: Callable[[], float],
         entropy: Callable[[], float],
-        name: str = "default-scheduler",
-        plugins: Sequence[Plugin] = PLUGINS,
+        settings: Settings = Settings(),
         cpu: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._client = client
         self._clock = clock
         self._entropy = entropy
-        self._name = name
-        self._plugins = plugins
         self._cpu = cpu
+        self._profiles = {p.name: p for p in settings.profiles}
+        self._extenders = [Extender(e, Path(settings.home)) for e in settings.extenders]
         self.snapshot = Snapshot()
-        self.queue = Queue(plugins)
-        self._intake = Intake(self.snapshot, self.queue, name)
+        self.queue = Queue(
+            {p.name: p.plugins for p in settings.profiles},
+            initial_backoff_s=settings.initial_backoff_s,
+            max_backoff_s=settings.max_backoff_s,
+        )
+        self.measures = Measures(self.queue, self.snapshot)
+        self._timed = {p.name: self.measures.timed(p.plugins, cpu) for p in settings.profiles}
+        self._decisions = 0
+        self._intake = Intake(self.snapshot, self.queue, self._profiles)
         self._changes: deque[tuple[Callable[[Intake, Key, Any, Any, float], None], Key, Any, Any]] = deque()
-        self._correlator = Correlator(name)
+        self._correlators = {name: Correlator(name) for name in self._profiles}
         self._wake = asyncio.Event()
         self._commits: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -103,7 +134,7 @@ class Scheduler:
             async with asyncio.TaskGroup() as group:
                 while True:
                     if len(self._commits) < COMMITS_AT_ONCE:
-                        self._turn(group)
+                        await self._turn(group)
                     self._arm(loop)
                     if self._may_go_on():
                         await asyncio.sleep(0)
@@ -115,6 +146,8 @@ class Scheduler:
                 cancel()
             if self._timer is not None:
                 self._timer.cancel()
+            for extender in self._extenders:
+                await extender.close()
 
     def _may_go_on(self) -> bool:
         if len(self._commits) >= COMMITS_AT_ONCE:
@@ -140,24 +173,25 @@ class Scheduler:
 
     # -- a turn
 
-    def _turn(self, group: asyncio.TaskGroup) -> None:
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
+        """Awaits extenders alone; nothing is taken in meanwhile, so that a decision sees one state of the nodes."""
         started = self._cpu()
         if not self._take_in(started):
             return  # the picture is not up to date: take in the rest before deciding anything
-        bound: list[_Bound] = []
-        failed: list[tuple[Waiting, Decision, Preemption | None]] = []
-        while len(bound) + len(failed) < BATCH:
+        batch = _Batch([], [])
+        while len(batch.bound) + len(batch.failed) < BATCH:
             waiting = self.queue.pop(self._clock())
             if waiting is None:
                 break
-            self._decide(waiting, bound, failed)
+            await self._decide(waiting, batch)
             if self._cpu() - started > TURN_S:
                 break
-        for item in [b for b in bound if b.volumes]:
-            bound.remove(item)
-            group.create_task(self._bind_volumes(item), name="scheduler-volumes")
-        if bound or failed:
-            task = group.create_task(self._carry_out(bound, failed), name="scheduler-commit")
+        alone = [b for b in batch.bound if b.volumes or b.binder is not None]
+        for item in alone:
+            group.create_task(self._bind_alone(item), name="scheduler-bind")
+        bound = [b for b in batch.bound if b not in alone] if alone else batch.bound
+        if bound or batch.failed:
+            task = group.create_task(self._carry_out(bound, batch.failed), name="scheduler-commit")
             self._commits.add(task)
             task.add_done_callback(self._committed)
 
@@ -176,30 +210,109 @@ class Scheduler:
         self._commits.discard(task)
         self._wake.set()
 
-    def _decide(
-        self, waiting: Waiting, bound: list[_Bound], failed: list[tuple[Waiting, Decision, Preemption | None]]
-    ) -> None:
+    async def _decide(self, waiting: Waiting, batch: _Batch) -> None:
         info = waiting.info
         if info.uid in self.snapshot.pods or info.terminating:
             self.queue.done(waiting)
             return
+        began = self._cpu()
+        profile = self._profiles[info.pod.spec.schedulerName]
+        self._decisions += 1
+        plugins = profile.plugins if self._decisions % SAMPLE else self._timed[profile.name]
+        asked = [e for e in self._extenders if x.interested(e.config, info)] if self._extenders else ()
         try:
-            decision = decide(self.snapshot, self._plugins, info, draw=self._entropy)
+            decision = await self._find(profile, plugins, info, asked)
+            self.measures.algorithm.observe((), self._cpu() - began)
             if decision.node:
                 self.snapshot.denominate(info.uid)
                 self.snapshot.add_pod(info, decision.node)
-                bound.append(_Bound(waiting, info, decision.node, self._choose_volumes(info, decision.node)))
+                volumes = self._choose_volumes(info, decision.node)
+                binder = next((e for e in asked if e.config.bindVerb), None)
+                batch.bound.append(_Bound(waiting, info, decision.node, volumes, binder, began))
                 return
-            preemption = preempt(self.snapshot, self._plugins, info, decision, draw=self._entropy)
-            if preemption is not None and preemption.nominated is not None:
-                self.snapshot.nominate(info, preemption.nominated)
-                for other in preemption.displaced:
-                    self.snapshot.denominate(other.uid)
-            failed.append((waiting, decision, preemption))
-        except Exception:  # a defect in a plugin must stop neither it nor the others
-            log.exception("cannot decide %s/%s", *info.key)
-            self.queue.failed(waiting, (), self._clock(), error=True)
-            self._wake.set()
+            preemption = None
+            if profile.preemption is not None:
+                preemption = await self._preempt(profile, info, decision, asked)
+            batch.failed.append(_Failed(waiting, decision, preemption))
+            self.measures.attempt(UNSCHEDULED, profile.name, self._cpu() - began)
+        except Exception as error:  # a defect in a plugin must stop neither it nor the others
+            if not isinstance(error, PluginError | ExtenderError):
+                log.exception("cannot decide %s/%s", *info.key)
+            elif isinstance(error, PluginError):
+                log.error("cannot decide %s/%s: %s", *info.key, error, exc_info=error.__cause__)
+            text = str(error) if isinstance(error, PluginError | ExtenderError) else repr(error)
+            batch.failed.append(_Failed(waiting, error=text))
+            self.measures.attempt(ERROR, profile.name, self._cpu() - began)
+
+    async def _find(
+        self, profile: Profile, plugins: Sequence[Plugin], info: PodInfo, asked: Sequence[Extender]
+    ) -> Decision:
+        snapshot, measures = self.snapshot, self.measures
+        began = self._cpu()
+        found, why = find(snapshot, plugins, info)
+        measures.points.observe(
+            ("Filter", "Success" if len(found) else "Unschedulable", profile.name), self._cpu() - began
+        )
+        for extender in asked:
+            if not len(found):
+                break
+            config = extender.config
+            if config.filterVerb:
+                try:
+                    body = x.nodes_body(config, snapshot, info, found)
+                    found = x.kept(config, snapshot, found, await extender.ask(config.filterVerb, body), why)
+                except ExtenderError as error:
+                    if not config.ignorable:
+                        raise
+                    log.warning("skipping extender %s: %s", config.urlPrefix, error)
+        if not len(found):
+            return Decision("", why)
+        more = None
+        for extender in asked if len(found) > 1 else ():
+            config = extender.config
+            if config.prioritizeVerb:
+                try:
+                    body = x.nodes_body(config, snapshot, info, found)
+                    points = x.scores(config, snapshot, found, await extender.ask(config.prioritizeVerb, body))
+                    more = points if more is None else more + points
+                except ExtenderError as error:  # its opinion is not necessary
+                    log.warning("extender %s gave no scores: %s", config.urlPrefix, error)
+        began = self._cpu()
+        decision = choose(snapshot, plugins, info, found, draw=self._entropy, more=more)
+        measures.points.observe(("Score", "Success", profile.name), self._cpu() - began)
+        return decision
+
+    async def _preempt(
+        self, profile: Profile, info: PodInfo, decision: Decision, asked: Sequence[Extender]
+    ) -> Preemption | None:
+        assert profile.preemption is not None
+        snapshot = self.snapshot
+        began = self._cpu()
+        found = search(snapshot, profile.plugins, info, decision, draw=self._entropy, args=profile.preemption)
+        if isinstance(found, list):
+            for extender in asked:
+                config = extender.config
+                if not config.preemptVerb or not found:
+                    continue
+                try:
+                    body = x.preempt_body(config, info, found)
+                    found = x.narrowed(config, snapshot, await extender.ask(config.preemptVerb, body))
+                except ExtenderError as error:
+                    if not config.ignorable:
+                        raise
+                    log.warning("skipping extender %s: %s", config.urlPrefix, error)
+            found = settle(snapshot, info, found) if found else Preemption(NO_CANDIDATE, nominated="")
+        ok = found is not None and bool(found.nominated)
+        self.measures.points.observe(
+            ("PostFilter", "Success" if ok else "Unschedulable", profile.name), self._cpu() - began
+        )
+        if found is not None:
+            self.measures.preempted(len(found.victims))
+            if found.nominated is not None:
+                snapshot.nominate(info, found.nominated)
+                for other in found.displaced:
+                    snapshot.denominate(other.uid)
+        return found
 
     def _choose_volumes(self, info: PodInfo, node: str) -> Sequence[Binding]:
         """For claims that waited for a node; promised at once, so that the next pod does not get the same volume."""
@@ -207,84 +320,104 @@ class Scheduler:
             return ()
         waiting = claims_of(self.snapshot, info).waiting
         chosen = plan(self.snapshot, waiting, self.snapshot.by_name[node].node) or ()
-        for binding in chosen:
-            if binding.volume is not None:
-                meta = binding.claim.metadata
-                self.snapshot.storage.assumed[binding.volume.metadata.name] = (meta.namespace, meta.name)
+        for each in chosen:
+            if each.volume is not None:
+                meta = each.claim.metadata
+                self.snapshot.storage.assumed[each.volume.metadata.name] = (meta.namespace, meta.name)
         return chosen
 
     # -- commits
 
-    async def _carry_out(
-        self, bound: Sequence[_Bound], failed: Sequence[tuple[Waiting, Decision, Preemption | None]]
-    ) -> None:
+    async def _carry_out(self, bound: Sequence[_Bound], failed: Sequence[_Failed]) -> None:
         now = self._clock()
-        notes: list[EventNote] = []
-        actions: list[Action] = [_binding(b) for b in bound]
-        for waiting, decision, preemption in failed:
-            actions.extend(self._failure(waiting, decision, preemption, now, notes))
+        notes: dict[str, list[EventNote]] = {}
+        actions: list[Action] = [binding(b.info, b.node) for b in bound]
+        for each in failed:
+            actions.extend(self._failure(each, now, notes))
         outcomes: Sequence[Outcome] = ()
-        problem: str = ""
+        trouble = ""
         try:
             if actions:
                 outcomes = await self._client.commit(actions)
         except OSError as error:
-            problem = f"cannot reach the server: {error}"
+            trouble = f"cannot reach the server: {error}"
         except Exception as error:
             log.exception("commit failed")
-            problem = repr(error)
+            trouble = repr(error)
         errors: list[Action] = []
         for i, item in enumerate(bound):
-            text = problem if problem else _problem(outcomes[i].error)
+            text = trouble if trouble else problem(outcomes[i].error)
             if not text:
-                self.queue.done(item.waiting)
-                namespace, name = item.info.key
-                text = f"Successfully assigned {namespace}/{name} to {item.node}"
-                notes.append(EventNote(item.info.pod, "Normal", "Scheduled", text, action="Binding"))
+                self._is_bound(item, notes)
             else:
-                refused = outcomes[i].error if not problem else None
+                refused = outcomes[i].error if not trouble else None
                 errors.extend(self._unbound(item, f'running Bind plugin "DefaultBinder": {text}', refused, notes))
+        await self._report(errors, notes)
+
+    def _is_bound(self, item: _Bound, notes: dict[str, list[EventNote]]) -> None:
+        self.queue.done(item.waiting)
+        namespace, name = item.info.key
+        text = f"Successfully assigned {namespace}/{name} to {item.node}"
+        who = item.info.pod.spec.schedulerName
+        notes.setdefault(who, []).append(EventNote(item.info.pod, "Normal", "Scheduled", text, action="Binding"))
+        self.measures.attempt(SCHEDULED, who, self._cpu() - item.began)
+        self.measures.bound(item.waiting.attempts, max(0.0, self._clock() - item.waiting.added))
+
+    async def _report(self, actions: Sequence[Action], notes: dict[str, list[EventNote]]) -> None:
+        """The last things of a commit: conditions of what went wrong, and events by scheduler name."""
         self._wake.set()
         try:
-            if errors:
-                await self._client.commit(errors)
-            if notes:
-                await record(self._client, self._correlator, notes, self._clock())
+            if actions:
+                await self._client.commit(actions)
+            for who, own in notes.items():
+                await record(self._client, self._correlators[who], own, self._clock())
         except Exception as error:
-            log.warning("%d events were lost: %s", len(notes), error)
+            log.warning("%d events were lost: %s", sum(map(len, notes.values())), error)
 
-    async def _bind_volumes(self, item: _Bound) -> None:
-        """Ask for the volumes, wait until the claims are bound, then bind the pod."""
-        try:
-            async with asyncio.timeout(VOLUMES_S):
-                problem = await self._ask_for_volumes(item)
-        except TimeoutError:
-            problem = "binding volumes: context deadline exceeded"
-        except OSError as error:
-            problem = f"cannot reach the server: {error}"
-        if not problem:
+    async def _bind_alone(self, item: _Bound) -> None:
+        """Ask for the volumes, wait until the claims are bound, then bind the pod, or have it bound by an extender."""
+        trouble = ""
+        if item.volumes:
+            limit = self._profiles[item.info.pod.spec.schedulerName].volumes_s
+            try:
+                async with asyncio.timeout(limit):
+                    trouble = await self._ask_for_volumes(item)
+            except TimeoutError:
+                trouble = "binding volumes: context deadline exceeded"
+            except OSError as error:
+                trouble = f"cannot reach the server: {error}"
+            if trouble:
+                trouble = f'running PreBind plugin "VolumeBinding": {trouble}'
+        notes: dict[str, list[EventNote]] = {}
+        if not trouble and item.binder is not None:
+            try:
+                await item.binder.bind(item.info, item.node)
+            except ExtenderError as error:
+                if item.binder.config.ignorable:
+                    log.warning("skipping extender %s: %s", item.binder.config.urlPrefix, error)
+                    item = replace(item, binder=None)
+                else:
+                    trouble = str(error)
+            else:
+                self._is_bound(item, notes)
+                await self._report((), notes)
+                return
+        if not trouble:
             await self._carry_out([item], ())
             return
-        for binding in item.volumes:
-            if binding.volume is not None:
-                self.snapshot.storage.assumed.pop(binding.volume.metadata.name, None)
-        notes: list[EventNote] = []
-        more = self._unbound(item, f'running PreBind plugin "VolumeBinding": {problem}', None, notes)
-        self._wake.set()
-        try:
-            if more:
-                await self._client.commit(more)
-            await record(self._client, self._correlator, notes, self._clock())
-        except Exception as error:
-            log.warning("%d events were lost: %s", len(notes), error)
+        for promised in item.volumes:
+            if promised.volume is not None:
+                self.snapshot.storage.assumed.pop(promised.volume.metadata.name, None)
+        more = self._unbound(item, trouble, None, notes)
+        await self._report(more, notes)
 
     async def _ask_for_volumes(self, item: _Bound) -> str:
-        actions = [a for binding in item.volumes if (a := _volume_action(binding, item.node)) is not None]
+        actions = [a for each in item.volumes if (a := volume_action(each, item.node)) is not None]
         view = self._client.view(CLAIM)
         changed = asyncio.Event()
         for action, outcome in zip(actions, await self._client.commit(actions) if actions else (), strict=True):
             if outcome.error is not None:
-                return _problem(outcome.error)
+                return problem(outcome.error)
             if action.kind is CLAIM and view.revision < outcome.rev:
                 seen = asyncio.Event()
                 view.when_reached(outcome.rev, seen.set)
@@ -308,20 +441,22 @@ class Scheduler:
         finally:
             cancel()
 
-    def _failure(
-        self,
-        waiting: Waiting,
-        decision: Decision,
-        preemption: Preemption | None,
-        now: float,
-        notes: list[EventNote],
-    ) -> list[Action]:
+    def _failure(self, failed: _Failed, now: float, notes: dict[str, list[EventNote]]) -> list[Action]:
         """Of a pod for which no node was found: what to write, and its way back into the queue."""
-        info, why = waiting.info, decision.diagnosis
+        waiting, decision, preemption = failed.waiting, failed.decision, failed.preemption
+        info = waiting.info
+        who = info.pod.spec.schedulerName
+        own = notes.setdefault(who, [])
+        out: list[Action] = []
+        if decision is None:
+            self.queue.failed(waiting, (), now, error=True)
+            self._wake.set()
+            own.append(failed_scheduling(info, failed.error))
+            wrong = condition(info, "SchedulerError", failed.error, now, None)
+            return [wrong] if wrong is not None else []
+        why = decision.diagnosis
         assert why is not None
         message = NO_NODES if not why.nodes else why.text(preemption.message if preemption is not None else "")
-        out: list[Action] = []
-        rejected_by = set(why.plugins)
         nominated: str | None = None
         if preemption is not None:
             nominated = preemption.nominated
@@ -329,19 +464,23 @@ class Scheduler:
                 body = {"metadata": {"uid": other.uid}, "status": {"nominatedNodeName": None}}
                 out.append(Patch(POD, *other.key, body, "strategic", "status"))
             for victim in preemption.victims:
-                out.extend(_evict(victim, self._name, now))
+                out.extend(evict(victim, who, now))
                 text = f"Preempted by pod {info.uid} on node {nominated}"
-                notes.append(EventNote(victim.pod, "Normal", "Preempted", text, "Preempting", info.pod))
-        self.queue.failed(waiting, rejected_by, now)
-        notes.append(_failed_scheduling(info, message))
-        condition = _condition(info, "Unschedulable", message, now, nominated)
-        if condition is not None:
-            out.append(condition)
+                own.append(EventNote(victim.pod, "Normal", "Preempted", text, "Preempting", info.pod))
+        self.queue.failed(waiting, set(why.plugins), now)
+        own.append(failed_scheduling(info, message))
+        told = condition(info, "Unschedulable", message, now, nominated)
+        if told is not None:
+            out.append(told)
         return out
 
-    def _unbound(self, item: _Bound, text: str, error: StatusError | None, notes: list[EventNote]) -> list[Action]:
+    def _unbound(
+        self, item: _Bound, text: str, error: StatusError | None, notes: dict[str, list[EventNote]]
+    ) -> list[Action]:
         """A binding was refused, or nobody knows what became of it."""
         now = self._clock()
+        who = item.info.pod.spec.schedulerName
+        self.measures.attempt(ERROR, who, self._cpu() - item.began)
         if self.snapshot.pods.get(item.info.uid) is item.info:
             self.snapshot.remove_pod(item.info.uid)
             self._intake.left(item.info, now)
@@ -351,85 +490,6 @@ class Scheduler:
         if self.queue.get(item.info.key) is None:
             return []  # gone, or bound by somebody else
         self.queue.failed(item.waiting, (), now, error=True)
-        notes.append(_failed_scheduling(item.info, text))
-        condition = _condition(item.info, "SchedulerError", text, now, None)
-        return [condition] if condition is not None else []
-
-
-def _problem(error: StatusError | None) -> str:
-    return "" if error is None else error.message or error.reason
-
-
-def _failed_scheduling(info: PodInfo, message: str) -> EventNote:
-    if len(message) > MESSAGE_LIMIT:
-        message = message[: MESSAGE_LIMIT - 4] + " ..."
-    return EventNote(info.pod, "Warning", "FailedScheduling", message, action="Scheduling")
-
-
-def _binding(item: _Bound) -> Create:
-    namespace, name = item.info.key
-    tree = {
-        "kind": "Binding",
-        "apiVersion": "v1",
-        "metadata": {"namespace": namespace, "name": name, "uid": item.info.uid},
-        "target": {"kind": "Node", "name": item.node},
-    }
-    return Create(POD, tree, "binding", name)
-
-
-def _volume_action(binding: Binding, node: str) -> Action | None:
-    """Promise the volume to the claim, or tell the provisioner which node it is for."""
-    claim, volume = binding
-    meta = claim.metadata
-    if volume is None:
-        if meta.annotations.get(SELECTED_NODE) == node:
-            return None
-        body: dict[str, Any] = {"metadata": {"annotations": {SELECTED_NODE: node}}}
-        return Patch(CLAIM, meta.namespace, meta.name, body, rev=meta.resourceVersion)
-    if volume.spec.claimRef is not None and volume.spec.claimRef.uid == meta.uid:
-        return None
-    ref = {
-        "kind": "PersistentVolumeClaim",
-        "apiVersion": "v1",
-        "namespace": meta.namespace,
-        "name": meta.name,
-        "uid": meta.uid,
-        "resourceVersion": meta.resourceVersion,
-    }
-    body = {"metadata": {"annotations": {BOUND_BY_CONTROLLER: "yes"}}, "spec": {"claimRef": ref}}
-    return Patch(VOLUME, "", volume.metadata.name, body, rev=volume.metadata.resourceVersion)
-
-
-def _condition(info: PodInfo, reason: str, message: str, now: float, nominated: str | None) -> Patch | None:
-    """PodScheduled False, unless the pod says so already. nominated None = leave it as it is."""
-    pod = info.pod
-    old = next((c for c in pod.status.conditions if c.type == "PodScheduled"), None)
-    if nominated == pod.status.nominatedNodeName:
-        nominated = None
-    same = old is not None and old.status == "False" and old.reason == reason and old.message == message
-    if same and nominated is None:
-        return None
-    condition: dict[str, Any] = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
-    if old is None or old.status != "False":
-        condition["lastTransitionTime"] = rfc3339(now)
-    if pod.metadata.generation:
-        condition["observedGeneration"] = pod.metadata.generation
-    status: dict[str, Any] = {"conditions": [condition]}
-    if nominated is not None:
-        status["nominatedNodeName"] = nominated or None
-    return Patch(POD, *info.key, {"metadata": {"uid": info.uid}, "status": status}, "strategic", "status")
-
-
-def _evict(victim: PodInfo, scheduler: str, now: float) -> list[Action]:
-    """Say why, then delete with the pod's own grace."""
-    condition: dict[str, Any] = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "reason": "PreemptionByScheduler",
-        "message": f"{scheduler}: preempting to accommodate a higher priority pod",
-        "lastTransitionTime": rfc3339(now),
-    }
-    if victim.pod.metadata.generation:
-        condition["observedGeneration"] = victim.pod.metadata.generation
-    body = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
-    return [Patch(POD, *victim.key, body, "strategic", "status"), Delete(POD, *victim.key, uid=victim.uid)]
+        notes.setdefault(who, []).append(failed_scheduling(item.info, text))
+        wrong = condition(item.info, "SchedulerError", text, now, None)
+        return [wrong] if wrong is not None else []

@@ -6,6 +6,7 @@ from pelamis.api.core.persistentvolume import PersistentVolume
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.storage.csinode import CSINode
 from pelamis.api.storage.storageclass import StorageClass
+from pelamis.api.storage.volumeattachment import VolumeAttachment
 
 
 class Storage:
@@ -17,3 +18,4 @@ class Storage:
         self.classes: dict[str, StorageClass] = {}
         self.csi_nodes: dict[str, CSINode] = {}
         self.assumed: dict[str, tuple[str, str]] = {}
+        self.attachments: dict[str, VolumeAttachment] = {}
