@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pelamis.api import codec, registry
+from pelamis.api import codec
+from pelamis.api.enablement import Enablement
 from pelamis.api.kind import Kind
 from tests.api import populated
 from tests.api.made import CREATED, NOW, UID
 
-KINDS = registry.builtin().all()
+KINDS = Enablement("api/all=true").registry().all()
 
 
 def full(k: Kind) -> dict:  # type: ignore[type-arg]

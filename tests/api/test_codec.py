@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pelamis.api import codec, registry
+from pelamis.api import codec
 from pelamis.api.custom import Custom
+from pelamis.api.enablement import Enablement
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
 from tests.api import populated
 
-REGISTRY = registry.builtin()
+REGISTRY = Enablement("api/all=true").registry()
 KINDS = REGISTRY.all()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from pelamis.api.enablement import Enablement
 from pelamis.api.kind import Kind
 from pelamis.api.openapi import OpenAPI, gnostic, v2
 from pelamis.api.openapi.serve import PROTOBUF, PROTOBUF_NEW
@@ -28,7 +29,8 @@ EXTENSIONS = (
 
 @cache
 def registry() -> Registry:
-    return builtin()
+    """With the versions that are off by default too."""
+    return Enablement("api/all=true").registry()
 
 
 @cache

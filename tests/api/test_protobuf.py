@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from pelamis.api import codec, meta, protobuf, registry
+from pelamis.api import codec, meta, protobuf
+from pelamis.api.enablement import Enablement
 from pelamis.api.kind import Kind
 from pelamis.api.shape import shape_of
 from pelamis.base.errors import StatusError
 from pelamis.base.protobuf import WireError, varint
 from tests.api import populated
 
-REGISTRY = registry.builtin()
+REGISTRY = Enablement("api/all=true").registry()
 KINDS = [k for k in REGISTRY.types() if k.kind != "Table"]
 
 

@@ -16,6 +16,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.shape import Value, is_root, shape_of
+from pelamis.api.version import version_of
 from pelamis.base.shape import ASSOC, LEAF, MAP, MISSING, SET, STRUCT, UNTYPED, Field, Node
 
 ATOMIC = frozenset(
@@ -25,6 +26,15 @@ ATOMIC = frozenset(
         "io.k8s.api.admissionregistration.v1.ParamKind",
         "io.k8s.api.admissionregistration.v1.ParamRef",
         "io.k8s.api.admissionregistration.v1.Variable",
+        "io.k8s.api.admissionregistration.v1alpha1.MatchResources",
+        "io.k8s.api.admissionregistration.v1alpha1.NamedRuleWithOperations",
+        "io.k8s.api.admissionregistration.v1alpha1.ParamKind",
+        "io.k8s.api.admissionregistration.v1alpha1.ParamRef",
+        "io.k8s.api.admissionregistration.v1beta1.MatchResources",
+        "io.k8s.api.admissionregistration.v1beta1.NamedRuleWithOperations",
+        "io.k8s.api.admissionregistration.v1beta1.ParamKind",
+        "io.k8s.api.admissionregistration.v1beta1.ParamRef",
+        "io.k8s.api.admissionregistration.v1beta1.Variable",
         "io.k8s.api.autoscaling.v1.CrossVersionObjectReference",
         "io.k8s.api.core.v1.ConfigMapKeySelector",
         "io.k8s.api.core.v1.EndpointAddress",
@@ -43,6 +53,8 @@ ATOMIC = frozenset(
         "io.k8s.api.core.v1.TopologySelectorTerm",
         "io.k8s.api.core.v1.TypedLocalObjectReference",
         "io.k8s.api.discovery.v1.EndpointPort",
+        "io.k8s.api.lifecycle.v1alpha1.Requester",
+        "io.k8s.api.lifecycle.v1alpha1.TargetResponder",
         "io.k8s.api.networking.v1.ServiceBackendPort",
         "io.k8s.api.rbac.v1.RoleRef",
         "io.k8s.api.rbac.v1.Subject",
@@ -79,8 +91,12 @@ def definition(cls: type[Any]) -> str:
     for package, start, prefix in _ELSEWHERE:
         if group == package and cls.__name__.startswith(start):
             return prefix + cls.__name__
-    kind = getattr(sys.modules[cls.__module__], "KIND", None)
-    version = kind.version if isinstance(kind, Kind) else "v1"
+    version = version_of(cls)
+    if not version:
+        kind = getattr(sys.modules[cls.__module__], "KIND", None)
+        if isinstance(kind, Kind) and kind.hub is not None and kind.hub.type.__module__ == cls.__module__:
+            kind = kind.hub
+        version = kind.version if isinstance(kind, Kind) else "v1"
     return f"{_PREFIX.get(group, f'io.k8s.api.{group}.')}{version}.{cls.__name__}"
 
 

@@ -57,11 +57,10 @@ def encode_object(kind: Kind, data: bytes) -> bytes:
 def encode_any(data: bytes) -> bytes:
     """JSON of any built-in object, list or answer, by the type that it names. Raises NotAcceptable for the rest."""
     head = _HEAD.decode(data)
-    known = _types()
-    kind = known.get((head.apiVersion, head.kind))
+    kind = known(head.apiVersion, head.kind)
     if kind is not None:
         return encode_object(kind, data)
-    item = known.get((head.apiVersion, head.kind.removesuffix("List")))
+    item = known(head.apiVersion, head.kind.removesuffix("List"))
     if item is None or item.kind == head.kind:
         raise NotAcceptable((codec.JSON, codec.YAML))
     found = _list_decoder(item).decode(data)
@@ -82,6 +81,7 @@ class _Head(msgspec.Struct, gc=False):
 
 _HEAD = msgspec.json.Decoder(_Head)
 _TYPES: dict[tuple[str, str], Kind] = {}
+_EARLY: dict[tuple[str, str], Kind] = {}
 _LISTS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
 
@@ -95,8 +95,11 @@ def _types() -> dict[tuple[str, str], Kind]:
 
 
 def known(api_version: str, kind: str) -> Kind | None:
-    """The built-in kind of that name."""
-    return _types().get((api_version, kind))
+    """The built-in kind of that name, be it served or not."""
+    found = _types().get((api_version, kind))
+    if found is None and api_version.partition("/")[0] in registry.EARLY and not _EARLY:
+        _EARLY.update({(k.api_version, k.kind): k for k in registry.early()})
+    return found or _EARLY.get((api_version, kind))
 
 
 def _list_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:

@@ -2,11 +2,17 @@
 
 ``Registry`` is also the lookup for types that are never stored: the bodies of subresources (Scale, Eviction, ...), the
 review requests, and the types of ``meta.k8s.io``.
+
+Which of the built-in kinds are *served* is chosen when the registry is made (``api.enablement``). What is not served
+does not exist for clients: no path, no discovery, no schema. The generally available kinds are stored all the same, and
+so is the hub of every version that is served, since the server's own parts rely on them; ``stored``, ``held`` and
+``body`` find those too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pelamis.api.kind import Kind
@@ -14,55 +20,66 @@ from pelamis.api.kind import Kind
 _STABILITY = {"": 2, "beta": 1, "alpha": 0}
 
 
-def _packages() -> Iterator[tuple[str, int, tuple[Kind, ...]]]:
-    """(group, priority, kinds) in order of priority, as upstream's APIServices have it."""
-    from pelamis.api import (
-        admissionregistration,
-        apiextensions,
-        apiregistration,
-        apps,
-        authentication,
-        authorization,
-        autoscaling,
-        batch,
-        certificates,
-        coordination,
-        core,
-        discovery,
-        events,
-        flowcontrol,
-        networking,
-        node,
-        policy,
-        rbac,
-        resource,
-        scheduling,
-        storage,
-        storagemigration,
-    )
+GROUPS: tuple[tuple[str, str, int], ...] = (
+    ("", "core", 18000),
+    ("apiregistration.k8s.io", "apiregistration", 20001),
+    ("apps", "apps", 17800),
+    ("events.k8s.io", "events", 17750),
+    ("authentication.k8s.io", "authentication", 17700),
+    ("authorization.k8s.io", "authorization", 17600),
+    ("autoscaling", "autoscaling", 17500),
+    ("batch", "batch", 17400),
+    ("certificates.k8s.io", "certificates", 17300),
+    ("networking.k8s.io", "networking", 17200),
+    ("policy", "policy", 17100),
+    ("rbac.authorization.k8s.io", "rbac", 17000),
+    ("storage.k8s.io", "storage", 16800),
+    ("admissionregistration.k8s.io", "admissionregistration", 16700),
+    ("apiextensions.k8s.io", "apiextensions", 16700),
+    ("scheduling.k8s.io", "scheduling", 16600),
+    ("coordination.k8s.io", "coordination", 16500),
+    ("node.k8s.io", "node", 16300),
+    ("discovery.k8s.io", "discovery", 16200),
+    ("flowcontrol.apiserver.k8s.io", "flowcontrol", 16100),
+    ("internal.apiserver.k8s.io", "apiserverinternal", 16000),
+    ("resource.k8s.io", "resource", 15900),
+    ("storagemigration.k8s.io", "storagemigration", 15800),
+    ("lifecycle.k8s.io", "lifecycle", 15700),
+)
+"""(group, package, ``groupPriorityMinimum``) of the built-in groups; the order of those with one priority counts."""
 
-    yield "", 18000, core.KINDS
-    yield "apiregistration.k8s.io", 20001, apiregistration.KINDS
-    yield "apps", 17800, apps.KINDS
-    yield "events.k8s.io", 17750, events.KINDS
-    yield "authentication.k8s.io", 17700, authentication.KINDS
-    yield "authorization.k8s.io", 17600, authorization.KINDS
-    yield "autoscaling", 17500, autoscaling.KINDS
-    yield "batch", 17400, batch.KINDS
-    yield "certificates.k8s.io", 17300, certificates.KINDS
-    yield "networking.k8s.io", 17200, networking.KINDS
-    yield "policy", 17100, policy.KINDS
-    yield "rbac.authorization.k8s.io", 17000, rbac.KINDS
-    yield "storage.k8s.io", 16800, storage.KINDS
-    yield "admissionregistration.k8s.io", 16700, admissionregistration.KINDS
-    yield "apiextensions.k8s.io", 16700, apiextensions.KINDS
-    yield "scheduling.k8s.io", 16600, scheduling.KINDS
-    yield "coordination.k8s.io", 16500, coordination.KINDS
-    yield "node.k8s.io", 16300, node.KINDS
-    yield "discovery.k8s.io", 16200, discovery.KINDS
-    yield "flowcontrol.apiserver.k8s.io", 16100, flowcontrol.KINDS
-    yield "resource.k8s.io", 16000, resource.KINDS
-    yield "storagemigration.k8s.io", 15900, storagemigration.KINDS
+GA: frozenset[str] = frozenset(g for g, _, _ in GROUPS) - {"internal.apiserver.k8s.io", "lifecycle.k8s.io"}
+"""Groups that have a version which is served without being asked for."""
+EARLY: Mapping[str, tuple[str, ...]] = {
+    "admissionregistration.k8s.io": ("v1beta1", "v1alpha1"),
+    "certificates.k8s.io": ("v1beta1",),
+    "coordination.k8s.io": ("v1beta1", "v1alpha2"),
+    "internal.apiserver.k8s.io": ("v1alpha1",),
+    "lifecycle.k8s.io": ("v1alpha1",),
+    "resource.k8s.io": ("v1beta2", "v1beta1", "v1alpha3"),
+    "scheduling.k8s.io": ("v1beta1", "v1alpha3"),
+    "storagemigration.k8s.io": ("v1beta1",),
+}
+"""Beta and alpha versions, off by default. Their kinds are made when one of them is asked for."""
+
+
+def _kinds(package: str) -> tuple[Kind, ...]:
+    kinds: tuple[Kind, ...] = importlib.import_module(f"pelamis.api.{package}").KINDS
+    return kinds
+
+
+def general() -> Iterator[Kind]:
+    """The built-in kinds that are served by default."""
+    for group, package, _ in GROUPS:
+        if group in GA:
+            yield from _kinds(package)
+
+
+def early(groups: Iterable[str] = tuple(EARLY)) -> Iterator[Kind]:
+    """The built-in kinds of groups in versions that are off by default."""
+    for group, package, _ in GROUPS:
+        if group in EARLY and group in groups:
+            yield from _kinds(f"{package}.early" if group in GA else package)
 
 
 def _bodies() -> Iterator[Kind]:
@@ -125,10 +142,20 @@ def version_order(version: str) -> tuple[int, int, int, str]:
 
 
 class Registry:
-    """Lookups by group, version and resource or kind. Iteration and ``groups`` follow the discovery order."""
+    """Lookups by group, version and resource or kind. Iteration and ``groups`` follow the discovery order.
 
-    def __init__(self, kinds: Iterable[tuple[str, int, tuple[Kind, ...]]] = (), bodies: Iterable[Kind] = ()) -> None:
-        self._priority: dict[str, int] = {}
+    kinds: what is served. hidden: kinds that are stored, but not served. priority: of the built-in groups.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[Kind] = (),
+        bodies: Iterable[Kind] = (),
+        *,
+        hidden: Iterable[Kind] = (),
+        priority: Mapping[str, int] | None = None,
+    ) -> None:
+        self._priority: dict[str, int] = dict(priority or {})
         self._by_resource: dict[tuple[str, str, str], Kind] = {}
         self._by_kind: dict[tuple[str, str, str], Kind] = {}
         self._bodies = {(k.group, k.version, k.kind): k for k in bodies}
@@ -136,10 +163,12 @@ class Registry:
         self._all: tuple[Kind, ...] | None = None
         self._groups: tuple[Group, ...] | None = None
         self.revision = 0
-        for group, priority, members in kinds:
-            self._priority[group] = priority
-            for kind in members:
-                self._insert(kind)
+        for kind in kinds:
+            self._insert(kind)
+        self._hidden: dict[tuple[str, str], Kind] = {}
+        for kind in hidden:
+            self._hidden[kind.group, kind.plural] = kind.hub or kind
+            self._bodies[kind.group, kind.version, kind.kind] = kind
 
     def _insert(self, kind: Kind) -> None:
         self._by_resource[kind.group, kind.version, kind.plural] = kind
@@ -155,17 +184,22 @@ class Registry:
         return self._by_kind.get((group, version, kind))
 
     def body(self, group: str, version: str, kind: str) -> Kind | None:
-        """A served kind, or a type that comes only as a body."""
+        """A served kind, a hidden one, or a type that comes only as a body."""
         return self._by_kind.get((group, version, kind)) or self._bodies.get((group, version, kind))
 
     def types(self) -> tuple[Kind, ...]:
-        """Every served kind, and the types that come only as a body."""
+        """Every served kind, the hidden ones, and the types that come only as a body."""
         return (*self.all(), *self._bodies.values())
 
     def by_api_version(self, api_version: str, kind: str) -> Kind | None:
         """``apps/v1`` and ``Deployment``, as an owner reference has them."""
         group, _, version = api_version.rpartition("/")
         return self.by_kind(group, version, kind)
+
+    def held(self, group: str, plural: str) -> Kind | None:
+        """The kind that a resource is stored as, whether or not it is served."""
+        found = self.preferred(group, plural) or self._hidden.get((group, plural))
+        return (found.hub or found) if found is not None else None
 
     def preferred(self, group: str, plural: str) -> Kind | None:
         """The kind of a resource in the most preferred version that has it."""
@@ -194,8 +228,10 @@ class Registry:
         return self._all
 
     def stored(self) -> tuple[Kind, ...]:
-        """The kinds that are stored as themselves: one per resource, the hubs of all served versions."""
-        return tuple(k for k in self.all() if k.hub is None and "list" in k.verbs)
+        """The kinds that are stored as themselves, one per resource: the hubs of served versions, and hidden ones."""
+        kinds = dict.fromkeys(k.hub or k for k in self.all() if "list" in k.verbs and not k.computed)
+        hidden = (k for k in self._hidden.values() if "list" in k.verbs)
+        return tuple(kinds | dict.fromkeys(hidden))
 
     def of(self, group: str, version: str) -> tuple[Kind, ...]:
         """The kinds of one group and version, by plural."""
@@ -256,6 +292,12 @@ class Registry:
             fn(kind, added)
 
 
-def builtin() -> Registry:
-    """A new registry with every built-in kind."""
-    return Registry(_packages(), _bodies())
+def builtin(served: Callable[[Kind], bool] | None = None, groups: Iterable[str] = ()) -> Registry:
+    """A new registry of the built-in kinds.
+
+    served: in place of what is served by default. groups: those of which the early versions are considered too.
+    """
+    stable = tuple(general())
+    shown = dict.fromkeys(stable if served is None else (k for k in (*stable, *early(groups)) if served(k)))
+    hidden = [k for k in stable if k not in shown]
+    return Registry(shown, _bodies(), hidden=hidden, priority={group: p for group, _, p in GROUPS})

@@ -91,11 +91,11 @@ def is_root(cls: type[Any]) -> bool:
 
 def _own(cls: type[Any], name: str) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    _strip(_hints(cls)[name], facts)
+    _strip(annotations_of(cls)[name], facts)
     return facts
 
 
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def annotations_of(cls: type[Any]) -> dict[str, Any]:
     """The annotations, evaluated in the module alone.
 
     typing.get_type_hints looks into the class first, and would take a field named ``bool`` for the type.
@@ -109,7 +109,7 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 
 
 def _fields(cls: type[Any]) -> list[Field]:
-    hints = _hints(cls)
+    hints = annotations_of(cls)
     out = []
     for info in msgspec.structs.fields(cls):
         facts: dict[str, Any] = {}

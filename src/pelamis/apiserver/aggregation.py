@@ -45,7 +45,27 @@ _RECHECK_S = 30.0
 _CHECK_TIMEOUT_S = 5.0
 _AGGREGATOR = User("system:kube-aggregator", (MASTERS,))
 _SLICES = "endpointslices.discovery.k8s.io"
-_VERSIONS = {("", "v1"): 1, ("autoscaling", "v2"): 30, ("flowcontrol.apiserver.k8s.io", "v1"): 21}
+_VERSIONS = {
+    ("", "v1"): 1,
+    ("autoscaling", "v2"): 30,
+    ("flowcontrol.apiserver.k8s.io", "v1"): 21,
+    ("admissionregistration.k8s.io", "v1beta1"): 12,
+    ("coordination.k8s.io", "v1beta1"): 13,
+    ("coordination.k8s.io", "v1alpha2"): 12,
+    ("resource.k8s.io", "v1beta2"): 12,
+    ("resource.k8s.io", "v1beta1"): 11,
+    ("scheduling.k8s.io", "v1beta1"): 12,
+}
+_GA_PRIORITY, _EARLY_PRIORITY, _CUSTOM_PRIORITY = 15, 9, 100
+
+
+def _priority(group: str, version: str, builtin: bool) -> int:
+    if not builtin:
+        return _CUSTOM_PRIORITY
+    ga = version.removeprefix("v").isdigit()
+    return _VERSIONS.get((group, version), _GA_PRIORITY if ga else _EARLY_PRIORITY)
+
+
 Condition = tuple[str, str, str]
 """(status, reason, message) of Available."""
 
@@ -212,7 +232,7 @@ class Aggregation:
                         "group": group.name,
                         "version": version,
                         "groupPriorityMinimum": registry.priority(group.name),
-                        "versionPriority": _VERSIONS.get((group.name, version), 15 if builtin else 100),
+                        "versionPriority": _priority(group.name, version, builtin),
                     },
                 }
         writes: list[Write] = []

@@ -190,7 +190,7 @@ class Bootstrap:
         """The stored object with what it lacks; None = nothing to do, or it opted out."""
         if found.metadata.annotations.get(_AUTOUPDATE) != "true":
             return None
-        kind = self._server.registry.by_kind(_RBAC, "v1", tree["kind"])
+        kind = self._server.registry.body(_RBAC, "v1", tree["kind"])
         assert kind is not None
         have = codec.to_tree(found)
         changed = False

@@ -35,10 +35,10 @@ class Objects:
 
     def kind(self, resource: str) -> Kind:
         plural, _, group = resource.partition(".")
-        found = self.registry.preferred(group, plural)
+        found = self.registry.held(group, plural)
         if found is None:
             raise KeyError(resource)
-        return found.hub or found
+        return found
 
     def collection(self, kind: Kind) -> Collection:
         """What the version is read from. Raises Internal while its conversion fails."""

@@ -147,6 +147,13 @@ def _parser() -> argparse.ArgumentParser:
     ):
         up.add_argument(f"--datastore-{name}", metavar=value, help=text)
     up.add_argument("--join", metavar="D", help="be one more server of the cluster with this data directory (on etcd)")
+    up.add_argument(
+        "--runtime-config",
+        action="append",
+        metavar="KEY=VALUE[,…]",
+        help="API versions to serve: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION or GROUP/VERSION/RESOURCE, "
+        "each =true or =false (default: the general ones, no beta or alpha; kept for later starts)",
+    )
     up.add_argument("--advertise-address", metavar="IP", help="address at which other machines reach this server")
     up.add_argument(
         "--scheduler-config",

@@ -48,6 +48,8 @@ class Cluster:
     datastore_password_file: str = ""
     scheduler_config: str = ""
     """A KubeSchedulerConfiguration file; read when the server starts."""
+    runtime_config: str = ""
+    """What --runtime-config said: which API versions are served."""
     format: int = FORMAT
 
     def path(self, *parts: str) -> Path:

@@ -64,6 +64,7 @@ preferences: {{}}
 
 async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -> None:
     """Until SIGTERM or SIGINT."""
+    from pelamis.api.enablement import Enablement
     from pelamis.apiserver.server import ApiServer, Config
     from pelamis.main.components import run_components
     from pelamis.main.datastore import open_store
@@ -88,6 +89,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             kubelet_client=keys.kubelet_client,
             kubelet_ca=keys.ca.cert,
             shared=bool(cluster.datastore),
+            registry=Enablement(cluster.runtime_config).registry() if cluster.runtime_config else None,
         )
     )
     await server.start()

@@ -53,6 +53,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new --scheduler-config"
             )
+        if _runtime_config(args) not in (None, cluster.runtime_config):
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with the new --runtime-config"
+            )
         release()
         part = "" if cluster.node else ", control plane alone"
         print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port}{part})')
@@ -82,6 +87,9 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     else:
         cluster = with_options(cluster, port=args.port, node=node)
     cluster = _with_scheduler(_with_datastore(cluster, args, new=new), args)
+    versions = _runtime_config(args)
+    if versions is not None:
+        cluster = replace(cluster, runtime_config=versions)
     # The machine may have moved to another network since the last start.
     found = (_host_ip() or gateway(cluster)) if node else "127.0.0.1"
     cluster = replace(cluster, advertise=cluster.advertise_wanted or found)
@@ -122,6 +130,20 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         print(f'cluster "{cluster.name}" is stopped; its data stays in {cluster.data}')
         return 0
     return _background(cluster, args, release)
+
+
+def _runtime_config(args: argparse.Namespace) -> str | None:
+    """The flag, checked; None where it is not given."""
+    if args.runtime_config is None:
+        return None
+    from pelamis.api.enablement import Enablement, EnablementError
+
+    text = ",".join(args.runtime_config)
+    try:
+        Enablement(text)
+    except EnablementError as error:
+        raise ConfigError(f"--runtime-config {text}: {error}") from None
+    return text
 
 
 def _with_datastore(cluster: Cluster, args: argparse.Namespace, *, new: bool) -> Cluster:

@@ -1,30 +1,143 @@
-"""Checks that the expressions of webhooks and policies compile, and to what they evaluate."""
+"""Checks that the expressions of webhooks and policies compile, and to what they evaluate.
+
+The variables have upstream's types: the object and the parameters are dynamic, since what they are shows with each
+write; the request, the namespace and the authorizer are declared; a policy's own variables have the types of their
+expressions.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
 from pelamis.api.check import Errors
 from pelamis.base.cel import CompileError, compile_text
+from pelamis.base.cel.cost import Shape
 from pelamis.base.cel.literal import rewrite
+from pelamis.base.cel.typed import Checker
 from pelamis.base.errors import invalid
 
-WEBHOOK = ("object", "oldObject", "request", "authorizer")
 POLICY = ("object", "oldObject", "request", "params", "namespaceObject", "authorizer", "variables")
 
+_DYN, _TEXT, _BOOL, _TIME = Shape("dyn"), Shape("string"), Shape("bool"), Shape("timestamp")
+_TEXTS, _LABELS = Shape("list", elem=_TEXT), Shape("map", elem=_TEXT)
 
-def check_expression(text: str, path: str, variables: tuple[str, ...], types: tuple[str, ...] = ()) -> Errors:
-    """types: those that the result may have, () = any. An expression whose type shows only at run time may have all."""
+
+def _object(**members: Shape) -> Shape:
+    return Shape("object", members=members)
+
+
+_GVK = _object(group=_TEXT, version=_TEXT, kind=_TEXT)
+_GVR = _object(group=_TEXT, version=_TEXT, resource=_TEXT)
+_REQUEST = _object(
+    kind=_GVK,
+    resource=_GVR,
+    subResource=_TEXT,
+    requestKind=_GVK,
+    requestResource=_GVR,
+    requestSubResource=_TEXT,
+    name=_TEXT,
+    namespace=_TEXT,
+    operation=_TEXT,
+    userInfo=_object(username=_TEXT, uid=_TEXT, groups=_TEXTS, extra=Shape("map", elem=_TEXTS)),
+    dryRun=_BOOL,
+    options=_DYN,
+)
+_CONDITION = _object(status=_TEXT, type=_TEXT, lastTransitionTime=_TIME, message=_TEXT, reason=_TEXT)
+_NAMESPACE = _object(
+    metadata=_object(
+        name=_TEXT,
+        generateName=_TEXT,
+        namespace=_TEXT,
+        labels=_LABELS,
+        annotations=_LABELS,
+        UID=_TEXT,
+        creationTimestamp=_TIME,
+        deletionGracePeriodSeconds=Shape("int"),
+        deletionTimestamp=_TIME,
+        generation=Shape("int"),
+        resourceVersion=_TEXT,
+        finalizers=_TEXTS,
+    ),
+    spec=_object(finalizers=_TEXTS),
+    status=_object(conditions=Shape("list", elem=_CONDITION), phase=_TEXT),
+)
+
+
+def shapes(
+    *, params: bool = True, variables: Mapping[str, Shape] | None = None, written: Shape = _DYN, given: Shape = _DYN
+) -> dict[str, Shape]:
+    """Of what expressions may name. written: of the object; given: of the parameters; variables: None = there are no
+    such expressions."""
+    out = {
+        "object": written,
+        "oldObject": written,
+        "request": _REQUEST,
+        "namespaceObject": _NAMESPACE,
+        "authorizer": Shape("kubernetes.authorization.Authorizer"),
+    }
+    if params:
+        out["params"] = given
+    if variables is not None:
+        out["variables"] = Shape("object", members=variables)
+    return out
+
+
+@lru_cache(maxsize=2)
+def condition_checker(params: bool) -> Checker:
+    """For match conditions."""
+    return Checker(shapes(params=params), "")
+
+
+class Scope:
+    """What the expressions of a policy may name: each variable sees those before it."""
+
+    def __init__(self, params: bool, written: Shape = _DYN, given: Shape = _DYN) -> None:
+        self._known: dict[str, Shape] = {}
+        self._params, self._written, self._given = params, written, given
+        self._checker: Checker | None = None
+
+    @property
+    def checker(self) -> Checker:
+        if self._checker is None:
+            known = shapes(params=self._params, variables=self._known, written=self._written, given=self._given)
+            self._checker = Checker(known, "")
+        return self._checker
+
+    def add(self, variable: Any) -> str:
+        """What is wrong with its expression, if anything; then it is dynamic."""
+        wrong, shape = "", _DYN
+        try:
+            shape = self.checker.shape(self.checker.check(rewrite(variable.expression.strip())))
+        except CompileError as error:
+            wrong = str(error)
+        if variable.name.isidentifier():
+            self._known[variable.name] = shape
+            self._checker = None
+        return wrong
+
+
+def check_expression(text: str, path: str, checker: Checker, types: tuple[str, ...] = ()) -> Errors:
+    """types: those that the result may have, () = any."""
     text = text.strip()
     if not text:
         return []
     try:
-        program = compile_text(rewrite(text), variables)
+        found = checker.check(text)
     except CompileError as error:
         return [invalid(path, text, f"compilation failed: {error}")]
-    if types and program.type not in (*types, "dyn"):
-        wanted = types[0] if len(types) == 1 else f"one of {', '.join(types)}"
+    if types and str(found) not in types:
+        wanted = types[0] if len(types) == 1 else f"one of [{' '.join(types)}]"
         return [invalid(path, text, f"must evaluate to {wanted}")]
     return []
 
 
-def check_condition(text: str, path: str, variables: tuple[str, ...]) -> Errors:
-    return check_expression(text, path, variables, ("bool",))
+def check_mutation(text: str, path: str) -> Errors:
+    """An expression that may make objects of the types of what is written."""
+    text = text.strip()
+    try:
+        compile_text(rewrite(text), POLICY)
+    except CompileError as error:
+        return [invalid(path, text, f"compilation failed: {error}")]
+    return []

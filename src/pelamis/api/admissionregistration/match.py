@@ -246,10 +246,8 @@ def validate_match(match: MatchResources, path: str) -> Errors:
     return errors
 
 
-def validate_match_conditions(
-    conditions: Sequence[MatchCondition], path: str, variables: tuple[str, ...] = expression.WEBHOOK
-) -> Errors:
-    """variables: what the expressions may name."""
+def validate_match_conditions(conditions: Sequence[MatchCondition], path: str, *, params: bool = False) -> Errors:
+    """params: whether the expressions may name parameters."""
     errors: Errors = []
     if len(conditions) > _MOST_CONDITIONS:
         errors.append(too_many(path, len(conditions), _MOST_CONDITIONS))
@@ -258,7 +256,8 @@ def validate_match_conditions(
         where = f"{path}[{i}]"
         if not condition.expression.strip():
             errors.append(required(f"{where}.expression"))
-        errors += expression.check_condition(condition.expression, f"{where}.expression", variables)
+        checker = expression.condition_checker(params)
+        errors += expression.check_expression(condition.expression, f"{where}.expression", checker, ("bool",))
         errors += check_required_text(names.is_qualified_name, condition.name, f"{where}.name")
         if condition.name and condition.name in seen:
             errors.append(duplicate(f"{where}.name", condition.name))
@@ -266,7 +265,8 @@ def validate_match_conditions(
     return errors
 
 
-def validate_variables(variables: Sequence[Variable], path: str) -> Errors:
+def validate_variables(variables: Sequence[Variable], path: str, scope: expression.Scope) -> Errors:
+    """scope: what they may name; grows by them."""
     errors: Errors = []
     seen: set[str] = set()
     for i, variable in enumerate(variables):
@@ -277,7 +277,8 @@ def validate_variables(variables: Sequence[Variable], path: str) -> Errors:
             errors.append(invalid(f"{where}.name", variable.name, "name is not a valid CEL identifier"))
         if not variable.expression.strip():
             errors.append(required(f"{where}.expression", "expression is not specified"))
-        errors += expression.check_expression(variable.expression, f"{where}.expression", expression.POLICY)
+        elif wrong := scope.add(variable):
+            errors.append(invalid(f"{where}.expression", variable.expression.strip(), f"compilation failed: {wrong}"))
         if variable.name in seen:
             errors.append(duplicate(f"{where}.name", variable.name))
         seen.add(variable.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.admissionregistration.expression import POLICY, check_expression
+from pelamis.api.admissionregistration.expression import Scope, check_mutation
 from pelamis.api.admissionregistration.match import (
     MatchCondition,
     MatchResources,
@@ -118,7 +118,7 @@ def _validate_mutation(mutation: Mutation, path: str) -> Errors:
             if given is None or not given.expression.strip():
                 errors.append(required(f"{path}.{field}.expression", "expression is not specified"))
             else:
-                errors += check_expression(given.expression, f"{path}.{field}.expression", POLICY)
+                errors += check_mutation(given.expression, f"{path}.{field}.expression")
         elif given is not None:
             detail = f"must not be set when patchType is {mutation.patchType}"
             errors.append(forbidden(f"{path}.{field}", detail))
@@ -141,8 +141,8 @@ def validate(obj: MutatingAdmissionPolicy) -> Errors:
                 detail = "mutating admission policies may not match CONNECT"
                 path = f"spec.matchConstraints.resourceRules[{i}].operations"
                 errors.append(invalid(path, rule.operations, detail))
-    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", POLICY)
-    errors += validate_variables(spec.variables, "spec.variables")
+    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", params=spec.paramKind is not None)
+    errors += validate_variables(spec.variables, "spec.variables", Scope(spec.paramKind is not None))
     if not spec.mutations:
         errors.append(required("spec.mutations", "mutations must contain at least one item"))
     for i, mutation in enumerate(spec.mutations):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.admissionregistration.expression import POLICY, check_expression
+from pelamis.api.admissionregistration.expression import Scope, check_expression
 from pelamis.api.admissionregistration.match import (
     MatchCondition,
     MatchResources,
@@ -125,7 +125,7 @@ def default(tree: Tree) -> None:
     default_match(spec.get("matchConstraints"))
 
 
-def _validate_validation(rule: Validation, path: str) -> Errors:
+def _validate_validation(rule: Validation, path: str, scope: Scope) -> Errors:
     errors: Errors = []
     text, message = rule.expression.strip(), rule.message.strip()
     if not text:
@@ -139,14 +139,14 @@ def _validate_validation(rule: Validation, path: str) -> Errors:
     elif "\n" in text and not message:
         detail = "message must be specified if expression contains line breaks"
         errors.append(required(f"{path}.message", detail))
-    errors += check_expression(rule.expression, f"{path}.expression", POLICY, ("bool",))
-    errors += check_expression(rule.messageExpression, f"{path}.messageExpression", POLICY, ("string",))
+    errors += check_expression(rule.expression, f"{path}.expression", scope.checker, ("bool",))
+    errors += check_expression(rule.messageExpression, f"{path}.messageExpression", scope.checker, ("string",))
     if rule.reason is not None:
         errors += check_choice(rule.reason, f"{path}.reason", _REASONS)
     return errors
 
 
-def _validate_annotations(obj: ValidatingAdmissionPolicy) -> Errors:
+def _validate_annotations(obj: ValidatingAdmissionPolicy, scope: Scope) -> Errors:
     annotations, path = obj.spec.auditAnnotations, "spec.auditAnnotations"
     errors: Errors = []
     if len(annotations) > _MOST_ANNOTATIONS:
@@ -160,8 +160,8 @@ def _validate_annotations(obj: ValidatingAdmissionPolicy) -> Errors:
             errors += check_text(names.is_qualified_name, f"{obj.metadata.name}/{annotation.key}", f"{where}.key")
         if not annotation.valueExpression.strip():
             errors.append(required(f"{where}.valueExpression", "valueExpression is not specified"))
-        types = ("string", "null")
-        errors += check_expression(annotation.valueExpression, f"{where}.valueExpression", POLICY, types)
+        types = ("string", "null_type")
+        errors += check_expression(annotation.valueExpression, f"{where}.valueExpression", scope.checker, types)
         if annotation.key in seen:
             errors.append(duplicate(f"{where}.key", annotation.key))
         seen.add(annotation.key)
@@ -179,14 +179,15 @@ def validate(obj: ValidatingAdmissionPolicy) -> Errors:
         errors += validate_match(spec.matchConstraints, "spec.matchConstraints")
         if not spec.matchConstraints.resourceRules:
             errors.append(required("spec.matchConstraints.resourceRules"))
-    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", POLICY)
-    errors += validate_variables(spec.variables, "spec.variables")
+    errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", params=spec.paramKind is not None)
+    scope = Scope(spec.paramKind is not None)
+    errors += validate_variables(spec.variables, "spec.variables", scope)
     if not spec.validations and not spec.auditAnnotations:
         detail = "validations or auditAnnotations must contain at least one item"
         errors += [required("spec.validations", detail), required("spec.auditAnnotations", detail)]
     for i, rule in enumerate(spec.validations):
-        errors += _validate_validation(rule, f"spec.validations[{i}]")
-    return errors + _validate_annotations(obj)
+        errors += _validate_validation(rule, f"spec.validations[{i}]", scope)
+    return errors + _validate_annotations(obj, scope)
 
 
 def validate_update(obj: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> Errors:

@@ -33,6 +33,17 @@ class Lease(Struct, frozen=True):
     spec: Annotated[LeaseSpec, F(2)] = always(LeaseSpec)
 
 
+STRATEGY = "OldestEmulationVersion"
+
+
+def check_strategy(strategy: str, path: str) -> Errors:
+    """The doubled name in the path is upstream's."""
+    path += ".strategy"
+    if "/" in strategy:
+        return check_text(names.is_qualified_name, strategy, path)
+    return check_choice(strategy, path, (STRATEGY,))
+
+
 def validate(obj: Lease) -> Errors:
     spec = obj.spec
     errors: Errors = []
@@ -41,10 +52,7 @@ def validate(obj: Lease) -> Errors:
         errors.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
     errors += check_nonnegative(spec.leaseTransitions, "spec.leaseTransitions")
     if spec.strategy is not None:
-        if "/" in spec.strategy:
-            errors += check_text(names.is_qualified_name, spec.strategy, "spec.strategy")
-        else:
-            errors += check_choice(spec.strategy, "spec.strategy", ("OldestEmulationVersion",))
+        errors += check_strategy(spec.strategy, "spec.strategy")
     if spec.preferredHolder and not spec.strategy:
         errors.append(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"))
     return errors

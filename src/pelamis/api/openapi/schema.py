@@ -101,10 +101,25 @@ UNIONS: dict[str, list[Schema]] = {
     "io.k8s.api.flowcontrol.v1.LimitResponse": _union("type", queuing="Queuing"),
     "io.k8s.api.flowcontrol.v1.PriorityLevelConfigurationSpec": _union("type", exempt="Exempt", limited="Limited"),
     "io.k8s.api.flowcontrol.v1.Subject": _union("kind", group="Group", serviceAccount="ServiceAccount", user="User"),
+    "io.k8s.api.lifecycle.v1alpha1.EvictionRequestTarget": _union("", pod="Pod"),
+    "io.k8s.api.lifecycle.v1alpha1.EvictionTarget": _union("", pod="Pod"),
     "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupDisruptionMode": _union("", all="All", single="Single"),
     "io.k8s.api.scheduling.v1alpha3.WorkloadPodGroupSchedulingPolicy": _union("", basic="Basic", gang="Gang"),
+    **{
+        f"io.k8s.api.scheduling.{version}.{name}": union
+        for version in ("v1alpha3", "v1beta1")
+        for name, union in (
+            ("CompositeDisruptionMode", _union("", all="All", single="Single")),
+            ("CompositePodGroupSchedulingPolicy", _union("", basic="Basic", gang="Gang")),
+            ("DisruptionMode", _union("", all="All", single="Single")),
+            ("PodGroupSchedulingPolicy", _union("", basic="Basic", gang="Gang")),
+        )
+    },
 }
 """Structs of which one member may be set."""
+
+GRANULAR = frozenset(("io.k8s.api.lifecycle.v1alpha1.ResponderStatus",))
+"""Structs that say so, though it is the rule."""
 
 _FORMATS: dict[str, Schema] = {
     "string": {"type": "string"},
@@ -235,8 +250,8 @@ def struct_schema(cls: type[Any], dialect: Dialect) -> Schema:
         out["properties"] = dict(sorted(properties.items()))
     if required:
         out["required"] = required
-    if name in ATOMIC:
-        out["x-kubernetes-map-type"] = "atomic"
+    if name in ATOMIC or name in GRANULAR:
+        out["x-kubernetes-map-type"] = "atomic" if name in ATOMIC else "granular"
     if name in UNIONS:
         out["x-kubernetes-unions"] = UNIONS[name]
     return out

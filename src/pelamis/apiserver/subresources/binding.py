@@ -76,7 +76,7 @@ class Bind:
 async def bind(server: ApiServer, write: Write) -> Answer:
     """POST of pods/<name>/binding, or of bindings, where the name comes in the body."""
     pods = server.objects.kind("pods")
-    body = server.registry.by_kind("", "v1", "Binding")
+    body = server.registry.body("", "v1", "Binding")
     assert body is not None
     verbs.report(write, codec.clean(body, write.tree))
     if write.kind is not pods:
