@@ -277,17 +277,22 @@ def test_status_patch() -> None:
 def test_admission() -> None:
     room = {"cpu": "2", "memory": "1Gi", "pods": "3"}
     small = make("a", containers=[_c(requests={"cpu": "1500m"})])
-    refused = admit.check(make("b", containers=[_c(requests={"cpu": "600m"})]), [small], {}, room)
+    refused = admit.check(make("b", containers=[_c(requests={"cpu": "600m"})]), admit.Claims([small]), {}, room)
     assert (
         refused is not None
         and refused.reason == "OutOfcpu"
         and "requested: 600, used: 1500, capacity: 2000" in refused.message
     )
-    assert admit.check(make("b", containers=[_c(requests={"cpu": "500m"})]), [small], {}, room) is None
-    assert admit.check(make("b"), [make("x"), make("y"), make("z")], {}, room)[0] == "OutOfpods"  # type: ignore[index]
-    assert admit.check(make("b", nodeSelector={"disk": "ssd"}), [], {"disk": "hdd"}, room)[0] == "NodeAffinity"  # type: ignore[index]
+    assert admit.check(make("b", containers=[_c(requests={"cpu": "500m"})]), admit.Claims([small]), {}, room) is None
+    assert admit.check(make("b"), admit.Claims([make("x"), make("y"), make("z")]), {}, room)[0] == "OutOfpods"  # type: ignore[index]
+    assert (
+        admit.check(make("b", nodeSelector={"disk": "ssd"}), admit.Claims([]), {"disk": "hdd"}, room)[0]
+        == "NodeAffinity"
+    )  # type: ignore[index]
     port = [{"name": "c", "image": "i", "ports": [{"containerPort": 80, "hostPort": 80}]}]
-    assert admit.check(make("b", containers=port), [make("x", containers=port)], {}, room)[0] == "NodePorts"  # type: ignore[index]
+    assert (
+        admit.check(make("b", containers=port), admit.Claims([make("x", containers=port)]), {}, room)[0] == "NodePorts"
+    )  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +307,7 @@ def test_admission() -> None:
 )
 def test_sysctls_of_others_are_refused(name: str, spec: dict[str, Any], problem: str) -> None:
     pod = make("s", securityContext={"sysctls": [{"name": name, "value": "1"}]}, **spec)
-    found = admit.check(pod, [], {}, {})
+    found = admit.check(pod, admit.Claims(), {}, {})
     assert found == (("SysctlForbidden", f"Pod was rejected: forbidden sysctl: {problem}") if problem else None)
 
 

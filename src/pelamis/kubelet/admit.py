@@ -5,7 +5,7 @@ The scheduler has asked most of it already; this is the last word, for pods boun
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pelamis.base import quantity
@@ -13,6 +13,11 @@ from pelamis.kubelet.resources import effective
 from pelamis.kubelet.sysctls import forbidden
 
 AFFINITY = "NodeAffinity"
+RESOURCES: tuple[tuple[str, Callable[[str], int]], ...] = (
+    ("cpu", quantity.milli),
+    ("memory", quantity.value),
+    ("ephemeral-storage", quantity.value),
+)
 
 
 class Refusal(NamedTuple):
@@ -73,7 +78,7 @@ def _ports(pod: Any) -> set[tuple[str, str, int]]:
     return out
 
 
-def _clash(wanted: set[tuple[str, str, int]], taken: set[tuple[str, str, int]]) -> bool:
+def _clash(wanted: Iterable[tuple[str, str, int]], taken: Iterable[tuple[str, str, int]]) -> bool:
     for ip, protocol, port in wanted:
         for other_ip, other_protocol, other_port in taken:
             same_ip = ip == other_ip or "0.0.0.0" in (ip, other_ip)
@@ -82,22 +87,57 @@ def _clash(wanted: set[tuple[str, str, int]], taken: set[tuple[str, str, int]]) 
     return False
 
 
-def check(
-    pod: Any, others: Iterable[Any], labels: Mapping[str, str] | None, allocatable: Mapping[str, str]
-) -> Refusal | None:
+class Claim(NamedTuple):
+    """What one pod takes of a node. amounts: in the order of RESOURCES."""
+
+    amounts: tuple[int, ...]
+    ports: frozenset[tuple[str, str, int]]
+
+
+class Claims:
+    """What all pods of a node take together, kept as they come and go."""
+
+    __slots__ = ("_held", "used")
+
+    def __init__(self, pods: Iterable[Any] = ()) -> None:
+        self.used = [0] * len(RESOURCES)
+        self._held: dict[str, Claim] = {}
+        for pod in pods:
+            self.add(pod)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, pod: Any) -> None:
+        """A pod that is held already is counted anew, with what it asks for now."""
+        uid = pod.metadata.uid
+        self.remove(uid)
+        found = self._held[uid] = claim(pod)
+        self.used = [a + b for a, b in zip(self.used, found.amounts, strict=True)]
+
+    def remove(self, uid: str) -> None:
+        found = self._held.pop(uid, None)
+        if found is not None:
+            self.used = [a - b for a, b in zip(self.used, found.amounts, strict=True)]
+
+    def ports(self) -> set[tuple[str, str, int]]:
+        return {port for held in self._held.values() for port in held.ports}
+
+
+def claim(pod: Any) -> Claim:
+    return Claim(tuple(_requests(pod, name, unit) for name, unit in RESOURCES), frozenset(_ports(pod)))
+
+
+def check(pod: Any, others: Claims, labels: Mapping[str, str] | None, allocatable: Mapping[str, str]) -> Refusal | None:
     """others: the pods that hold resources here. labels: the node's, None when the node is not known yet."""
-    active = list(others)
     limit = allocatable.get("pods")
-    if limit is not None and len(active) + 1 > quantity.value(limit):
-        text = f"Node didn't have enough resource: pods, requested: 1, used: {len(active)}, capacity: {limit}"
+    if limit is not None and len(others) + 1 > quantity.value(limit):
+        text = f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {limit}"
         return Refusal("OutOfpods", f"Pod was rejected: {text}")
-    for name, unit in (("cpu", quantity.milli), ("memory", quantity.value), ("ephemeral-storage", quantity.value)):
-        if name not in allocatable:
+    own = claim(pod)
+    for (name, unit), wanted, used in zip(RESOURCES, own.amounts, others.used, strict=True):
+        if name not in allocatable or not wanted:
             continue
-        wanted = _requests(pod, name, unit)
-        if not wanted:
-            continue
-        used = sum(_requests(other, name, unit) for other in active)
         capacity = unit(allocatable[name])
         if wanted + used > capacity:
             text = f"requested: {wanted}, used: {used}, capacity: {capacity}"
@@ -105,10 +145,7 @@ def check(
     if labels is not None and not _selector_fits(pod, labels):
         text = "node(s) didn't match Pod's node affinity/selector"
         return Refusal(AFFINITY, f"Pod was rejected: Predicate NodeAffinity failed: {text}")
-    taken: set[tuple[str, str, int]] = set()
-    for other in active:
-        taken |= _ports(other)
-    if _clash(_ports(pod), taken):
+    if own.ports and _clash(own.ports, others.ports()):
         text = "node(s) didn't have free ports for the requested pod ports"
         return Refusal("NodePorts", f"Pod was rejected: Predicate NodePorts failed: {text}")
     if pod.spec.os is not None and pod.spec.os.name not in ("", "linux"):

@@ -247,7 +247,7 @@ class Kubelet:
             return False
         node = self.node.node
         labels = node.metadata.labels if node is not None else None
-        refusal = admit.check(pod, self.active(), labels, self.node.allocatable)
+        refusal = admit.check(pod, admit.Claims(self.active()), labels, self.node.allocatable)
         if refusal is None:
             return False
         self._refused.add(pod.metadata.uid)

@@ -1,0 +1,56 @@
+"""What all hollow nodes of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pelamis.api.core.reference import ObjectReference
+from pelamis.kubelet.agent import Recorder
+from pelamis.kubelet.hollow.timer import Timers
+
+if TYPE_CHECKING:
+    from pelamis.kubelet.hollow.outbox import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Seconds that steps of a pod's start take, beside what its annotations say."""
+
+    sandbox: float = 0.0
+    pull: float = 0.0
+    start: float = 0.0
+
+
+@dataclass(slots=True)
+class Agent:
+    """now: seconds since the epoch. exists(reference): whether an image can be had. record None: no Events."""
+
+    now: Callable[[], float]
+    timers: Timers
+    outbox: Outbox
+    exists: Callable[[str], bool]
+    delays: Delays
+    record: Recorder | None
+
+    def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
+        """An Event about a pod; with a container, about that part of it."""
+        if self.record is None:
+            return
+        path = ""
+        if container:
+            for group in ("containers", "initContainers", "ephemeralContainers"):
+                if any(c.name == container for c in getattr(pod.spec, group)):
+                    path = f"spec.{group}{{{container}}}"
+        meta = pod.metadata
+        reference = ObjectReference(
+            kind="Pod",
+            apiVersion="v1",
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resourceVersion=meta.resourceVersion,
+            fieldPath=path,
+        )
+        self.record(reference, type_, reason, message)
