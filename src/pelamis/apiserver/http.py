@@ -355,7 +355,7 @@ class Api:
         metrics = self._metrics
         metrics.enter(writes)
         try:
-            return await self._deadline.run(work)
+            return await self._deadline.run(work, call.request.task)
         finally:
             metrics.leave(writes)
             flow.give(ticket, loop.time())

@@ -60,7 +60,7 @@ class Metrics:
         self.sizes: dict[Labels, list[int]] = {}
         self.watch_events: dict[tuple[str, str, str], int] = {}
         self.watch_bytes: dict[tuple[str, str, str], int] = {}
-        self.admission: dict[tuple[str, str, str, str], Histogram] = {}
+        self.admission: dict[tuple[str, str, bool, str], Histogram] = {}
         self._inflight = [0, 0]
         self._peak = [0, 0]
         self.store: dict[str, Histogram] = {}
@@ -104,11 +104,15 @@ class Metrics:
 
     def admitted(self, name: str, operation: str, type: str, rejected: bool, seconds: float) -> None:
         """type: admit (mutating) or validate."""
-        key = (name, operation, "true" if rejected else "false", type)
+        key = (name, operation, rejected, type)
         histogram = self.admission.get(key)
         if histogram is None:
             histogram = self.admission[key] = Histogram()
-        histogram.observe(seconds)
+        if seconds <= _BUCKETS[0]:
+            histogram.buckets[0] += 1
+            histogram.sum += seconds
+        else:
+            histogram.observe(seconds)
 
     def started(self, labels: Labels) -> None:
         self.longrunning[labels] = self.longrunning.get(labels, 0) + 1
@@ -145,8 +149,9 @@ class Metrics:
             "Time of each admission plugin.",
             labels=("name", "operation", "rejected", "type"),
         )
-        for name, histogram in self.admission.items():
-            admission.add_metric(name, histogram.cumulative(), histogram.sum)
+        for (plugin, operation, rejected, type), histogram in self.admission.items():
+            labels = (plugin, operation, "true" if rejected else "false", type)
+            admission.add_metric(labels, histogram.cumulative(), histogram.sum)
         yield admission
         store = HistogramMetricFamily(
             "etcd_request_duration_seconds", "Time of the store.", labels=("operation", "type")

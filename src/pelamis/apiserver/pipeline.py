@@ -45,9 +45,9 @@ class Deadline:
         self._expired: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def run(self, work: Awaitable[T]) -> T:
-        """One at a time in each task. Raises TimeoutError."""
-        task = asyncio.current_task()
+    async def run(self, work: Awaitable[T], task: asyncio.Task[Any] | None = None) -> T:
+        """task: the one that this runs in, where it is at hand; one at a time in each. Raises TimeoutError."""
+        task = task or asyncio.current_task()
         assert task is not None
         loop = task.get_loop()
         self._due[task] = loop.time() + self.limit_s

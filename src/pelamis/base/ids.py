@@ -9,16 +9,14 @@ import msgspec
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and no look-alikes, so that a random suffix never spells a word."""
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
 
 def uid(entropy: bytes) -> str:
     """A version 4 UUID made of 16 random bytes."""
-    number = int.from_bytes(entropy[:16], "big")
-    number = number & ~(0xF000 << 64) | (0x4000 << 64)
-    number = number & ~(0xC000 << 48) | (0x8000 << 48)
-    h = f"{number:032x}"
-    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+    h = entropy[:16].hex()
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
 
 
 def suffix(entropy: bytes, length: int = 5) -> str:

@@ -96,6 +96,11 @@ def is_valid_label_value(value: str) -> list[str]:
 
 
 def is_dns1123_label(value: str) -> list[str]:
+    return list(_dns1123_label(value))
+
+
+@lru_cache(maxsize=4096)
+def _dns1123_label(value: str) -> tuple[str, ...]:
     out: list[str] = []
     if _length(value) > 63:
         out.append(too_long(63))
@@ -108,7 +113,7 @@ def is_dns1123_label(value: str) -> list[str]:
                 "and must start and end with an alphanumeric character"
             )
             out.append(regex_error(message, _LABEL, "my-name", "123-abc"))
-    return out
+    return tuple(out)
 
 
 def is_dns1123_subdomain(value: str) -> list[str]:

@@ -46,6 +46,8 @@ _QUEUE = 16
 Headers = Sequence[tuple[str, str]]
 
 _STATUS_LINE = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_NAMES: dict[bytes, str] = {}
+"""Names of headers as they were sent, to lower case."""
 _STATUS_LINE[422] = b"HTTP/1.1 422 Unprocessable Entity\r\n"
 _date_cache: tuple[int, bytes] = (0, b"")
 
@@ -56,6 +58,13 @@ def _date() -> bytes:
     if _date_cache[0] != now:
         _date_cache = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
     return _date_cache[1]
+
+
+def _name(key: bytes) -> str:
+    name = key.decode("latin-1").lower()
+    if len(_NAMES) < 1_000 and len(key) < 100:
+        _NAMES[key] = name
+    return name
 
 
 class Response:
@@ -256,6 +265,11 @@ class Request:
     def remote_ip(self) -> str:
         return self.connection.remote_ip
 
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What answers it, if that takes a task."""
+        return self.connection.task
+
     def stream(self, status: int = 200, content_type: str = "application/json", headers: Headers = ()) -> Stream:
         """Send the head now and return the body to write. The handler then returns None."""
         return self.connection.start_stream(self, status, content_type, headers)
@@ -300,13 +314,13 @@ class Connection(asyncio.Protocol):
         "_resume_waiter",
         "_server",
         "_stream",
-        "_task",
         "_timer",
         "_touched",
         "_url",
         "paused",
         "remote_ip",
         "state",
+        "task",
         "transport",
     )
 
@@ -330,7 +344,7 @@ class Connection(asyncio.Protocol):
         self._held: Request | None = None
         self._reading = True
         self._stream: Stream | None = None
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._resume_waiter: asyncio.Future[None] | None = None
         self._peer: tuple[bytes | None, tuple[bytes, ...]] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -360,8 +374,8 @@ class Connection(asyncio.Protocol):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.lost()
-        if self._task is not None and self._current is not None and self._current.cancel_on_disconnect:
-            self._task.cancel()
+        if self.task is not None and self._current is not None and self._current.cancel_on_disconnect:
+            self.task.cancel()
 
     def pause_writing(self) -> None:
         self.paused = True
@@ -435,7 +449,9 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._request is not None
         self._request.fields.append((name, value))
-        self._count_head(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > HEAD_LIMIT:
+            self._count_head(0)
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
@@ -451,7 +467,7 @@ class Connection(asyncio.Protocol):
         request.keep_alive = parser.should_keep_alive()
         headers = request.headers
         for key, field in request.fields:
-            name = key.decode("latin-1").lower()
+            name = _NAMES.get(key) or _name(key)
             value = field.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         url = self._url.decode("utf-8", "surrogateescape")
@@ -531,16 +547,16 @@ class Connection(asyncio.Protocol):
             if isinstance(body, bytes) and len(body) <= _SLICE:
                 self._answer_small(request, answer, body)
                 return
-            self._task = self._loop.create_task(self._answer_large(request, answer), name="http-response")
+            self.task = self._loop.create_task(self._answer_large(request, answer), name="http-response")
         else:
-            self._task = self._loop.create_task(self._answer_later(request, answer), name="http-request")
-        self._server.tasks.add(self._task)
-        self._task.add_done_callback(self._task_done)
+            self.task = self._loop.create_task(self._answer_later(request, answer), name="http-request")
+        self._server.tasks.add(self.task)
+        self.task.add_done_callback(self._task_done)
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._server.tasks.discard(task)
-        if self._task is task:
-            self._task = None
+        if self.task is task:
+            self.task = None
 
     def _answer_small(self, request: Request, answer: Response, body: bytes) -> None:
         transport = self.transport
@@ -598,7 +614,7 @@ class Connection(asyncio.Protocol):
             answer = Response(500, b"Internal Server Error\n", "text/plain; charset=utf-8", close=True)
         if answer is not None and self.transport is not None:
             if isinstance(answer.body, bytes) and len(answer.body) <= _SLICE:
-                self._task = None
+                self.task = None
                 self._answer_small(request, answer, answer.body)
             else:
                 await self._answer_large(request, answer)

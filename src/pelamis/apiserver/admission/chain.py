@@ -20,6 +20,10 @@ Observe = Callable[[str, str, str, bool, float], None]
 """(plugin, operation, admit or validate, refused, seconds)."""
 
 
+def _unobserved(name: str, operation: str, type: str, refused: bool, seconds: float) -> None:
+    return None
+
+
 class Webhooks(Protocol):
     def mutates(self, write: Write) -> bool: ...
 
@@ -39,7 +43,7 @@ class Chain:
         self._reserve = reserve
         self._mutators: dict[tuple[str, str], tuple[tuple[str, Mutate], ...]] = {}
         self._validators: dict[tuple[str, str], tuple[tuple[str, Validate], ...]] = {}
-        self.observe: Observe | None = None
+        self.observe: Observe = _unobserved
         self.webhooks: Webhooks | None = None
 
     def mutate(self, write: Write) -> None:
@@ -70,14 +74,17 @@ class Chain:
             steps = self._mutators[key] = tuple(
                 (p.name, p.mutate) for p in self._plugins if p.mutate is not None and p.looks_at(*key)
             )
+        observe, operation, objects = self.observe, write.operation, self._objects
+        started = perf_counter()
         for name, step in steps:
-            started = perf_counter()
             try:
-                step(write, self._objects)
+                step(write, objects)
             except StatusError:
-                self._timed(name, write, "admit", True, started)
+                observe(name, operation, "admit", True, perf_counter() - started)
                 raise
-            self._timed(name, write, "admit", False, started)
+            ended = perf_counter()
+            observe(name, operation, "admit", False, ended - started)
+            started = ended
 
     def validate(self, write: Write, obj: Any) -> None:
         key = (write.hub.resource, write.subresource)
@@ -86,18 +93,17 @@ class Chain:
             steps = self._validators[key] = tuple(
                 (p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(*key)
             )
+        observe, operation, objects = self.observe, write.operation, self._objects
+        started = perf_counter()
         for name, step in steps:
-            started = perf_counter()
             try:
-                step(write, obj, self._objects)
+                step(write, obj, objects)
             except StatusError:
-                self._timed(name, write, "validate", True, started)
+                observe(name, operation, "validate", True, perf_counter() - started)
                 raise
-            self._timed(name, write, "validate", False, started)
-
-    def _timed(self, name: str, write: Write, type: str, rejected: bool, started: float) -> None:
-        if self.observe is not None:
-            self.observe(name, write.operation, type, rejected, perf_counter() - started)
+            ended = perf_counter()
+            observe(name, operation, "validate", False, ended - started)
+            started = ended
 
     async def review(self, write: Write) -> None:
         """Policies and webhooks for what is no change of an object: an eviction, a connection. Raises StatusError."""
