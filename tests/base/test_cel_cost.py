@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pelamis.api.apiextensions.declared import declare
-from pelamis.base.cel import compile_text
+from pelamis.base.cel import CompileError, compile_text
 from pelamis.base.cel.budget import PER_CALL, Budget, CallLimit, OutOfBudget, bound_of, cost_of
 from pelamis.base.cel.cost import MOST, Shape, estimate
+from pelamis.base.cel.typed import Checker
 
 Schema = dict[str, Any]
 Sized = Callable[[int | None], Schema]
@@ -116,7 +117,7 @@ def test_estimates_are_those_of_upstream(schema: Sized, rule: str, without: int 
         assert declared is not None
         return estimate(
             compile_text(rule, ("self", "oldSelf")).checked, dict.fromkeys(("self", "oldSelf"), declared.shape)
-        ).cost
+        )
 
     if without is None:
         assert cost(None) > LIMIT
@@ -158,14 +159,14 @@ OBJECT = {
 def test_members_that_a_schema_lacks_are_found(rule: str, undefined: str, old: str) -> None:
     declared = declare(OBJECT, resource=True)
     assert declared is not None
-    program = compile_text(rule, ("self", "oldSelf"), old)
-    shapes = {"self": declared.shape, "oldSelf": declared.shape}
-    if old:
-        shapes["oldSelf"] = Shape("list", 1, elem=declared.shape)
-    found = [program.undefined(*one) for one in estimate(program.checked, shapes).undefined]
-    assert [text.removeprefix("ERROR: <input>:").startswith(undefined) for text in found] == (
-        [True] if undefined else []
-    )
+    old_shape = Shape("list", 1, elem=declared.shape) if old else declared.shape
+    checker = Checker({"self": declared.shape, "oldSelf": old_shape})
+    try:
+        checker.check(rule, old)
+    except CompileError as error:
+        assert undefined and str(error).removeprefix("ERROR: <input>:").startswith(undefined)
+    else:
+        assert not undefined
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from pelamis.api.apiextensions import CUSTOMRESOURCEDEFINITION as CRD
 from pelamis.api.apiextensions import structural
 from pelamis.api.apiextensions.custom import kind_of
-from pelamis.api.apiextensions.schemavalue import compile_pattern
+from pelamis.api.apiextensions.format import FORMATS
 from pelamis.api.custom import Custom
 from tests.api.made import CREATED, NOW, complaints, completed, edited, made
 
@@ -152,9 +152,15 @@ def test_value_defaults() -> None:
     assert tree == {"spec": {"color": "red", "name": None}}
 
 
-def test_patterns() -> None:
-    for pattern, good, bad in ((r"^a\z", "a", "a\n"), ("^[[:alpha:]]+$", "ab", "a1"), ("^a$", "a", "a\n")):
-        compiled = compile_pattern(pattern)
-        assert compiled is not None
-        assert compiled.search(good)
-        assert not compiled.search(bad)
+@pytest.mark.parametrize(
+    "pattern, good, bad",
+    [(r"^a\z", "a", "a\n"), ("^[[:alpha:]]+$", "ab", "a1"), ("^a$", "a", "a\n"), ("^(a+)+$", "aa", "a" * 5000 + "b")],
+)
+def test_patterns_are_those_of_go(pattern: str, good: str, bad: str) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+    assert structural.validate({"a": good}, schema) == []
+    assert [str(e) for e in structural.validate({"a": bad}, schema)] != []
+
+
+def test_a_duration_is_told_in_linear_time() -> None:
+    assert not FORMATS["duration"]("1ms" * 200 + "x") and FORMATS["duration"]("1ms" * 200)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from datetime import date, datetime
 from urllib.parse import urlsplit
 
-from pelamis.base import duration, names
+from pelamis.base import duration, names, regexp
 
 _UUID = r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?%s-?%s-?[0-9a-fA-F]{12}"
 _ANY = "[0-9a-fA-F]{4}"
 _HOST_LABEL = "[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
 _HOST = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
-_SPANS = re.compile(r"(\d+\s*(ns|nano|us|micro|ms|milli|s|sec|m|min|h|hr|hour|d|day|w|wk|week)s?\s*)+")
+_SPANS = r"^(\d+\s*(ns|nano|us|micro|ms|milli|s|sec|m|min|h|hr|hour|d|day|w|wk|week)s?\s*)+$"
 _MAC = re.compile(
     r"([0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}|([0-9a-fA-F]{2}[:-]){7}[0-9a-fA-F]{2}"
     r"|([0-9a-fA-F]{4}\.){2}[0-9a-fA-F]{4}"
@@ -52,7 +52,7 @@ def _is_duration(value: str) -> bool:
         duration.parse_nanos(value)
     except ValueError:
         # the older notation, "3 days" or "1w"
-        return _SPANS.fullmatch(value) is not None
+        return regexp.compile_pattern(_SPANS).found_in(value)
     return True
 
 

@@ -22,7 +22,9 @@ from pelamis.api.check import Errors
 from pelamis.api.field import Tree
 from pelamis.base.cel import CompileError, EvaluationError, Program, compile_text
 from pelamis.base.cel.budget import Budget, CallLimit, OutOfBudget
-from pelamis.base.cel.cost import MOST, Estimate, Shape, estimate, times
+from pelamis.base.cel.checked import Type
+from pelamis.base.cel.cost import MOST, Shape, estimate, times
+from pelamis.base.cel.typed import Checker
 from pelamis.base.errors import FieldError, duplicate, forbidden, invalid, required
 
 _OLD = re.compile(r"\boldSelf\b")
@@ -128,7 +130,7 @@ class _Rule:
             return compile_text(text, ("self", "oldSelf"), "oldSelf")
         return compile_text(text, ("self", "oldSelf"))
 
-    def estimate(self, program: Program, shape: Shape) -> Estimate:
+    def estimate(self, program: Program, shape: Shape) -> int:
         old = Shape("list", 1, elem=shape) if self.optional else shape
         return estimate(program.checked, {"self": shape, "oldSelf": old})
 
@@ -138,7 +140,7 @@ class _Rule:
         bound = self.bounds.get(text)
         if bound is None:
             shape = node.shape
-            bound = self.bounds[text] = self.estimate(program, shape).cost if shape is not None else MOST
+            bound = self.bounds[text] = self.estimate(program, shape) if shape is not None else MOST
         budget.charge(program, values, bound)
         return program.evaluate(values)
 
@@ -339,6 +341,18 @@ class Place:
     """What each expression of the schema can cost an object, and where it stands. Grows."""
     free: bool = False
     """What one rule costs is not held against it, since it was there before."""
+    _checkers: dict[bool, Checker] = field(default_factory=dict)
+
+    def checker(self, optional: bool) -> Checker | None:
+        """Of the types of rules here. optional: the old value is one."""
+        if self.declared is None:
+            return None
+        made = self._checkers.get(optional)
+        if made is None:
+            shape = self.declared.shape
+            old = Shape("list", 1, elem=shape) if optional else shape
+            made = self._checkers[optional] = Checker({"self": shape, "oldSelf": old}, "")
+        return made
 
 
 def check_rule(rule: Tree, where: str, place: Place) -> Errors:
@@ -352,38 +366,38 @@ def check_rule(rule: Tree, where: str, place: Place) -> Errors:
     if made.optional and not made.transition:
         detail = "optionalOldSelf may only be set on transition rules"
         errors.append(invalid(f"{where}.optionalOldSelf", True, detail))
-    program = _compiled(made, text, f"{where}.rule", "compilation failed", place, errors)
+    program, kind = _compiled(made, text, f"{where}.rule", "compilation failed", place, errors)
     if program is not None:
-        if program.type not in ("bool", "dyn"):
+        if kind.name != "bool":
             errors.append(invalid(f"{where}.rule", text, "cel expression must evaluate to a bool"))
         elif place.declared is not None:
             times_run = place.count if place.count is not None else place.declared.at_most
-            cost = times(times_run, made.estimate(program, place.declared.shape).cost)
+            cost = times(times_run, made.estimate(program, place.declared.shape))
             _hold(cost, "estimated rule cost", f"{where}.rule", place, errors)
     expression = rule.get("messageExpression", "")
     if expression.strip():
         at, what = f"{where}.messageExpression", "messageExpression compilation failed"
-        program = _compiled(made, expression, at, what, place, errors)
-        if program is not None and program.type not in ("string", "dyn"):
+        program, kind = _compiled(made, expression, at, what, place, errors)
+        if program is not None and kind.name != "string":
             errors.append(invalid(at, expression, "messageExpression must evaluate to a string"))
         elif program is not None and place.declared is not None:
-            cost = made.estimate(program, place.declared.shape).cost
+            cost = made.estimate(program, place.declared.shape)
             _hold(cost, "estimated messageExpression cost", at, place, errors)
     return errors
 
 
-def _compiled(rule: _Rule, text: str, where: str, failed: str, place: Place, errors: Errors) -> Program | None:
+def _compiled(
+    rule: _Rule, text: str, where: str, failed: str, place: Place, errors: Errors
+) -> tuple[Program | None, Type]:
+    """What is to run, and the type of its result."""
+    checker = place.checker(rule.optional)
     try:
+        kind = checker.check(text, "oldSelf" if rule.optional else "") if checker is not None else None
         program = rule.program(text)
     except CompileError as error:
         errors.append(invalid(where, text, f"{failed}: {error}"))
-        return None
-    if place.declared is not None:
-        wrong = [program.undefined(*found) for found in rule.estimate(program, place.declared.shape).undefined]
-        if wrong:
-            errors.append(invalid(where, text, f"{failed}: " + "\n".join(wrong)))
-            return None
-    return program
+        return None, Type("dyn")
+    return program, kind or Type(program.type)
 
 
 def _hold(cost: int, what: str, where: str, place: Place, errors: Errors) -> None:

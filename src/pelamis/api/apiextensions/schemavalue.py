@@ -6,9 +6,7 @@ list types (``set`` and ``map`` may hold no duplicates). Rules in CEL are not pa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from pelamis.api.apiextensions.format import FORMATS
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
+from pelamis.base import regexp
 from pelamis.base.errors import FieldError, duplicate, invalid, not_supported, required, too_long, too_many
 
 NO_FIELD = "<nil>"
@@ -136,57 +135,17 @@ def _validate_string(value: str, schema: Tree, path: str) -> Errors:
         errors.append(invalid(path, value, f"{path} in body should be at least {shortest} chars long"))
     pattern = schema.get("pattern")
     if pattern:
-        compiled = compile_pattern(pattern)
-        if compiled is not None and not compiled.search(value):
+        try:
+            found = regexp.compile_pattern(pattern).found_in(value)
+        except regexp.PatternError:
+            found = True  # refused where it was declared
+        if not found:
             errors.append(invalid(path, value, f"{path} in body should match '{pattern}'"))
     known = FORMATS.get(schema.get("format", ""))
     if known is not None and not known(value):
         detail = f'{path} in body must be of type {schema["format"]}: "{value}"'
         errors.append(FieldError("FieldValueTypeInvalid", path, detail, value))
     return errors
-
-
-@lru_cache(maxsize=1024)
-def compile_pattern(pattern: str) -> re.Pattern[str] | None:
-    """A pattern in Go's notation as Python's; None when Python cannot express it."""
-    out, at, in_class = [], 0, False
-    while at < len(pattern):
-        char = pattern[at]
-        if char == "\\" and at + 1 < len(pattern):
-            following = pattern[at + 1]
-            out.append("\\Z" if following == "z" else char + following)
-            at += 2
-            continue
-        if pattern.startswith("[:", at) and in_class:
-            end = pattern.find(":]", at)
-            out.append(_CLASSES.get(pattern[at + 2 : end], ""))
-            at = end + 2
-            continue
-        if char == "[" and not in_class:
-            in_class = True
-        elif char == "]":
-            in_class = False
-        # Python's $ also matches before a last line feed, Go's does not
-        out.append("\\Z" if char == "$" and not in_class else char)
-        at += 1
-    try:
-        return re.compile("".join(out), re.ASCII)
-    except re.error:
-        return None
-
-
-_CLASSES = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "digit": "0-9",
-    "lower": "a-z",
-    "upper": "A-Z",
-    "space": r"\t\n\v\f\r ",
-    "word": "0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
-    "punct": r"!-/:-@\[-`{-~",
-    "blank": r"\t ",
-}
 
 
 def _number(value: float) -> str:

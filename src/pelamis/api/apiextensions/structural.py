@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pelamis.api.apiextensions.schemavalue import compile_pattern, validate
+from pelamis.api.apiextensions.schemavalue import validate
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
+from pelamis.base import regexp
 from pelamis.base import tree as trees
 from pelamis.base.errors import forbidden, invalid, required
 
@@ -135,9 +136,12 @@ def _check_values(schema: Tree, level: str, path: str, int_or_string: bool) -> E
     if schema.get("not") is not None:
         errors += _check_nested(schema["not"], level, f"{path}.not")
     pattern = schema.get("pattern")
-    if pattern and compile_pattern(pattern) is None:
-        detail = f"must be a valid regular expression, but isn't: error parsing regexp: `{pattern}`"
-        errors.append(invalid(f"{path}.pattern", pattern, detail))
+    if pattern:
+        try:
+            regexp.check(pattern)
+        except regexp.PatternError as error:
+            detail = f"must be a valid regular expression, but isn't: {error}"
+            errors.append(invalid(f"{path}.pattern", pattern, detail))
     return errors
 
 

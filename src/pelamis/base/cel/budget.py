@@ -60,19 +60,19 @@ def bound_of(program: Program) -> int:
     if program.bound is None:
         anything = Anything("dyn", _LARGEST)
         shapes: dict[str, Shape] = dict.fromkeys(program.variables, anything)
-        program.bound = estimate(program.checked, shapes, unknown=anything).cost
+        program.bound = estimate(program.checked, shapes, unknown=anything)
     return program.bound
 
 
 def cost_of(program: Program, values: Mapping[str, Any]) -> int:
     """The most that this evaluation can cost."""
     shapes: dict[str, Shape] = {name: Values((value,)) for name, value in values.items()}
-    cost = estimate(program.checked, shapes, actual=True).cost
+    cost = estimate(program.checked, shapes, actual=True)
     if cost < MOST:
         return cost
     # Something was made on the way whose parts are not known: none is larger than all that it can be made of.
     whole = Anything("dyn", sum(map(_weight, values.values())))
-    return estimate(program.checked, shapes, actual=True, unknown=whole).cost
+    return estimate(program.checked, shapes, actual=True, unknown=whole)
 
 
 def _weight(value: Any) -> int:

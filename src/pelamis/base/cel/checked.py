@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pelamis.base import protobuf
 
@@ -41,6 +41,16 @@ class Node:
     """The accumulator of a loop."""
 
 
+class Type(NamedTuple):
+    """name: ``int``, ``list``, …, a message's name. parts: of lists, maps, optionals."""
+
+    name: str
+    parts: tuple[Type, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.parts))})" if self.parts else self.name
+
+
 @dataclass(slots=True)
 class Checked:
     root: Node
@@ -49,6 +59,8 @@ class Checked:
     positions: dict[int, int]
     lines: list[int]
     """Where lines begin, but for the first."""
+    full: dict[int, Type] = field(default_factory=dict)
+    """The type of each node, with those of its parts."""
 
     def place(self, node: int) -> tuple[int, int]:
         """(line, column) of a node, from 1 and from 0."""
@@ -72,23 +84,26 @@ def read(data: bytes) -> Checked:
     types: dict[int, str] = {}
     positions: dict[int, int] = {}
     lines: list[int] = []
+    full: dict[int, Type] = {}
     for number, value in protobuf.fields(_members(data)[2]):
         if number == 3:
             entry = _members(value)
-            name = _type(_members(entry.get(2, b"")))
+            found = _members(entry.get(2, b""))
+            full[entry.get(1, 0)] = _full(found)
+            name = _type(found)
             if name:
                 types[entry.get(1, 0)] = name
         elif number == 4:
             root = _node(value)
         elif number == 5:
-            for part, found in protobuf.fields(value):  # type: ignore[arg-type]
+            for part, held in protobuf.fields(value):  # type: ignore[arg-type]
                 if part == 4:
-                    entry = _members(found)
+                    entry = _members(held)
                     positions[entry.get(1, 0)] = entry.get(2, 0)
                 elif part == 3:
-                    lines += [found] if isinstance(found, int) else _packed(found)
+                    lines += [held] if isinstance(held, int) else _packed(held)
     # The last offset is the text's end.
-    return Checked(root, types, positions, lines[:-1])
+    return Checked(root, types, positions, lines[:-1], full)
 
 
 def _packed(data: bytes) -> list[int]:
@@ -105,6 +120,27 @@ def _type(found: dict[int, Any]) -> str:
     if 5 in found:
         return _WELL_KNOWN[found[5]] if found[5] < len(_WELL_KNOWN) else ""
     return "list" if 6 in found else "map" if 7 in found else ""
+
+
+def _full(found: dict[int, Any]) -> Type:
+    if 6 in found:
+        return Type("list", (_full(_members(_members(found[6]).get(1, b""))),))
+    if 7 in found:
+        below = _members(found[7])
+        return Type("map", tuple(_full(_members(below.get(n, b""))) for n in (1, 2)))
+    if 9 in found:
+        return Type(_text(found[9]))
+    if 14 in found:
+        name, parts = "", []
+        for number, value in protobuf.fields(found[14]):
+            if number == 1:
+                name = _text(value)
+            else:
+                parts.append(_full(_members(value)))
+        return Type(name, tuple(parts))
+    if 2 in found:
+        return Type("null_type")
+    return Type("dyn" if 1 in found else _type(found) or "dyn")
 
 
 def _node(data: Any) -> Node:

@@ -29,6 +29,15 @@ _REWORDED = (
     (re.compile(r"^divide by zero$"), "division by zero"),
     (re.compile(r"^modulus by zero$"), "modulus by zero"),
 )
+_ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(\d+): (.*)", re.S)
+_COMPILATION = (
+    (re.compile(r"(undefined field '[^']*') not found in struct '[^']*'"), r"\1"),
+    (
+        re.compile(r"expression of type ('[^\n]*') cannot be the operand of a select operation"),
+        r"type \1 does not support field selection",
+    ),
+    (re.compile(r"has\(\) argument must be a field selection"), "invalid argument to has() macro"),
+)
 _NAMES = {"BOOL": "bool", "INT": "int", "UINT": "uint", "DOUBLE": "double", "STRING": "string", "DYN": "dyn"}
 
 
@@ -87,13 +96,6 @@ class Program:
             self._checked = read(self._expression.serialize())
         return self._checked
 
-    def undefined(self, node: int, member: str) -> str:
-        """The text of the error that the checker would give, had it known what members there are."""
-        line, column = self.checked.place(node)
-        column -= self.before if line == 1 else 0
-        shown = self.text.split("\n")[line - 1]
-        return f"ERROR: <input>:{line}:{column + 1}: undefined field '{member}'\n | {shown}\n | {'.' * column}^"
-
 
 def type_name(runtime: str) -> str:
     if runtime.startswith("LIST"):
@@ -122,27 +124,61 @@ def _reworded(text: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _environment(variables: tuple[str, ...]) -> Any:
+def _environment(variables: tuple[str, ...], *, running: bool = False) -> Any:
+    """running: of expressions that were checked in the other and put into maps, for which the runtime has no function:
+    it declares one, and lets nobody give it in the environment that declares it."""
     from cel_expr_python import cel
 
     from pelamis.base.cel.library import extension
 
-    config = cel.NewEnvConfigFromYaml("name: kubernetes\nextensions:\n" + "".join(f"- name: {n}\n" for n in _LIBRARIES))
+    names = _LIBRARIES[:-1] if running else _LIBRARIES
+    config = cel.NewEnvConfigFromYaml("name: kubernetes\nextensions:\n" + "".join(f"- name: {n}\n" for n in names))
     types = dict.fromkeys(variables, cel.Type.DYN)
-    return cel.NewEnv(config=config, variables=types, extensions=[extension(cel)])
+    return cel.NewEnv(config=config, variables=types, extensions=[extension(cel, inserting=running)])
+
+
+def wrapped(text: str, optional: str) -> tuple[str, int]:
+    """What is compiled for ``text`` where a variable is an optional, and how many characters that puts before it."""
+    if not optional:
+        return text, 0
+    # On one line, so that only the column of an error shifts.
+    made = f"({optional}.size() == 0 ? optional.none() : optional.of({optional}[0]))"
+    opening = f"cel.bind({optional}, {made}, "
+    return f"{opening}{text}\n)", len(opening)
+
+
+def reworded_compilation(message: str, text: str, before: int) -> str:
+    """The runtime's errors as Go words them, without those that follow from others, at their places in ``text``."""
+    message = _CODE.sub("", _STATUS.sub("", message))
+    shown = text.split("\n")
+    out: list[str] = []
+    for issue in re.split(r"\n(?=ERROR: <input>)", message):
+        match = _ISSUE.match(issue)
+        if match is None:
+            out.append(issue)
+            continue
+        if "'*error*'" in match[3] and len(out):
+            continue
+        line, column, what = int(match[1]), int(match[2]), match[3]
+        column -= before if line == 1 else 0
+        for pattern, replacement in _COMPILATION:
+            what = pattern.sub(replacement, what)
+        what = what.partition("\n |")[0]
+        if not 0 < line <= len(shown) or column < 1:
+            line, column = len(shown), len(shown[-1]) + 1
+        out.append(f"ERROR: <input>:{line}:{column}: {what}\n | {shown[line - 1]}\n | {'.' * (column - 1)}^")
+    return "\n".join(out)
 
 
 @lru_cache(maxsize=4096)
 def compile_text(text: str, variables: tuple[str, ...], optional: str = "") -> Program:
     """optional: the variable among them that is an optional; its value is passed as a list. Raises CompileError."""
-    source, before = text, 0
-    if optional:
-        # On one line, so that only the column of an error shifts.
-        made = f"({optional}.size() == 0 ? optional.none() : optional.of({optional}[0]))"
-        opening = f"cel.bind({optional}, {made}, "
-        source, before = f"{opening}{text})", len(opening)
+    source, before = wrapped(text, optional)
     environment = _environment(variables)
     try:
-        return Program(text, environment.compile(source), variables, before)
+        expression = environment.compile(source)
+        if "transformMap" in source:
+            expression = _environment(variables, running=True).deserialize(expression.serialize())
+        return Program(text, expression, variables, before)
     except RuntimeError as error:
-        raise CompileError(_CODE.sub("", _STATUS.sub("", str(error)))) from None
+        raise CompileError(reworded_compilation(str(error), text, before)) from None

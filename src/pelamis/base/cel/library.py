@@ -10,11 +10,10 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pelamis.base import names, quantity
+from pelamis.base import names, quantity, regexp
 from pelamis.base.cel.engine import CONTEXT
 
 Made = dict[str, Any]
@@ -292,44 +291,63 @@ def _query(value: Made) -> dict[str, list[str]]:
     return parse_qs(_url(value).query, keep_blank_values=True)
 
 
+# -- images -----------------------------------------------------------------------------------------------------------
+
+_REPOSITORY = re.compile(r"(?=.{2,255}\Z)[a-z0-9_.-]+(/[a-z0-9_.-]+)*\Z")
+_REGISTRY = re.compile(r"(?i)(\[[0-9a-f:]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*\.?)(:\d+)?\Z")
+_HUB = "index.docker.io"
+
+
+def make_image(text: str) -> Made:
+    """Parts of an image's name, with what a missing registry and tag mean. A digest hides a tag."""
+    wrong = Wrong(f"could not parse reference: {text}")
+    base, at, digest = text.partition("@")
+    if at and not re.match(r"sha256:[0-9a-f]{64}\Z", digest):
+        raise wrong
+    head, colon, tag = base.rpartition(":")
+    if not colon or "/" in tag:
+        head, tag = base, ""
+    elif not re.match(r"[A-Za-z0-9_.-]{1,128}\Z", tag):
+        raise wrong
+    registry, slash, repository = head.partition("/")
+    if not slash or not ("." in registry or ":" in registry):
+        registry, repository = "", head
+    if registry in ("", "docker.io"):
+        registry = _HUB
+    if not _REPOSITORY.match(repository) or not _REGISTRY.match(registry):
+        raise wrong
+    if registry == _HUB and "/" not in repository:
+        repository = f"library/{repository}"
+    tag = "" if at else tag or "latest"
+    made = {"$": "image", "registry": registry, "repository": repository, "tag": tag, "digest": digest}
+    return {**made, "identifier": digest or tag}
+
+
+def is_image(text: str) -> bool:
+    try:
+        make_image(text)
+    except Wrong:
+        return False
+    return True
+
+
 # -- regular expressions and lists ------------------------------------------------------------------------------------
 
 
-_GROUPS = re.compile(r"\\Q.*?(?:\\E|\Z)|\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|\((?!\?)|\(\?P?<\w+>", re.S)
-
-
-@lru_cache(maxsize=1)
-def _searches() -> tuple[Any, Any]:
-    """The runtime's own searches: they take time linear in the text, whatever the pattern."""
-    from cel_expr_python import cel
-
-    config = cel.NewEnvConfigFromYaml("name: search\nextensions:\n- name: regex\n- name: optional\n")
-    environment = cel.NewEnv(config=config, variables={"text": cel.Type.STRING, "pattern": cel.Type.STRING})
-    first = environment.compile("regex.extract(text, pattern).orValue('')")
-    return first, environment.compile("regex.extractAll(text, pattern)")
-
-
-@lru_cache(maxsize=512)
-def _one_group(pattern: str) -> str:
-    """The pattern as the only group of one, since the runtime's searches give what a group matched."""
-    return "(" + _GROUPS.sub(lambda m: "(?:" if m[0][0] == "(" else m[0], pattern) + ")"
-
-
-def _search(which: int, text: str, pattern: str) -> Any:
-    value = _searches()[which].eval(data={"text": text, "pattern": _one_group(pattern)})
-    if value.type().name() == "ERROR":
-        raise Wrong(f"Illegal regex: error parsing regexp: {value.value()}: `{pattern}`")
-    return value.plain_value()
+def _pattern(pattern: str) -> regexp.Pattern:
+    try:
+        return regexp.compile_pattern(pattern)
+    except regexp.PatternError as error:
+        raise Wrong(f"Illegal regex: {error}") from None
 
 
 def find(text: str, pattern: str) -> str:
-    found: str = _search(0, text, pattern)
-    return found
+    return _pattern(pattern).first(text) or ""
 
 
 def find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = list(_search(1, text, pattern))
-    return found if limit < 0 else found[:limit]
+    found = _pattern(pattern).all(text)
+    return list(found if limit < 0 else itertools.islice(found, limit))
 
 
 def is_sorted(values: Sequence[Any]) -> bool:
@@ -367,6 +385,13 @@ def index_of(values: Sequence[Any], wanted: Any) -> int:
 
 def last_index_of(values: Sequence[Any], wanted: Any) -> int:
     return next((i for i in range(len(values) - 1, -1, -1) if _same(values[i], wanted)), -1)
+
+
+def insert(entries: dict[Any, Any], more: dict[Any, Any]) -> dict[Any, Any]:
+    for key in more:
+        if key in entries:
+            raise Wrong(f"insert failed: key {key} already exists")
+    return {**entries, **more}
 
 
 # -- named formats ----------------------------------------------------------------------------------------------------
@@ -489,99 +514,156 @@ AUTHORIZER: Made = {"$": "authorizer"}
 # -- declarations -----------------------------------------------------------------------------------------------------
 
 
-def extension(cel: Any) -> Any:
-    """All of it, for an environment. ``cel``: the runtime's module."""
+_TYPES = {
+    "quantity": "kubernetes.Quantity",
+    "semver": "kubernetes.Semver",
+    "ip": "net.IP",
+    "cidr": "net.CIDR",
+    "url": "kubernetes.URL",
+    "image": "kubernetes.Image",
+    "format": "kubernetes.NamedFormat",
+    "authorizer": "kubernetes.authorization.Authorizer",
+    "pathCheck": "kubernetes.authorization.PathCheck",
+    "groupCheck": "kubernetes.authorization.GroupCheck",
+    "resourceCheck": "kubernetes.authorization.ResourceCheck",
+    "decision": "kubernetes.authorization.Decision",
+}
+OPAQUE = tuple(_TYPES.values())
+"""The types of what functions make, where expressions are checked and not run."""
+_ORDERED = ("INT", "UINT", "DOUBLE", "BOOL", "DURATION", "TIMESTAMP", "STRING", "BYTES")
+_SUMMED = ("INT", "UINT", "DOUBLE", "DURATION")
+_NUMBERS = ("INT", "UINT", "DOUBLE")
+
+
+def extension(cel: Any, *, typed: bool = False, inserting: bool = False) -> Any:
+    """All of it, for an environment. ``cel``: the runtime's module. typed: with the types that upstream declares, for
+    an environment that only checks, and has messages of these names. inserting: with what puts entries into maps."""
     t = cel.Type
-    made = t.Map(t.STRING, t.DYN)
     text, yes, number, anything = t.STRING, t.BOOL, t.INT, t.DYN
-    items = t.List(t.DYN)
-    texts = t.List(t.STRING)
+    texts, made = t.List(t.STRING), t.Map(t.STRING, t.DYN)
+    of = {kind: cel.Type(name) if typed else made for kind, name in _TYPES.items()}
     declared: dict[str, list[Any]] = {}
+    known: set[str] = set()
 
     def add(name: str, result: Any, parameters: Sequence[Any], fn: Callable[..., Any], member: bool = True) -> None:
+        signature = f"{name} {member} {[p.name() for p in parameters]}"
+        if signature in known:
+            return  # where all that is made has one type, the first function stands for those of all types
+        known.add(signature)
         overloads = declared.setdefault(name, [])
         overload_id = f"k8s_{name.replace('.', '_')}_{len(overloads)}"
         overloads.append(cel.Overload(overload_id, result, list(parameters), member, fn))
 
-    add("quantity", made, [text], make_quantity, False)
-    add("isQuantity", yes, [text], is_quantity, False)
-    add("isInteger", yes, [made], is_integer)
-    add("asInteger", number, [made], as_integer)
-    add("asApproximateFloat", t.DOUBLE, [made], lambda q: _nano(q) / NANO)
-    add("sign", number, [made], sign)
-    add("add", made, [made, made], lambda a, b: _sum(a, b, 1))
-    add("add", made, [made, number], lambda a, b: _sum(a, b, 1))
-    add("sub", made, [made, made], lambda a, b: _sum(a, b, -1))
-    add("sub", made, [made, number], lambda a, b: _sum(a, b, -1))
-    add("isLessThan", yes, [made, made], lambda a, b: compare(a, b) < 0)
-    add("isGreaterThan", yes, [made, made], lambda a, b: compare(a, b) > 0)
-    add("compareTo", number, [made, made], compare)
+    def add_lists(name: str, kinds: Sequence[str], result: Any, fn: Callable[..., Any]) -> None:
+        if not typed:
+            add(name, result or anything, [t.List(anything)], fn)
+            return
+        for kind in kinds:
+            elem = getattr(t, kind)
+            add(name, result or elem, [t.List(elem)], fn)
 
-    add("semver", made, [text], make_semver, False)
-    add("semver", made, [text, yes], make_semver, False)
+    amount, version = of["quantity"], of["semver"]
+    add("quantity", amount, [text], make_quantity, False)
+    add("isQuantity", yes, [text], is_quantity, False)
+    add("isInteger", yes, [amount], is_integer)
+    add("asInteger", number, [amount], as_integer)
+    add("asApproximateFloat", t.DOUBLE, [amount], lambda q: _nano(q) / NANO)
+    add("sign", number, [amount], sign)
+    add("add", amount, [amount, amount], lambda a, b: _sum(a, b, 1))
+    add("add", amount, [amount, number], lambda a, b: _sum(a, b, 1))
+    add("sub", amount, [amount, amount], lambda a, b: _sum(a, b, -1))
+    add("sub", amount, [amount, number], lambda a, b: _sum(a, b, -1))
+
+    add("semver", version, [text], make_semver, False)
+    add("semver", version, [text, yes], make_semver, False)
     add("isSemver", yes, [text], is_semver, False)
     add("isSemver", yes, [text, yes], is_semver, False)
     for part in ("major", "minor", "patch"):
-        add(part, number, [made], lambda v, part=part: _of("semver", v)[part])
+        add(part, number, [version], lambda v, part=part: _of("semver", v)[part])
+    for kind in (amount, version):
+        add("isLessThan", yes, [kind, kind], lambda a, b: compare(a, b) < 0)
+        add("isGreaterThan", yes, [kind, kind], lambda a, b: compare(a, b) > 0)
+        add("compareTo", number, [kind, kind], compare)
 
-    add("ip", made, [text], make_ip, False)
+    address, network = of["ip"], of["cidr"]
+    add("ip", address, [text], make_ip, False)
     add("isIP", yes, [text], is_ip, False)
     add("ip.isCanonical", yes, [text], lambda s: str(_parse_ip(s)) == s, False)
-    add("family", number, [made], family)
-    add("isUnspecified", yes, [made], lambda v: _ip(v).is_unspecified)
-    add("isLoopback", yes, [made], lambda v: _ip(v).is_loopback)
-    add("isLinkLocalMulticast", yes, [made], lambda v: _local_multicast(_ip(v)))
-    add("isLinkLocalUnicast", yes, [made], lambda v: _ip(v).is_link_local)
-    add("isGlobalUnicast", yes, [made], lambda v: _global(_ip(v)))
-    add("cidr", made, [text], make_cidr, False)
+    add("family", number, [address], family)
+    add("isUnspecified", yes, [address], lambda v: _ip(v).is_unspecified)
+    add("isLoopback", yes, [address], lambda v: _ip(v).is_loopback)
+    add("isLinkLocalMulticast", yes, [address], lambda v: _local_multicast(_ip(v)))
+    add("isLinkLocalUnicast", yes, [address], lambda v: _ip(v).is_link_local)
+    add("isGlobalUnicast", yes, [address], lambda v: _global(_ip(v)))
+    add("cidr", network, [text], make_cidr, False)
     add("isCIDR", yes, [text], is_cidr, False)
-    add("containsIP", yes, [made, made], contains_ip)
-    add("containsIP", yes, [made, text], contains_ip)
-    add("containsCIDR", yes, [made, made], contains_cidr)
-    add("containsCIDR", yes, [made, text], contains_cidr)
-    add("ip", made, [made], lambda v: make_ip(_of("cidr", v)["ip"]))
-    add("masked", made, [made], masked)
-    add("prefixLength", number, [made], lambda v: _of("cidr", v)["bits"])
-    add("string", text, [made], to_string, False)
+    add("containsIP", yes, [network, address], contains_ip)
+    add("containsIP", yes, [network, text], contains_ip)
+    add("containsCIDR", yes, [network, network], contains_cidr)
+    add("containsCIDR", yes, [network, text], contains_cidr)
+    add("ip", address, [network], lambda v: make_ip(_of("cidr", v)["ip"]))
+    add("masked", network, [network], masked)
+    add("prefixLength", number, [network], lambda v: _of("cidr", v)["bits"])
+    for kind in (address, network):
+        add("string", text, [kind], to_string, False)
 
-    add("url", made, [text], make_url, False)
+    add("url", of["url"], [text], make_url, False)
     add("isURL", yes, [text], is_url, False)
-    add("getScheme", text, [made], lambda v: _url(v).scheme)
-    add("getHost", text, [made], _host)
-    add("getHostname", text, [made], _hostname)
-    add("getPort", text, [made], _port)
-    add("getEscapedPath", text, [made], _escaped_path)
-    add("getQuery", t.Map(text, texts), [made], _query)
+    add("getScheme", text, [of["url"]], lambda v: _url(v).scheme)
+    add("getHost", text, [of["url"]], _host)
+    add("getHostname", text, [of["url"]], _hostname)
+    add("getPort", text, [of["url"]], _port)
+    add("getEscapedPath", text, [of["url"]], _escaped_path)
+    add("getQuery", t.Map(text, texts), [of["url"]], _query)
+
+    add("image", of["image"], [text], make_image, False)
+    add("isImage", yes, [text], is_image, False)
+    add("containsDigest", yes, [of["image"]], lambda v: bool(_of("image", v)["digest"]))
+    for part in ("registry", "repository", "identifier", "tag", "digest"):
+        add(part, text, [of["image"]], lambda v, part=part: _of("image", v)[part])
 
     add("find", text, [text, text], find)
     add("findAll", texts, [text, text], find_all)
     add("findAll", texts, [text, text, number], find_all)
-    add("isSorted", yes, [items], is_sorted)
-    add("sum", anything, [items], total)
-    add("min", anything, [items], smallest)
-    add("max", anything, [items], largest)
-    add("indexOf", number, [items, anything], index_of)
-    add("lastIndexOf", number, [items, anything], last_index_of)
+    add_lists("isSorted", _ORDERED, yes, is_sorted)
+    add_lists("sum", _SUMMED, None, total)
+    add_lists("min", _ORDERED, None, smallest)
+    add_lists("max", _ORDERED, None, largest)
+    add("indexOf", number, [t.List(anything), anything], index_of)
+    add("lastIndexOf", number, [t.List(anything), anything], last_index_of)
 
-    add("format.named", made, [text], named_format, False)
+    maybe = anything if typed else made
+    add("format.named", maybe, [text], named_format, False)
     for name in _FORMATS:
-        add(f"format.{name}", made, [], lambda name=name: {"$": "format", "name": name}, False)
-    add("validate", made, [made, text], validate_format)
-    add("hasValue", yes, [made], _has_value)
-    add("value", anything, [made], _value)
-    add("orValue", anything, [made, anything], _or_value)
+        add(f"format.{name}", of["format"], [], lambda name=name: {"$": "format", "name": name}, False)
+    add("validate", maybe, [of["format"], text], validate_format)
+    if not typed:
+        add("hasValue", yes, [made], _has_value)
+        add("value", anything, [made], _value)
+        add("orValue", anything, [made, anything], _or_value)
 
-    add("path", made, [made, text], _with(path="pathCheck"))
-    add("group", made, [made, text], _with(group="groupCheck"))
-    add("resource", made, [made, text], _with(resource="resourceCheck"))
+    asked, resource = of["authorizer"], of["resourceCheck"]
+    add("path", of["pathCheck"], [asked, text], _with(path="pathCheck"))
+    add("group", of["groupCheck"], [asked, text], _with(group="groupCheck"))
+    add("resource", resource, [of["groupCheck"], text], _with(resource="resourceCheck"))
     for step in ("subresource", "namespace", "name", "fieldSelector", "labelSelector"):
-        add(step, made, [made, text], _with(**{step: "resourceCheck"}))
-    add("serviceAccount", made, [made, text, text], service_account)
-    add("check", made, [made, text], check)
-    add("allowed", yes, [made], _decided("allowed"))
-    add("reason", text, [made], _decided("reason"))
-    add("error", text, [made], _decided("error"))
-    add("errored", yes, [made], lambda v: bool(_of("decision", v)["error"]))
+        add(step, resource, [resource, text], _with(**{step: "resourceCheck"}))
+    add("serviceAccount", asked, [asked, text, text], service_account)
+    for kind in (of["pathCheck"], resource):
+        add("check", of["decision"], [kind, text], check)
+    add("allowed", yes, [of["decision"]], _decided("allowed"))
+    add("reason", text, [of["decision"]], _decided("reason"))
+    add("error", text, [of["decision"]], _decided("error"))
+    add("errored", yes, [of["decision"]], lambda v: bool(_of("decision", v)["error"]))
 
     add("jsonpatch.escapeKey", text, [text], lambda s: s.replace("~", "~0").replace("/", "~1"), False)
+    if inserting:
+        entries = t.Map(anything, anything)
+        add("cel.@mapInsert", entries, [entries, anything, anything], lambda m, k, v: insert(m, {k: v}), False)
+        add("cel.@mapInsert", entries, [entries, entries], insert, False)
+    if typed:
+        # Where values run, the runtime compares numbers of all types.
+        for operator in ("_<_", "_<=_", "_>_", "_>=_"):
+            for a, b in itertools.permutations(_NUMBERS, 2):
+                add(operator, yes, [getattr(t, a), getattr(t, b)], compare, False)
     return cel.CelExtension("kubernetes", [cel.FunctionDecl(name, overloads) for name, overloads in declared.items()])
