@@ -280,7 +280,7 @@ VOLUME_CASES: dict[str, tuple[list[Any], list[Any], Any, str]] = {
         [claim("d", "v")],
         [],
         None,
-        "2 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).",
+        'persistentvolume "v" not found.',
     ),
     "affinity": (
         [claim("d", "v")],

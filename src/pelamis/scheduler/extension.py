@@ -19,6 +19,8 @@ from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
 MAX_SCORE = 100
+NODE, PODS_OF_ROW, CLUSTER = "node", "pods of the row", "cluster"
+"""What a row's verdict and raw score are made of besides the pod: see ``Plugin.reads``."""
 Rows = Ints | slice
 """Row numbers; a slice when all rows are meant."""
 
@@ -86,6 +88,14 @@ class Plugin:
     score: Score | None = None
     weight: int = 0
     helps: Mapping[str, Hint | None] | None = None
+    reads: str = CLUSTER
+    """NODE: a row's answers change with its node alone; PODS_OF_ROW: also with the pods on it; CLUSTER: with anything.
+
+    What reads less is worked out less often: answers are kept per kind of pod, see ``sheet``.
+    """
+    raw: Score | None = None
+    normalize: Callable[[Ints], Ints | None] | None = None
+    """``score`` in two halves, for plugins whose raw scores do not depend on which rows are feasible."""
 
 
 @dataclass(frozen=True, slots=True)

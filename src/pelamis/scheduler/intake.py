@@ -18,6 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
 from pelamis.api.storage.csinode import KIND as CSI_NODE
 from pelamis.api.storage.storageclass import KIND as CLASS
+from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.client.types import Key
 from pelamis.scheduler import extension as x
 from pelamis.scheduler.extension import Event
@@ -174,6 +175,11 @@ class Intake:
         if new is not None:
             self.queue.event(Event(x.CSI_NODE_ADD if old is None else x.CSI_NODE_UPDATE, old, new), now)
 
+    def attachment(self, key: Key, old: Any, new: Any, now: float) -> None:
+        _put(self.snapshot.storage.attachments, key[1], new)
+        if new is None:
+            self.queue.event(Event(x.ATTACHMENT_DELETE, old), now)
+
 
 def _put(table: dict[Any, Any], key: Any, value: Any) -> None:
     if value is None:
@@ -189,6 +195,7 @@ SOURCES: tuple[tuple[Kind, Take], ...] = (
     (NODE, Intake.node),
     (CLASS, Intake.storageclass),
     (CSI_NODE, Intake.csinode),
+    (ATTACHMENT, Intake.attachment),
     (VOLUME, Intake.volume),
     (CLAIM, Intake.claim),
     (SERVICE, Intake.service),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pelamis.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from pelamis.api.core.pod.pod import Pod
-from pelamis.api.core.pod.resources import pod_requests, tree_container_requests
+from pelamis.api.core.pod.resources import pod_requests
 from pelamis.api.core.resourcename import is_hugepages, is_native
 from pelamis.base import labels
 from pelamis.base.clock import parse_rfc3339
@@ -61,26 +61,17 @@ def amounts_of(amounts: Mapping[str, Any]) -> dict[str, int]:
     return out
 
 
-def _with_defaults(container: Any) -> dict[str, Any]:
-    requests = {**_DEFAULT_REQUESTS, **container.resources.requests}
-    return {"restartPolicy": container.restartPolicy, "resources": {"requests": requests}}
-
-
 def _nonzero(pod: Pod, requests: dict[str, int]) -> tuple[int, int]:
     spec = pod.spec
-    complete = all("cpu" in c.resources.requests and "memory" in c.resources.requests for c in spec.containers)
-    if complete and not spec.initContainers:
-        return requests.get("cpu", 0), requests.get("memory", 0)
-    tree = {
-        "containers": [_with_defaults(c) for c in spec.containers],
-        "initContainers": [_with_defaults(c) for c in spec.initContainers],
-    }
-    amounts = amounts_of(tree_container_requests(tree))
-    if spec.resources is not None:
-        own = amounts_of(spec.resources.requests)
-        amounts.update({name: own[name] for name in ("cpu", "memory") if name in own})
-    extra = amounts_of(spec.overhead)
-    return amounts.get("cpu", 0) + extra.get("cpu", 0), amounts.get("memory", 0) + extra.get("memory", 0)
+    if not spec.initContainers:
+        for container in spec.containers:
+            wanted = container.resources.requests
+            if "cpu" not in wanted or "memory" not in wanted:
+                break
+        else:
+            return requests.get("cpu", 0), requests.get("memory", 0)
+    amounts = amounts_of(pod_requests(pod, use_status=True, least=_DEFAULT_REQUESTS))
+    return amounts.get("cpu", 0), amounts.get("memory", 0)
 
 
 def compile_selector(selector: Any, keys: tuple[str, ...], mismatch: tuple[str, ...], pod: Pod) -> Selector:

@@ -19,3 +19,13 @@ class Storage:
         self.csi_nodes: dict[str, CSINode] = {}
         self.assumed: dict[str, tuple[str, str]] = {}
         self.attachments: dict[str, VolumeAttachment] = {}
+
+    def attached(self, node: str) -> set[tuple[str, str]]:
+        """(driver, handle) of the volumes that are attached to the node, whether or not a pod there still uses them."""
+        out: set[tuple[str, str]] = set()
+        for attachment in self.attachments.values():
+            name = attachment.spec.source.persistentVolumeName
+            volume = self.volumes.get(name) if attachment.spec.nodeName == node and name else None
+            if volume is not None and volume.spec.csi is not None:
+                out.add((volume.spec.csi.driver, volume.spec.csi.volumeHandle))
+        return out

@@ -106,7 +106,7 @@ def plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: Nod
     for claim in sorted(waiting, key=_size):
         selected = claim.metadata.annotations.get(SELECTED_NODE)
         if selected:
-            if selected != node.metadata.name:
+            if selected != node.metadata.name or not _can_make(snapshot.storage.classes.get(class_of(claim)), node):
                 return None
             out.append(Binding(claim, None))
             continue

@@ -1,63 +1,92 @@
-"""NodeResourcesBalancedAllocation: likes nodes whose cpu and memory would be used to the same part."""
+"""NodeResourcesBalancedAllocation: likes nodes whose resources would be used more evenly with the pod than without.
+
+How even a node's use is: 100 less the standard deviation of the used parts, as a percentage. The score is 75 when the
+pod changes nothing, more (to 100) when it evens the node out, less (to 50) when it tips it.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from pelamis.scheduler.args import CPU_AND_MEMORY, NodeResourcesBalancedAllocationArgs
-from pelamis.scheduler.extension import MAX_SCORE, Plugin, Rows
+from pelamis.scheduler.extension import MAX_SCORE, PODS_OF_ROW, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo, is_scalar
-from pelamis.scheduler.snapshot import CPU, MEMORY, Ints, Snapshot
+from pelamis.scheduler.snapshot import CPU, MEMORY, Ints, Mask, Snapshot
+
+Floats = npt.NDArray[np.float64]
+
+
+def _between(with_pod: Ints, without: Ints) -> Ints:
+    with_pod -= without
+    with_pod += MAX_SCORE // 2
+    with_pod //= 2  # never below zero
+    with_pod += MAX_SCORE // 2
+    return with_pod
+
+
+def _even(one: Floats, other: Floats) -> Ints:
+    """Of two resources, both of which every node has."""
+    np.minimum(one, 1.0, out=one)
+    np.minimum(other, 1.0, out=other)
+    one -= other
+    np.abs(one, out=one)
+    one /= 2
+    np.subtract(1.0, one, out=one)
+    one *= MAX_SCORE
+    return one.astype(np.int64)
+
+
+def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    """cpu and memory. None for pods that request neither: all of them would go to the same node."""
+    cpu, memory = info.requests.get("cpu", 0), info.requests.get("memory", 0)
+    if not cpu and not memory:
+        return None
+    if not snapshot.complete():
+        return _score_by(NodeResourcesBalancedAllocationArgs(), snapshot, info, rows)
+    size = snapshot.size
+    has_cpu, has_memory = snapshot.allocatable[CPU, :size][rows], snapshot.allocatable[MEMORY, :size][rows]
+    used_cpu, used_memory = snapshot.requested[CPU, :size][rows], snapshot.requested[MEMORY, :size][rows]
+    without = _even(used_cpu / has_cpu, used_memory / has_memory)
+    return _between(_even((used_cpu + cpu) / has_cpu, (used_memory + memory) / has_memory), without)
 
 
 def _score_by(args: NodeResourcesBalancedAllocationArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
-    """Over any resources: the standard deviation of the parts, for those that a node has at all."""
+    """Over any resources, for those that a node has at all."""
     names = [r.name for r in args.resources]
     if not any(info.requests.get(name) for name in names):
         return None
     size = snapshot.size
-    parts, there = [], []
+    used, more, limits = [], [], []
     for name in names:
         wanted = info.requests.get(name, 0)
         if not wanted and is_scalar(name):
             continue
         column = snapshot.resource(name)
-        limit = snapshot.allocatable[column, :size][rows]
-        used = snapshot.requested[column, :size][rows] + wanted
-        parts.append(np.minimum(used / np.maximum(limit, 1), 1.0))
-        there.append(limit > 0)
-    counted = np.array(there)
-    number = np.maximum(counted.sum(axis=0), 1)
-    values = np.where(counted, np.array(parts), 0.0)
-    mean = values.sum(axis=0) / number
-    deviation = np.sqrt((np.where(counted, values - mean, 0.0) ** 2).sum(axis=0) / number)
+        limits.append(snapshot.allocatable[column, :size][rows])
+        used.append(snapshot.requested[column, :size][rows])
+        more.append(used[-1] + wanted)
+    there = np.array(limits) > 0
+    divisors = np.maximum(np.array(limits), 1)
+    return _between(_spread(np.array(more) / divisors, there), _spread(np.array(used) / divisors, there))
+
+
+def _spread(parts: Floats, there: Mask) -> Ints:
+    number = there.sum(axis=0)
+    values = np.where(there, np.minimum(parts, 1.0), 0.0)
+    mean = values.sum(axis=0) / np.maximum(number, 1)
+    squares = (np.where(there, values - mean, 0.0) ** 2).sum(axis=0)
+    deviation = np.sqrt(squares / np.maximum(number, 1))
+    # Of two it is half their difference, without the rounding of squares.
+    highest = np.where(there, values, -np.inf).max(axis=0)
+    lowest = np.where(there, values, np.inf).min(axis=0)
+    deviation = np.where(number == 2, (highest - lowest) / 2, np.where(number < 2, 0.0, deviation))
     out: Ints = ((1 - deviation) * MAX_SCORE).astype(np.int64)
     return out
 
 
-def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
-    """None for pods that request neither: all of them would go to the same node."""
-    wanted = (info.requests.get("cpu", 0), info.requests.get("memory", 0))
-    if wanted == (0, 0):
-        return None
-    size = snapshot.size
-    complete = snapshot.complete()
-    parts = []
-    there = []
-    for column, amount in zip((CPU, MEMORY), wanted, strict=True):
-        limit = snapshot.allocatable[column, :size][rows]
-        used = snapshot.requested[column, :size][rows] + amount
-        parts.append(np.minimum(used / (limit if complete else np.maximum(limit, 1)), 1.0))
-        if not complete:
-            there.append(limit > 0)
-    spread = np.abs((parts[0] - parts[1]) / 2)
-    if there:
-        spread = np.where(there[0] & there[1], spread, 0.0)
-    return ((1 - spread) * MAX_SCORE).astype(np.int64)
-
-
 def plugin(args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllocationArgs()) -> Plugin:
     score = _score if args.resources == CPU_AND_MEMORY else partial(_score_by, args)
-    return Plugin(name="NodeResourcesBalancedAllocation", score=score, weight=1)
+    return Plugin(name="NodeResourcesBalancedAllocation", score=score, weight=1, reads=PODS_OF_ROW)

@@ -62,6 +62,7 @@ def _exceeds(snapshot: Snapshot, node: NodeInfo, wanted: set[tuple[str, str]]) -
     has: set[tuple[str, str]] = set()
     for namespace, name in node.claims:
         has |= _volumes(snapshot, namespace, (name,))
+    has |= snapshot.storage.attached(node.name)
     more = wanted - has
     return any(
         any(w[0] == driver for w in more) and sum(1 for v in has | more if v[0] == driver) > limit

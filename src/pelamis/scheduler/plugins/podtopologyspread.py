@@ -102,6 +102,13 @@ def _included(snapshot: Snapshot, info: PodInfo, constraint: Constraint, among: 
     return out
 
 
+def _count(snapshot: Snapshot, info: PodInfo, constraint: Constraint) -> Ints:
+    """Per row. A selector of everything counts nothing, as upstream has it."""
+    if constraint.selector.empty:
+        return np.zeros(snapshot.size, np.int64)
+    return snapshot.count(info.namespace, constraint.selector)
+
+
 def _having_all(snapshot: Snapshot, constraints: list[Constraint]) -> Mask:
     out = np.ones(snapshot.size, np.bool_)
     for constraint in constraints:
@@ -122,7 +129,7 @@ def _filter(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows
         ids = column.ids[:size]
         among = _included(snapshot, info, c, labelled)
         assert among is not None
-        counts = snapshot.domains(column, snapshot.count(info.namespace, c.selector), among)
+        counts = snapshot.domains(column, _count(snapshot, info, c), among)
         present = np.bincount(ids[among], minlength=len(column.values) + 1) > 0
         number = int(np.count_nonzero(present))
         least = int(counts[present].min()) if number else _NEVER
@@ -156,13 +163,13 @@ def _score(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows:
         column = snapshot.labels(c.key)
         ids = column.ids[:size]
         here = ids[rows]
-        counts = snapshot.count(info.namespace, c.selector)
+        counts = _count(snapshot, info, c)
         if c.key == HOSTNAME:
             domains = number if counted is None else int(np.count_nonzero(counted))
             own = counts[rows]
         else:
-            seen = np.bincount((here if counted is None else here[counted]) + 1)
-            domains = int(np.count_nonzero(seen[1:]))
+            # Without the label counts as one more value; only default constraints get to see such nodes.
+            domains = int(np.count_nonzero(np.bincount((here if counted is None else here[counted]) + 1)))
             if not domains:
                 continue
             own = snapshot.domains(column, counts, _included(snapshot, info, c, labelled))[here]

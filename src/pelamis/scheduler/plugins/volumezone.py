@@ -18,6 +18,7 @@ from pelamis.scheduler.extension import (
     Plugin,
     Rejection,
     Rows,
+    Verdict,
     rows_of,
 )
 from pelamis.scheduler.podinfo import PodInfo
@@ -32,10 +33,29 @@ _GA = {
 _KEYS = (*_GA, *_GA.values())
 
 
+def _named(info: PodInfo) -> Iterable[str]:
+    """The claims that the pod names; those of its ephemeral volumes are not looked at."""
+    return (v.persistentVolumeClaim.claimName for v in info.pod.spec.volumes if v.persistentVolumeClaim is not None)
+
+
+def _before(snapshot: Snapshot, info: PodInfo) -> Verdict | None:
+    if not info.claims:
+        return None
+    storage = snapshot.storage
+    for name in _named(info):
+        claim = storage.claims.get((info.namespace, name))
+        volume = claim.spec.volumeName if claim is not None else ""
+        if volume and volume not in storage.volumes:
+            return Verdict(f'persistentvolume "{volume}" not found', False)
+    return None
+
+
 def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    if not info.claims:
+        return ()
     wanted: list[tuple[str, set[str]]] = []
     storage = snapshot.storage
-    for name in info.claims:
+    for name in _named(info):
         claim = storage.claims.get((info.namespace, name))
         volume = storage.volumes.get(claim.spec.volumeName) if claim is not None else None
         if volume is None:
@@ -61,6 +81,7 @@ def plugin(args: Args = Args()) -> Plugin:
     return Plugin(
         name="VolumeZone",
         filter=_filter,
+        before=_before,
         helps={
             CLAIM_ADD: None,
             CLAIM_UPDATE: None,

@@ -127,14 +127,16 @@ def pod_requests(
     use_status: bool = False,
     overhead: bool = True,
     pod_level: bool = True,
+    least: _List | None = None,
 ) -> Amounts:
     """What the pod needs to run.
 
     use_status: count what the kubelet has actually given to a container while a resize is on its way, if that is more.
+    least: what a container counts for that asks for nothing.
     """
     spec = pod.spec
-    if use_status and (pod.status.containerStatuses or pod.status.initContainerStatuses):
-        total = _aggregate_with_status(pod)
+    if least or (use_status and (pod.status.containerStatuses or pod.status.initContainerStatuses)):
+        total = _aggregate_with_status(pod, use_status, least or {})
     elif spec.initContainers or len(spec.containers) != 1:
         total = container_requests(spec)
     else:
@@ -148,21 +150,22 @@ def pod_requests(
     return total
 
 
-def _aggregate_with_status(pod: Pod) -> Amounts:
+def _aggregate_with_status(pod: Pod, use_status: bool, least: _List) -> Amounts:
     spec, status = pod.spec, pod.status
-    seen = {s.name: s for s in (*status.containerStatuses, *status.initContainerStatuses)}
+    seen = {s.name: s for s in (*status.containerStatuses, *status.initContainerStatuses)} if use_status else {}
     infeasible = any(
         c.type == "PodResizePending" and c.status == "True" and c.reason == "Infeasible" for c in status.conditions
     )
 
     def current(container: Container) -> _List:
         found = seen.get(container.name)
-        return _with_status(container, found, infeasible) if found is not None else container.resources.requests
+        own = _with_status(container, found, infeasible) if found is not None else container.resources.requests
+        return {**least, **own} if least else own
 
     return _aggregate(
         (current(c) for c in spec.containers),
         (
-            (always := c.restartPolicy == "Always", current(c) if always else c.resources.requests)
+            (always := c.restartPolicy == "Always", current(c) if always else {**least, **c.resources.requests})
             for c in spec.initContainers
         ),
     )
