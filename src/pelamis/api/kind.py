@@ -82,6 +82,7 @@ class Kind:
     prune: for custom resources, drops the fields that the schema does not know, in place, and returns upstream's strict
     problems (``unknown field "spec.x"``); built-in kinds leave it to the codec.
     deprecated: the warning that every request for this version gets.
+    computed: made when it is asked for; nothing is stored, no cache holds it.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
     """
 
@@ -122,6 +123,7 @@ class Kind:
     to_hub: Callable[[Tree], None] = _nothing
     from_hub: Callable[[Tree], None] = _nothing
     deprecated: str = ""
+    computed: bool = False
 
     def __post_init__(self) -> None:
         if not self.kind:
