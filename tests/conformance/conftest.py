@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.enablement import Enablement
 from pelamis.net.httpclient import HttpPool
 from tests.apiserver.harness import Harness, running
 
@@ -59,9 +60,11 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
+def api(request: pytest.FixtureRequest) -> Iterator[Api]:
+    """RUNTIME_CONFIG of the module: which API versions are served."""
     loop = asyncio.new_event_loop()
-    context = running()
+    served = getattr(request.module, "RUNTIME_CONFIG", "")
+    context = running(registry=Enablement(served).registry() if served else None)
     out = Api(loop, loop.run_until_complete(context.__aenter__()))
     out.ok("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
     try:

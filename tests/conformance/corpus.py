@@ -1,7 +1,8 @@
 """Valid objects of every built-in kind: one populated in ``manifests/``, one with no more than it needs in ``MINIMAL``.
 
-The manifests are plain YAML that kubectl can apply in the order of ``documents``; ``NAMESPACE``, ``CSR`` and
-``CERTIFICATE`` stand for what differs from run to run.
+The manifests are plain YAML that kubectl can apply in the order of ``documents``; ``NAMESPACE``, ``CSR`` and others
+stand for what differs from run to run. Those of versions that are off by default are in ``early.yaml``; where such a
+version has the same fields as the stored one, its object is that one's.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import msgspec
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pelamis.api import registry
+from pelamis.api.enablement import Enablement
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.net import tls
 
 FOLDER = Path(__file__).parent / "manifests"
 FILES = ("core", "cluster", "access", "network", "workload", "device")
+EARLY = "early"
 REVIEWS = ("authentication.k8s.io", "authorization.k8s.io")
 NO_MANIFEST = frozenset(("Binding", "ComponentStatus"))
 """Kinds that cannot be stored; so cannot those of the REVIEWS."""
@@ -36,11 +40,36 @@ def certificate() -> str:
 
 
 @cache
-def signing_request() -> str:
+def _request() -> x509.CertificateSigningRequest:
     builder = x509.CertificateSigningRequestBuilder()
     builder = builder.subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "jane")]))
-    request = builder.sign(tls.new_key(), hashes.SHA256())
-    return base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    return builder.sign(_key(), hashes.SHA256())
+
+
+@cache
+def _key() -> ec.EllipticCurvePrivateKey:
+    return tls.new_key()
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+@cache
+def signing_request() -> str:
+    return _text(_request().public_bytes(serialization.Encoding.PEM))
+
+
+@cache
+def _standins() -> dict[str, str]:
+    form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return {
+        "CERTIFICATE": certificate(),
+        "CSR": signing_request(),
+        "CSR-DER": _text(_request().public_bytes(serialization.Encoding.DER)),
+        "PUBLIC-KEY": _text(_key().public_key().public_bytes(*form)),
+        "PROOF": _text(_key().sign(b"u1", ec.ECDSA(hashes.SHA256()))),
+    }
 
 
 def _filled(tree: Any, namespace: str) -> Any:
@@ -48,16 +77,14 @@ def _filled(tree: Any, namespace: str) -> Any:
         return {k: _filled(v, namespace) for k, v in tree.items()}
     if isinstance(tree, list):
         return [_filled(v, namespace) for v in tree]
-    if tree == "CERTIFICATE":
-        return certificate()
-    if tree == "CSR":
-        return signing_request()
-    return namespace if tree == "NAMESPACE" else tree
+    if isinstance(tree, str):
+        return namespace if tree == "NAMESPACE" else _standins().get(tree, tree)
+    return tree
 
 
 @cache
-def _texts() -> tuple[bytes, ...]:
-    trees = (t for f in FILES for t in yaml.load_all((FOLDER / f"{f}.yaml").read_bytes(), yaml.CSafeLoader))
+def _texts(files: tuple[str, ...] = FILES) -> tuple[bytes, ...]:
+    trees = (t for f in files for t in yaml.load_all((FOLDER / f"{f}.yaml").read_bytes(), yaml.CSafeLoader))
     return tuple(msgspec.json.encode(t) for t in trees)
 
 
@@ -71,8 +98,21 @@ def stored_kinds() -> list[Kind]:
     return [k for k in registry.builtin().all() if k.group not in REVIEWS and k.kind not in NO_MANIFEST]
 
 
+def every_kind() -> list[Kind]:
+    """``stored_kinds``, and those in versions that are off by default."""
+    kinds = Enablement("api/all=true").registry().all()
+    return [k for k in kinds if k.group not in REVIEWS and k.kind not in NO_MANIFEST]
+
+
 def populated(kind: Kind, namespace: str = "default") -> Tree:
-    return next(d for d in documents(namespace) if (d["apiVersion"], d["kind"]) == (kind.api_version, kind.kind))
+    known = [msgspec.json.decode(text) for text in (*_texts((EARLY,)), *_texts())]
+    of_kind = [t for t in known if t["kind"] == kind.kind and t["apiVersion"].rpartition("/")[0] == kind.group]
+    exact = next((t for t in of_kind if t["apiVersion"] == kind.api_version), None)
+    if exact is None:  # the shape of the stored version
+        hub = (kind.hub or kind).api_version
+        exact = {**next(t for t in of_kind if t["apiVersion"] == hub), "apiVersion": kind.api_version}
+    filled: Tree = _filled(exact, namespace)
+    return filled
 
 
 _C = [{"name": "c", "image": "nginx"}]
@@ -210,10 +250,25 @@ MINIMAL: dict[str, Tree] = {
 }
 """Of the kinds that are not here a name is enough; PodCertificateRequest needs all that its manifest has."""
 
+_GROUP = {"schedulingPolicy": {"basic": {}}}
+_TARGET_POD = {"target": {"pod": {"name": "p", "uid": "0f0f0f0f-0000-4000-8000-000000000001"}}}
+EARLY_MINIMAL: dict[str, Tree] = {
+    "LeaseCandidate": {
+        "spec": {"leaseName": "x", "binaryVersion": "1.0.0", "emulationVersion": "1.0.0", "strategy": "x.test/own"}
+    },
+    "EvictionRequest": {"spec": {**_TARGET_POD, "requester": "x.test/y", "intent": "Withdrawn"}},
+    "Eviction": {"spec": _TARGET_POD},
+    "ResourcePoolStatusRequest": {"spec": {"driver": "x.test"}},
+    "PodGroup": {"spec": _GROUP},
+    "Workload": {"spec": {"podGroupTemplates": [{"name": "a", **_GROUP}]}},
+    "CompositePodGroup": {"spec": {**_GROUP, "workloadRef": {"workloadName": "w", "templateName": "t"}}},
+}
+
 _NAMES = {
     "APIService": "v1.y.test",
     "CustomResourceDefinition": "boxes.min.x.test",
     "IPAddress": "198.51.100.7",
+    "StorageVersion": "min.x.test.things",
     "CSIDriver": "min.x.test",
 }
 
@@ -222,7 +277,10 @@ def minimal(kind: Kind) -> Tree:
     if kind.kind == "PodCertificateRequest":
         spec = populated(kind)["spec"]
         return _made(kind, {"spec": {k: v for k, v in spec.items() if k != "unverifiedUserAnnotations"}})
-    return _made(kind, MINIMAL.get(f"{kind.api_version}/{kind.kind}", {}))
+    for version in (kind.api_version, f"{kind.group}/v1"):
+        if f"{version}/{kind.kind}" in MINIMAL:
+            return _made(kind, MINIMAL[f"{version}/{kind.kind}"])
+    return _made(kind, EARLY_MINIMAL.get(kind.kind, {}))
 
 
 def _made(kind: Kind, tree: Tree) -> Tree:

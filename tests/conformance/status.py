@@ -69,5 +69,43 @@ STATUS: dict[str, Tree] = {
     "ResourceClaim": {
         "allocation": {"devices": {"results": [{"request": "one", "driver": "d.test", "pool": "p", "device": "x"}]}},
     },
+    "StorageVersion": {
+        "storageVersions": [
+            {"apiServerID": "a", "encodingVersion": "x.test/v1", "decodableVersions": ["x.test/v1", "v2"]}
+        ],
+        "commonEncodingVersion": "x.test/v1",
+        "conditions": [condition("AllEncodingVersionsEqual", observedGeneration=1)],
+    },
+    "EvictionRequest": {"observedGeneration": 1, "conditions": [condition("Tested")]},
+    "Eviction": {
+        "observedGeneration": 1,
+        "conditions": [condition("Tested")],
+        "requesters": [{"name": "x.test/r", "intent": "Eviction"}],
+        "targetResponders": [{"name": "x.test/a", "priority": 5, "state": "Active"}],
+        "responders": [{"name": "x.test/a", "startTime": T, "heartbeatTime": T, "message": "m"}],
+    },
+    "ResourcePoolStatusRequest": {
+        "poolCount": 1,
+        "pools": [
+            {
+                "driver": "x.test",
+                "poolName": "p",
+                "generation": 1,
+                "totalDevices": 2,
+                "partitionSummary": [{"attribute": "a", "type": "t", "total": 2, "allocatable": 1}],
+                "shareableSummary": {
+                    "fullyAvailableDevices": 1,
+                    "partiallyAvailableDevices": 0,
+                    "capacity": [{"name": "m", "total": "2", "consumed": "1", "available": "1"}],
+                },
+            }
+        ],
+        "conditions": [condition("Complete")],
+    },
+    "PodGroup": {
+        "conditions": [condition("Tested")],
+        "resourceClaimStatuses": [{"name": "one", "resourceClaimName": "made"}],
+    },
+    "CompositePodGroup": {"conditions": [condition("Tested")]},
     "StorageVersionMigration": {"conditions": [condition("Running")], "resourceVersion": "5"},
 }

@@ -1,4 +1,4 @@
-"""Every built-in kind, by the same journey: each verb, form of a body, patch type; lists, watches, removal."""
+"""Every built-in kind, in every version, by one journey: verbs, forms of a body, patches, lists, watches, removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from tests.conformance import corpus
 from tests.conformance.conftest import PROTOBUF, TABLE, YAML, Api
 from tests.conformance.status import STATUS
 
-KINDS = corpus.stored_kinds()
+RUNTIME_CONFIG = "api/all=true"
+KINDS = corpus.every_kind()
 NAMESPACE = "conformance"
 CONFLICT = "the object has been modified; please apply your changes to the latest version and try again"
 _FIRST = "Namespace", "ServiceAccount", "Secret"
@@ -51,6 +52,8 @@ def other(kind: Kind, tree: Tree) -> Tree:
         return msgspec.json.decode(text)  # type: ignore[no-any-return]
     if kind.kind == "IPAddress":
         return renamed(tree, "192.0.2.78")
+    if kind.kind == "StorageVersion":
+        return renamed(tree, "other.example.test.things")
     if kind.kind == "ServiceCIDR":
         return {**renamed(tree, "other"), "spec": {"cidrs": ["192.0.2.16/28"]}}
     return renamed(tree, name + "2")
