@@ -12,7 +12,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -27,7 +27,9 @@ from pelamis.net import tls
 from pelamis.net.http1 import PeerGone, Request, Response, Server
 
 if TYPE_CHECKING:
+    from pelamis.client.types import Client
     from pelamis.kubelet.run import Kubelet
+    from pelamis.kubelet.settings import KubeletConfig
     from pelamis.kubelet.worker import Worker
 
 log = logging.getLogger("pelamis.kubelet.server")
@@ -60,10 +62,21 @@ def subresources(path: str) -> tuple[str, ...]:
     return ("proxy",)
 
 
+class Asked(Protocol):
+    """The kubelet that is asked."""
+
+    @property
+    def client(self) -> Client: ...
+    @property
+    def now(self) -> Callable[[], float]: ...
+    @property
+    def settings(self) -> KubeletConfig: ...
+
+
 class Gate:
     """Who is asking, and may they."""
 
-    def __init__(self, kubelet: Kubelet) -> None:
+    def __init__(self, kubelet: Asked) -> None:
         self._kubelet = kubelet
         self._users: dict[str, tuple[float, User | None]] = {}
         self._answers: dict[tuple[User, str, str], tuple[float, bool]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,7 +207,17 @@ def _family(name: str, kind: str, text: str, lines: list[str]) -> Iterator[str]:
 
 
 async def resource_metrics(kubelet: Kubelet) -> str:
-    data = await summary(kubelet, only_cpu_and_memory=True)
+    starts = {
+        (w.uid, slot.name): slot.current.started_at
+        for w in kubelet.workers.values()
+        for slot in w.machine.state.slots.values()
+        if slot.current is not None
+    }
+    return resource_text(await summary(kubelet, only_cpu_and_memory=True), starts)
+
+
+def resource_text(data: dict[str, Any], starts: Mapping[tuple[str, str], float]) -> str:
+    """/metrics/resource out of a summary. starts: when each container started, by pod uid and name."""
     lines: dict[str, list[str]] = {}
 
     def add(name: str, labels: dict[str, str], value: float) -> None:
@@ -215,12 +225,6 @@ async def resource_metrics(kubelet: Kubelet) -> str:
 
     add("node_cpu_usage_seconds_total", {}, data["node"]["cpu"]["usageCoreNanoSeconds"] / 1e9)
     add("node_memory_working_set_bytes", {}, data["node"]["memory"]["workingSetBytes"])
-    starts = {
-        (w.uid, slot.name): slot.current.started_at
-        for w in kubelet.workers.values()
-        for slot in w.machine.state.slots.values()
-        if slot.current is not None
-    }
     for pod in data["pods"]:
         ref = pod["podRef"]
         where = {"namespace": ref["namespace"], "pod": ref["name"]}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pelamis.api.core.reference import ObjectReference
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.hollow.timer import Timers
+from pelamis.kubelet.hollow.usage import Loads
 
 if TYPE_CHECKING:
     from pelamis.kubelet.hollow.outbox import Outbox
@@ -33,6 +34,7 @@ class Agent:
     exists: Callable[[str], bool]
     delays: Delays
     record: Recorder | None
+    loads: Loads = field(default_factory=Loads)
 
     def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
         """An Event about a pod; with a container, about that part of it."""

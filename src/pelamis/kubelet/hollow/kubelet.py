@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pelamis.base import quantity
 from pelamis.kubelet.admit import Claims
 from pelamis.kubelet.hollow.agent import Agent
 from pelamis.kubelet.hollow.node import Addresses, HollowNode
@@ -27,6 +28,7 @@ class HollowKubelet:
         self.pods: dict[str, HollowPod] = {}
         self.claims = Claims()
         self.allocatable: Mapping[str, str] = spec.resources()
+        self.memory = quantity.value(spec.memory)
         self.host = Host((spec.address,), "hollow")
         self.pulled: set[str] = set(spec.images)
         self.obj: Any = None

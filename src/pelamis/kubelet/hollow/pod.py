@@ -71,6 +71,7 @@ class HollowPod:
         "_probing",
         "_under_way",
         "_wake",
+        "_watches",
         "acked_rev",
         "behaviour",
         "built",
@@ -98,6 +99,7 @@ class HollowPod:
         self._wake: Timer | None = None
         self._live: dict[str, _Live] = {}
         self._probing: dict[str, Probing] | None = None
+        self._watches: dict[str, list[Callable[[], object]]] | None = None
 
     # --- events in ----------------------------------------------------------------------------------------------------
 
@@ -178,6 +180,16 @@ class HollowPod:
         if sandbox is not None and sandbox.ready:
             self._release()
             self.feed(a.SandboxDied(sandbox.id))
+
+    def watch_exit(self, id_: str, call: Callable[[], object]) -> None:
+        """call when the container ends."""
+        if self._watches is None:
+            self._watches = {}
+        self._watches.setdefault(id_, []).append(call)
+
+    def unwatch_exit(self, id_: str, call: Callable[[], object]) -> None:
+        if self._watches is not None and call in self._watches.get(id_, ()):
+            self._watches[id_].remove(call)
 
     @property
     def holds(self) -> bool:
@@ -264,7 +276,16 @@ class HollowPod:
             return
         at_once = not self._under_way or urgent(msgspec.to_builtins(self.sent), msgspec.to_builtins(built))
         self.built = built
+        self._mark_load()
         self.kubelet.agent.outbox.status(self, at_once=at_once)
+
+    def _mark_load(self, *, gone: bool = False) -> None:
+        """Tell who shares a total with others that this pod takes its part, or no longer."""
+        line = self.behaviour.cpu_total()
+        if line is not None:
+            agent = self.kubelet.agent
+            ready = any(c.type == "Ready" and c.status == "True" for c in self.built.conditions)
+            agent.loads.mark(self.pod, line, agent.now(), ready=ready, gone=gone)
 
     def _end(self) -> None:
         self.close()
@@ -275,6 +296,7 @@ class HollowPod:
     def close(self) -> None:
         """Take no more events."""
         self._done = True
+        self._mark_load(gone=True)
         if self._wake is not None:
             self._wake.cancel()
         for live in self._live.values():
@@ -431,6 +453,9 @@ class HollowPod:
         for timer in (live.exit, live.stop):
             if timer is not None:
                 timer.cancel()
+        if self._watches is not None:
+            for call in self._watches.pop(run.id, ()):
+                call()
         self.feed(a.ContainerStopped(run.name, run.id, run) if stopping else a.ContainerExited(run))
 
     def _stop(self, order: a.StopContainer) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -21,7 +21,7 @@ from pelamis.client.synced import synced
 from pelamis.client.types import Client, Create, Delete, Key, Outcome, Patch, View
 from pelamis.kubelet import admit, status
 from pelamis.kubelet.agent import Recorder
-from pelamis.kubelet.hollow import image, node
+from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
 from pelamis.kubelet.hollow.node import LEASE_NAMESPACE, HollowNode
@@ -65,7 +65,8 @@ class HollowNodes:
         self.ready = asyncio.Event()
         self.pods: dict[Key, HollowPod] = {}
         self._nodes = tuple(nodes)
-        self._client_for = client_for
+        self.client_for = client_for
+        self._started_at = clock()
         self._clock = clock
         self._rng = rng
         self._record = record
@@ -90,7 +91,7 @@ class HollowNodes:
         """Until cancelled; raises what went wrong in a node. Pods stay as they are, for the next process to adopt."""
         self._failure = asyncio.get_running_loop().create_future()
         timers = Timers(self._fail)
-        outbox = Outbox(self._client_for, timers, self._fail, self._in_flight)
+        outbox = Outbox(self.client_for, timers, self._fail, self._in_flight)
         self.agent = Agent(self._clock, timers, outbox, self._exists, self._delays, self._record)
         self._pod_view = self.client.view(POD, field_selector="spec.nodeName!=")
         self._node_view = self.client.view(NODE)
@@ -432,6 +433,9 @@ class HollowNodes:
 
         return settle
 
-    def of_node(self, name: str) -> Iterable[HollowPod]:
-        kubelet = self.kubelets.get(name)
-        return kubelet.pods.values() if kubelet is not None else ()
+    # --- usage --------------------------------------------------------------------------------------------------------
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """What a node and its pods use now, as ``/stats/summary`` answers. Raises KeyError."""
+        kubelet = self.kubelets[name]
+        return usage.summary(kubelet, list(kubelet.pods.values()), self._started_at, self._clock())

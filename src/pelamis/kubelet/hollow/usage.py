@@ -1,0 +1,151 @@
+"""What hollow pods use: CPU and memory by their annotations, as the kubelet's summary tells it. Pure but for Loads.
+
+A total that pods share (``cpu-total``) is divided among those that are ready at the time, so load moves to new pods and
+away from those that end. Its time counts from the first pod of the owner, whatever revision that is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pelamis.base.clock import rfc3339
+from pelamis.kubelet.hollow.timeline import Timeline, integral
+
+if TYPE_CHECKING:
+    from pelamis.kubelet.actions import Run
+    from pelamis.kubelet.hollow.kubelet import HollowKubelet
+    from pelamis.kubelet.hollow.pod import HollowPod
+
+NODE_CPU, NODE_MEMORY = 50, 256 << 20
+"""What a node uses beside its pods: milli-cores, bytes."""
+
+
+class Load:
+    """One total. share: the integral so far of what each ready pod has of it (milli-core seconds)."""
+
+    __slots__ = ("at", "holders", "line", "origin", "ready", "share")
+
+    def __init__(self, line: Timeline[int], now: float) -> None:
+        self.line = line
+        self.origin = self.at = now
+        self.share = 0.0
+        self.ready: dict[str, float] = {}
+        self.holders: set[str] = set()
+
+    def advance(self, now: float) -> None:
+        if self.ready and now > self.at:
+            self.share += integral(self.line, self.at - self.origin, now - self.origin) / len(self.ready)
+        self.at = max(now, self.at)
+
+
+def _group(pod: Any) -> tuple[str, str]:
+    meta = pod.metadata
+    owner = next((o.name for o in meta.ownerReferences if o.controller), meta.name)
+    revision = meta.labels.get("pod-template-hash", "")
+    return meta.namespace, owner.removesuffix(f"-{revision}") if revision else owner
+
+
+class Loads:
+    """The totals of all owners."""
+
+    def __init__(self) -> None:
+        self._loads: dict[tuple[str, str], Load] = {}
+
+    def mark(self, pod: Any, line: Timeline[int], now: float, *, ready: bool, gone: bool = False) -> None:
+        """pod exists and is ready or not; gone: it is no more."""
+        key, uid = _group(pod), pod.metadata.uid
+        load = self._loads.get(key)
+        if load is None:
+            if gone:
+                return
+            load = self._loads[key] = Load(line, now)
+        load.advance(now)
+        load.line = line
+        if gone:
+            load.holders.discard(uid)
+        else:
+            load.holders.add(uid)
+        if ready and not gone:
+            load.ready.setdefault(uid, load.share)
+        else:
+            load.ready.pop(uid, None)
+        if not load.holders:
+            del self._loads[key]
+
+    def of(self, pod: Any, now: float) -> tuple[int, float]:
+        """(milli-cores at present, milli-core seconds since it is ready)."""
+        load, uid = self._loads.get(_group(pod)), pod.metadata.uid
+        if load is None or uid not in load.ready:
+            return 0, 0.0
+        load.advance(now)
+        return load.line.at(now - load.origin) // len(load.ready), load.share - load.ready[uid]
+
+
+def _container(pod: HollowPod, spec: Any, run: Run, loads: Loads, now: float) -> tuple[int, int, int]:
+    """(nano-cores, core nano-seconds, bytes) of a running container."""
+    since = max(now - run.started_at, 0.0)
+    behaviour = pod.behaviour
+    if behaviour.cpu_total() is not None and spec is pod.pod.spec.containers[0]:
+        milli, spent = loads.of(pod.pod, now)
+    else:
+        line = behaviour.cpu(spec)
+        milli, spent = line.at(since), integral(line, 0.0, since)
+    return milli * 1_000_000, int(spent * 1e6), behaviour.memory(spec).at(since)
+
+
+def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
+    at, meta, state = rfc3339(now), pod.pod.metadata, pod.machine.state
+    containers = []
+    rate = spent = memory = 0
+    for slot in state.slots.values():
+        run = slot.current
+        if run is None or run.state != "running":
+            continue
+        nano, total, used = _container(pod, slot.spec, run, loads, now)
+        rate, spent, memory = rate + nano, spent + total, memory + used
+        containers.append(
+            {
+                "name": slot.name,
+                "startTime": rfc3339(run.started_at),
+                "cpu": {"time": at, "usageNanoCores": nano, "usageCoreNanoSeconds": total},
+                "memory": _memory(at, used),
+            }
+        )
+    return {
+        "podRef": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
+        "startTime": rfc3339(state.started_at),
+        "containers": containers,
+        "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
+        "memory": _memory(at, memory),
+    }
+
+
+def _memory(at: str, used: int) -> dict[str, Any]:
+    return {
+        "time": at,
+        "usageBytes": used,
+        "workingSetBytes": used,
+        "rssBytes": used,
+        "pageFaults": 0,
+        "majorPageFaults": 0,
+    }
+
+
+def summary(kubelet: HollowKubelet, pods: Iterable[HollowPod], started_at: float, now: float) -> dict[str, Any]:
+    """As ``/stats/summary`` answers."""
+    loads, at = kubelet.agent.loads, rfc3339(now)
+    found = [one for one in (_pod(pod, loads, now) for pod in pods) if one["containers"]]
+    rate = NODE_CPU * 1_000_000 + sum(one["cpu"]["usageNanoCores"] for one in found)
+    spent = int(NODE_CPU * 1e6 * max(now - started_at, 0.0))
+    spent += sum(one["cpu"]["usageCoreNanoSeconds"] for one in found)
+    used = NODE_MEMORY + sum(one["memory"]["workingSetBytes"] for one in found)
+    memory = _memory(at, used)
+    memory["availableBytes"] = max(kubelet.memory - used, 0)
+    node = {
+        "nodeName": kubelet.spec.name,
+        "startTime": rfc3339(started_at),
+        "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
+        "memory": memory,
+    }
+    return {"node": node, "pods": found}
