@@ -367,5 +367,8 @@ class FakeClient:
             out.append(self.server._one(action) if refused is None else Outcome(0, None, refused))
         return out
 
+    async def fetch(self, path: str, *, query: Any = None) -> Any:
+        raise errors.PathNotFound()
+
     async def post(self, path: str, body: Any, *, query: Any = None) -> Any:
         raise NotImplementedError("controllers post nothing")

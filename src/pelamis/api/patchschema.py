@@ -68,6 +68,7 @@ _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _PREFIX = {
     "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.",
     "apiregistration": "io.k8s.kube-aggregator.pkg.apis.apiregistration.",
+    "metrics": "io.k8s.metrics.pkg.apis.metrics.",
 }
 
 _ELSEWHERE = (

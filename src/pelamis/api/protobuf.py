@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from pelamis.api import codec, registry
+from pelamis.api import codec, metrics, registry
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import ListMeta
@@ -88,7 +88,7 @@ _LISTS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 def _types() -> dict[tuple[str, str], Kind]:
     """Every type that has a wire form, by apiVersion and kind."""
     if not _TYPES:
-        for kind in registry.builtin().types():
+        for kind in (*registry.builtin().types(), *metrics.KINDS):
             if kind.kind != "Table":
                 _TYPES[kind.api_version, kind.kind] = kind
     return _TYPES

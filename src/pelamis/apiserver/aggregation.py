@@ -24,6 +24,7 @@ from pelamis.api import codec
 from pelamis.api.apiregistration.apiservice import APIService
 from pelamis.api.field import Tree
 from pelamis.apiserver.admission.webhookclient import CallFailed, endpoint_of
+from pelamis.apiserver.metricsapi import serve as metricsapi
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.streams.proxy import pass_on
 from pelamis.apiserver.user import LOOPBACK_USER, MASTERS, User
@@ -43,11 +44,13 @@ RESOURCE = "apiservices.apiregistration.k8s.io"
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
 _RECHECK_S = 30.0
 _CHECK_TIMEOUT_S = 5.0
+_FETCH_TIMEOUT_S = 30.0
 _AGGREGATOR = User("system:kube-aggregator", (MASTERS,))
 _SLICES = "endpointslices.discovery.k8s.io"
 _VERSIONS = {
     ("", "v1"): 1,
     ("autoscaling", "v2"): 30,
+    (metricsapi.GROUP, metricsapi.VERSION): 100,
     ("flowcontrol.apiserver.k8s.io", "v1"): 21,
     ("admissionregistration.k8s.io", "v1beta1"): 12,
     ("coordination.k8s.io", "v1beta1"): 13,
@@ -66,6 +69,7 @@ def _priority(group: str, version: str, builtin: bool) -> int:
     return _VERSIONS.get((group, version), _GA_PRIORITY if ga else _EARLY_PRIORITY)
 
 
+_GROUP_PRIORITIES = {metricsapi.GROUP: 100}
 Condition = tuple[str, str, str]
 """(status, reason, message) of Available."""
 
@@ -163,6 +167,7 @@ class Aggregation:
             self._remote.pop((old.spec.group, old.spec.version), None)
             self._server.discovery.set_remote(old.spec.group, old.spec.version, None)
             self._server.openapi.set_remote(f"apis/{old.spec.group}/{old.spec.version}", None)
+        self._server.metrics_api.give_way((metricsapi.GROUP, metricsapi.VERSION) in self._remote)
         if new is None:
             self._local_dirty = True
             self._wake.set()
@@ -231,7 +236,7 @@ class Aggregation:
                     "spec": {
                         "group": group.name,
                         "version": version,
-                        "groupPriorityMinimum": registry.priority(group.name),
+                        "groupPriorityMinimum": _GROUP_PRIORITIES.get(group.name) or registry.priority(group.name),
                         "versionPriority": _priority(group.name, version, builtin),
                     },
                 }
@@ -381,14 +386,33 @@ class Aggregation:
         one = self._remote.get((parts[1], parts[2]))
         if one is None:
             return None
-        if not any(c.type == "Available" and c.status == "True" for c in one.status.conditions):
-            return _unavailable()
-        try:
-            pool = self._pool(one)
-        except CallFailed as error:
-            log.warning("APIService %s: %s", one.metadata.name, error)
+        pool = self._open(one)
+        if pool is None:
             return _unavailable()
         return pass_on(request, pool, request.raw_path, "", remote_headers(user))
+
+    async def fetch(self, path: str, target: str, user: User) -> tuple[int, bytes] | None:
+        """A GET by a component of this process; None: no other server provides the path. Raises OSError."""
+        parts = path.strip("/").split("/")
+        one = self._remote.get((parts[1], parts[2])) if len(parts) > 2 and parts[0] == "apis" else None
+        if one is None:
+            return None
+        pool = self._open(one)
+        if pool is None:
+            return 503, b"service unavailable"
+        headers = [*remote_headers(user), ("Accept", "application/json")]
+        status, _, data = await pool.fetch("GET", target, headers=headers, timeout_s=_FETCH_TIMEOUT_S)
+        return status, data
+
+    def _open(self, one: APIService) -> HttpPool | None:
+        """None while it is not available."""
+        if not any(c.type == "Available" and c.status == "True" for c in one.status.conditions):
+            return None
+        try:
+            return self._pool(one)
+        except CallFailed as error:
+            log.warning("APIService %s: %s", one.metadata.name, error)
+            return None
 
 
 def _unavailable() -> Response:

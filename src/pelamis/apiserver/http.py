@@ -20,6 +20,7 @@ from pelamis.apiserver import verbs
 from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
 from pelamis.apiserver.flow.rules import NONE as NO_FLOW
+from pelamis.apiserver.lists import finish
 from pelamis.apiserver.negotiate import (
     JSON,
     MEDIA_TYPES,
@@ -291,6 +292,8 @@ class Api:
         call.form = form
         if verb not in kind.verbs or not verb:
             raise MethodNotAllowed()
+        if kind.computed:
+            return self._slot(call, self._computed(call, kind))
         if verb == "get":
             return self._get(call, kind)
         if verb == "list":
@@ -488,6 +491,20 @@ class Api:
         headers = (*call.headers(), ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
         return Response(200, out, media, headers)
 
+    async def _computed(self, call: Call, kind: Kind) -> Response:
+        """Objects that are made for this answer."""
+        info = call.info
+        presenter = self._presenter(call, kind)
+        source = self._server.metrics_api
+        if info.verb == "get":
+            obj = await source.get(kind, info.namespace, info.name)
+            return Response(200, presenter.one(codec.encode(obj), obj), call.form.media, call.headers())
+        options = list_options(call.request.query_items())
+        found = await source.list(kind, info.namespace, options.label_selector, options.field_selector)
+        members = [presenter.member(codec.encode(obj), obj) for obj in found]
+        parts = finish(presenter, self._objects.cache.rev, {}, [b",".join(members)] if members else [])
+        return Response(200, parts, call.form.media, call.headers())
+
     def _watch(self, call: Call, kind: Kind) -> None:
         info = call.info
         request = call.request
@@ -623,8 +640,6 @@ class Api:
                 if answer.error is not None and answer.error.reason != "NotFound":
                     raise answer.error
         presenter = self._presenter(call, kind)
-        from pelamis.apiserver.lists import finish
-
         body = finish(
             presenter, collection.rev, {}, [b",".join(presenter.piece(e) for e in entries)] if entries else []
         )

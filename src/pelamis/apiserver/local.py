@@ -17,6 +17,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.authz.attributes import Attributes
+from pelamis.apiserver.pipeline import attributes
 from pelamis.apiserver.request import DeleteOptions, WriteOptions, parse_info
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.selection import Selection
@@ -24,10 +25,11 @@ from pelamis.apiserver.user import User
 from pelamis.apiserver.watch import shown_as
 from pelamis.apiserver.write import Patch as WritePatch
 from pelamis.apiserver.write import Write
-from pelamis.base.errors import Gone, Internal, PathNotFound, StatusError
+from pelamis.base.errors import Gone, Internal, PathNotFound, StatusError, from_status
 from pelamis.cache.collection import Event
 from pelamis.cache.entry import Entry
 from pelamis.cache.view import View
+from pelamis.client.path import with_query
 from pelamis.client.types import Action, Create, Delete, Outcome, Patch, Update, WatchEvent
 from pelamis.client.types import View as AnyView
 
@@ -84,6 +86,8 @@ class LocalClient:
             if special is not None:
                 write = Write("get", kind, self.user, namespace, name, subresource)
                 return _object(await special(self._server, write))
+        if kind.computed:
+            return await self._server.metrics_api.get(kind, namespace, name)
         entry = self._server.objects.collection(kind).get(namespace, name)
         if entry is None:
             raise verbs.absent(kind, name)
@@ -93,10 +97,13 @@ class LocalClient:
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> tuple[Sequence[Any], int]:
         self._allow("list", kind, namespace, fields=field_selector)
+        if kind.computed:
+            found = await self._server.metrics_api.list(kind, namespace, label_selector, field_selector)
+            return found, self._server.cache.rev
         collection = self._server.objects.collection(kind)
         selection = Selection(kind, namespace, label_selector, field_selector)
-        found = collection.range(namespace)[0]
-        return [_reader(kind, e) for e in found if selection.matches(e)], collection.rev
+        entries = collection.range(namespace)[0]
+        return [_reader(kind, e) for e in entries if selection.matches(e)], collection.rev
 
     async def watch(
         self, kind: Kind, namespace: str = "", *, rev: int = 0, label_selector: str = "", field_selector: str = ""
@@ -194,6 +201,24 @@ class LocalClient:
         test = {"op": "replace", "path": "/metadata/resourceVersion", "value": action.rev}
         return [test, *action.body]
 
+    async def fetch(self, path: str, *, query: Mapping[str, str] | None = None) -> Tree:
+        """What this server or an aggregated one answers to a GET of a resource. Raises StatusError, OSError."""
+        info = parse_info("GET", path)
+        given = {k: v for k, v in (query or {}).items() if v}
+        label_selector, field_selector = given.get("labelSelector", ""), given.get("fieldSelector", "")
+        self._server.gate.authorize(self.user, attributes(info, field_selector, label_selector))
+        kind = self._server.registry.by_resource(info.group, info.version, info.resource)
+        if kind is None:
+            answer = await self._server.aggregation.fetch(path, with_query(path, given), self.user)
+            if answer is None:
+                raise PathNotFound()
+            return _read(*answer)
+        if info.name:
+            return codec.to_tree(await self.get(kind, info.namespace, info.name, subresource=info.subresource))
+        found, rev = await self.list(kind, info.namespace, label_selector=label_selector, field_selector=field_selector)
+        head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": {"resourceVersion": str(rev)}}
+        return {**head, "items": [codec.to_tree(obj) for obj in found]}
+
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
         """Reviews and TokenRequests. Raises StatusError."""
         info = parse_info("POST", path)
@@ -209,6 +234,22 @@ class LocalClient:
             return answer.tree
         tree: Tree = msgspec.json.decode(answer.data or b"{}")
         return tree
+
+
+def _read(status: int, data: bytes) -> Tree:
+    """The tree that another server answered. Raises StatusError."""
+    try:
+        tree = msgspec.json.decode(data)
+    except msgspec.MsgspecError:
+        tree = None
+    if status >= 400:
+        if isinstance(tree, dict) and tree.get("kind") == "Status":
+            raise from_status({"code": status, **tree})
+        text = data.decode(errors="replace").strip()
+        raise StatusError(status, "", text or f"the server answered with status {status}")
+    if not isinstance(tree, dict):
+        raise Internal("the answer is not an object")
+    return tree
 
 
 def _object(answer: Answer) -> Any:

@@ -135,6 +135,13 @@ class Presenter:
         defined = _encode(self.columns()) if columns else b"null"
         return b"".join((head, b',"columnDefinitions":', defined, b',"rows":[', b",".join(rows), b"]}"))
 
+    def member(self, data: bytes, obj: Any) -> bytes:
+        """One member of a list of what no cache holds."""
+        shown = self.format.shown
+        if not shown:
+            return data
+        return self.row(data, obj) if shown == "Table" else partial(data)
+
     def piece(self, entry: Entry) -> bytes:
         """One member of a list."""
         shown = self.format.shown

@@ -47,6 +47,8 @@ from pelamis.apiserver.lists import WAIT_S, Lister
 from pelamis.apiserver.load import Follower, load
 from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.metrics import Metrics
+from pelamis.apiserver.metricsapi.serve import MetricsApi
+from pelamis.apiserver.metricsapi.summary import Summaries
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.pipeline import AuditIds, Gate
 from pelamis.apiserver.request import RequestInfo
@@ -106,6 +108,8 @@ class Config:
     watch_timeout_s: float = 1800.0
     kubelet_client: Pair | None = None
     kubelet_ca: bytes = b""
+    summaries: Summaries | None = None
+    """Where the metrics API reads what nodes use; None = from their kubelets."""
     sockets: Sequence[socket.socket] = ()
     """Already bound, in place of host and port (which then only tells what clients are told)."""
     listen: bool = True
@@ -157,6 +161,7 @@ class ApiServer:
         self.metrics.count_objects = self._counts
         self.audit_ids = AuditIds(config.entropy)
         self.health = Health()
+        self.metrics_api = MetricsApi(self, config.summaries)
         self.discovery = Discovery(self.registry, config.advertise_address)
         self.openapi = OpenAPI(self.registry)
         self.specials = {**SPECIALS, **REVIEWS}
@@ -402,6 +407,7 @@ class ApiServer:
         await self.aggregation.stop()
         await self.signing.stop()
         await self.http.close(grace_s)
+        await self.metrics_api.close()
         await self.kubelets.close()
         await self.webhook_client.close()
         if self._followed is not None:

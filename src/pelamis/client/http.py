@@ -157,6 +157,9 @@ class HttpClient:
                     raise result
         return [outcome for outcome in outcomes if outcome is not None]
 
+    async def fetch(self, path: str, *, query: Mapping[str, str] | None = None) -> Tree:
+        return codec.parse(await self.send("GET", with_query(path, query)))
+
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
         return codec.parse(await self.send("POST", with_query(path, query), msgspec.json.encode(body)))
 

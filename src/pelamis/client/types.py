@@ -162,6 +162,10 @@ class Client(Protocol):
         """Never raises for a refused action: the outcome carries the error. Raises OSError when out of reach."""
         ...
 
+    async def fetch(self, path: str, *, query: Mapping[str, str] | None = None) -> Tree:
+        """A raw GET of a resource, such as one of the metrics APIs. Raises StatusError, OSError."""
+        ...
+
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
         """A raw POST (reviews, TokenRequest). Raises StatusError."""
         ...

@@ -41,6 +41,7 @@ class ControllerClient:
         self.watch = reader.watch
         self.commit = writer.commit
         self.post = writer.post
+        self.fetch = writer.fetch
 
 
 async def mark_control_plane(server: ApiServer, node_name: str) -> None:

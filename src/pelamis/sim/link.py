@@ -282,6 +282,10 @@ class Link:
             raise Lost("connection reset: the server went away")
         return [next(done) if error is None else Outcome(0, None, error) for error in refused]
 
+    async def fetch(self, path: str, *, query: Mapping[str, str] | None = None) -> Tree:
+        tree: Tree = await self._local().fetch(path, query=query)
+        return tree
+
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
         found: Tree = await self._local().post(path, body, query=query)
         return found
@@ -298,3 +302,4 @@ class ControllerLink:
         self.watch = reader.watch
         self.commit = writer.commit
         self.post = writer.post
+        self.fetch = writer.fetch
