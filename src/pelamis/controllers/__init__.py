@@ -35,6 +35,7 @@ from pelamis.controllers import (
     tainteviction,
     ttlafterfinished,
     vacprotection,
+    validatingadmissionpolicystatus,
 )
 from pelamis.reconcile.spec import Controller
 
@@ -80,6 +81,7 @@ def controllers(options: Options) -> list[Controller]:
         pvcprotection.CONTROLLER,
         pvprotection.CONTROLLER,
         vacprotection.CONTROLLER,
+        validatingadmissionpolicystatus.CONTROLLER,
         ephemeralvolume.CONTROLLER,
         clusterroleaggregation.CONTROLLER,
         podgc.controller(options.terminated_pod_threshold),
