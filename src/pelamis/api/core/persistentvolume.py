@@ -304,6 +304,8 @@ def default(tree: Tree) -> None:
 
 def prepare_create(tree: Tree) -> None:
     tree["status"] = {"phase": "Pending"}
+    if created := tree["metadata"].get("creationTimestamp"):
+        tree["status"]["lastPhaseTransitionTime"] = created
 
 
 def _need(value: Any, path: str, errors: _Errors) -> None:
