@@ -35,6 +35,7 @@ from pelamis.base.tree import copy
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _decode_tree = msgspec.json.Decoder().decode
 _encode = _ENCODER.encode
+_plainly = msgspec.json.Encoder().encode
 _DECODERS: dict[type[Any], Callable[[bytes], Any]] = {}
 _OFFSETS: dict[tuple[str, str], int] = {}
 
@@ -239,7 +240,7 @@ def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: b
     problems: list[str] = []
     read = _decoder(cls)
     try:
-        obj = read(_encode(tree))
+        obj = read(_plainly(tree))
     except msgspec.ValidationError:
         try:
             loose = copy(tree)  # what is below the tree may be shared

@@ -30,6 +30,7 @@ from pelamis.base.errors import (
     TooLarge,
 )
 
+OWNERS = "managedFields"
 _NOT_SPEC = frozenset(("kind", "apiVersion", "metadata", "status"))
 Step = Callable[[Write], None]
 
@@ -94,9 +95,14 @@ def place(write: Write, tree: Tree) -> None:
 
 def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
     """``codec.clean`` of the members that may need it."""
-    kept = {name: tree.pop(name) for name in untouched}
+    if not untouched:
+        return codec.clean(kind, tree)
+    kept = {name: tree.pop(name) for name in untouched if name != OWNERS}
+    owners = tree["metadata"].pop(OWNERS) if OWNERS in untouched else None
     problems = codec.clean(kind, tree)
     tree.update(kept)
+    if owners is not None:
+        tree["metadata"][OWNERS] = owners
     return problems
 
 
@@ -257,7 +263,7 @@ def finish_update(write: Write) -> Result:
     meta.pop("selfLink", None)
     owners = meta.get("managedFields")
     for path in _resets(write):
-        if path not in write.untouched or tree.get(path) is not before.get(path):
+        if trees.get(tree, path) != trees.get(before, path) or hub.type is codec.Custom:
             trees.keep(tree, before, path)
     if owners is not None and tree["metadata"] is not meta:  # the whole metadata is kept, but for who owns the fields
         meta = tree["metadata"] = {**tree["metadata"], "managedFields": owners}
@@ -268,7 +274,7 @@ def finish_update(write: Write) -> Result:
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
-    same = [k for k in write.untouched if tree.get(k) is before.get(k)]
+    same = [k for k in write.untouched if k in tree and tree[k] is before.get(k)]
     obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
     kind, new, was = hub, obj, old.obj
@@ -353,11 +359,15 @@ def patched(write: Write) -> None:
     tree: Tree
     if kind.hub is None and kind.type is not codec.Custom:
         # Normal form is built anew. What the patch leaves alone has it; it is copied where it may yet be changed.
-        write.untouched = tuple(k for k in ("spec", "status") if k in new and new[k] is live.get(k))
+        same = [k for k in ("spec", "status") if k in new and new[k] is live.get(k)]
         resets = _resets(write)
-        tree = {**new, **{k: trees.copy(new[k]) for k in write.untouched if k not in resets}}
-        if isinstance(tree.get("metadata"), dict):
-            tree["metadata"] = dict(tree["metadata"])
+        tree = {**new, **{k: trees.copy(new[k]) for k in same if k not in resets}}
+        given = tree.get("metadata")
+        if isinstance(given, dict):
+            tree["metadata"] = dict(given)
+            if OWNERS in given and given[OWNERS] is live["metadata"].get(OWNERS):
+                same.append(OWNERS)
+        write.untouched = tuple(same)
     else:
         tree = trees.copy(new)
     meta = metadata_of(tree, kind)

@@ -316,9 +316,15 @@ def is_ipv6(value: str) -> list[str]:
     return [] if _ip(value) == 6 else ["must be a valid IPv6 address"]
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_dotted = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+
+
 @lru_cache(maxsize=4096)
 def _ip(value: str) -> int:
     """4, 6 or 0. An IPv4-mapped IPv6 address counts as IPv4, zones are refused."""
+    if _dotted.fullmatch(value):
+        return 4
     if "%" in value:
         return 0
     try:

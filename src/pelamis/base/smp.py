@@ -168,11 +168,13 @@ def _retain(out: dict[str, Any], patch: dict[str, Any]) -> None:
         del out[key]
 
 
-def _merge_field_list(old: list[Any], patch: list[Any], field: Field | None, deleting: bool) -> list[Any]:
+def _merge_field_list(
+    old: list[Any], patch: list[Any], field: Field | None, deleting: bool, ordered: bool = True
+) -> list[Any]:
     if field is None or field.strategy != "merge":
         return _clean(patch) if not deleting else patch
     element = field.node.element
-    return _merge_list(old, patch, element, field.merge_key, deleting)
+    return _merge_list(old, patch, element, field.merge_key, deleting, ordered)
 
 
 def _element_kind(*lists: list[Any]) -> type:
@@ -192,7 +194,10 @@ def _element_kind(*lists: list[Any]) -> type:
     return kind
 
 
-def _merge_list(old: list[Any], patch: list[Any], element: Node | None, key: str, deleting: bool) -> list[Any]:
+def _merge_list(
+    old: list[Any], patch: list[Any], element: Node | None, key: str, deleting: bool, ordered: bool = True
+) -> list[Any]:
+    """ordered False: the caller puts items with keys in an order of its own."""
     if not old and not patch:
         return old
     if _element_kind(old, patch) is not dict:
@@ -208,7 +213,7 @@ def _merge_list(old: list[Any], patch: list[Any], element: Node | None, key: str
         raise PatchError("cannot merge lists without merge key for type struct")
     old, patch = _special(old, patch, key)
     merged = _merge_items(old, patch, element, key)
-    return _order(merged, patch, old, key)
+    return _order(merged, patch, old, key) if ordered else merged
 
 
 def _special(old: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
@@ -246,6 +251,8 @@ def _position(items: list[Any], key: str) -> dict[Any, int]:
 
 
 def _hashable(value: Any) -> Any:
+    if type(value) is str:
+        return value
     return (type(value), value) if not isinstance(value, dict | list) else gotext.plain(value)
 
 
@@ -315,7 +322,7 @@ def _merge_ordered(out: dict[str, Any], patch: dict[str, Any], key: str, name: s
     if has_new:
         _check_order(new or [], order, merge_key)
     if has_old and has_new:
-        merged = _merge_field_list(old or [], new or [], field, False)
+        merged = _merge_field_list(old or [], new or [], field, False, ordered=False)
     elif has_old:
         merged = old or []
     elif has_new:

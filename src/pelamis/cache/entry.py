@@ -191,16 +191,24 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             return self.key[0]
         fields = self._fields
         if fields is None:
+            obj = self._obj
+            if obj is not None:
+                return str(self.shape.selectable[label](obj))
             obj = self.obj
             fields = self._fields = tuple(intern(str(get(obj))) for get in self.shape.selectable.values())
         return fields[self.shape.fields[label]]
 
     def note_meta(self) -> str:
         """Reads the labels and returns the uid of the controlling owner ("" for none), in one pass over the bytes."""
-        meta = _head(self.data).metadata
+        obj = self._obj
+        meta = obj.metadata if obj is not None else _head(self.data).metadata
         if self._labels is None:
             self._labels = self.shape.decoder.labels(meta.labels)
-        return next((o.uid for o in meta.ownerReferences if o.controller), "")
+        for owner in meta.ownerReferences:
+            if owner.controller:
+                uid: str = owner.uid
+                return uid
+        return ""
 
     def at(self, rev: int) -> Entry:
         """The same object with another resourceVersion: what a deletion shows."""

@@ -93,6 +93,7 @@ class NodeAuthorizer:
 
     def __init__(self, rules: Sequence[Rule], pods: View, claims: View, volumes: View, attachments: View) -> None:
         self._rules = rules
+        self._ruled: dict[tuple[str, ...], Decision] = {}
         self._pods = pods
         self._claims = claims
         self._volumes = volumes
@@ -161,9 +162,13 @@ class NodeAuthorizer:
             special = self._special(node, a)
             if special is not None:
                 return special
-        if any(rule.allows(a) for rule in self._rules):
-            return _ALLOW
-        return NO_OPINION
+        token = (a.verb, a.group, a.resource, a.subresource, a.path)  # no rule of the role is about a name
+        known = self._ruled.get(token)
+        if known is None:
+            if len(self._ruled) >= 1_000:
+                self._ruled.clear()
+            known = self._ruled[token] = _ALLOW if any(rule.allows(a) for rule in self._rules) else NO_OPINION
+        return known
 
     def _special(self, node: str, a: Attributes) -> Decision | None:
         resource = (a.group, a.resource)

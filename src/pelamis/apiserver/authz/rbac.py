@@ -1,7 +1,7 @@
 """Role-based access control: who may do what, from the four RBAC kinds.
 
 The index is kept up to date event by event: bindings by subject, rules by role. A decision walks the bindings of the
-user and of each group; it is remembered until any RBAC object changes, so a repeated question costs one dict lookup.
+user and of each group; it is remembered until any RBAC object changes, so a repeated question costs one dict lookup, whatever object it is about.
 """
 
 from __future__ import annotations
@@ -143,14 +143,20 @@ class Rbac:
                         yield self._role_key(binding, namespace), binding
 
     def authorize(self, user: User, a: Attributes) -> Decision:
-        token = (user.name, user.groups, a)
+        token = (user.name, user.groups, a.verb, a.group, a.resource, a.subresource, a.namespace, a.path)
         known = self._decided.get(token)
-        if known is not None:
+        if known is None:
+            known = self._learn(token, user, a._replace(name=""))
+        if known.allowed or not a.name:
             return known
-        decision = self._decide(user, a)
+        # Whom no rule lets at all objects, one may let at this.
+        named = (token, a.name)
+        return self._decided.get(named) or self._learn(named, user, a)
+
+    def _learn(self, token: Any, user: User, a: Attributes) -> Decision:
         if len(self._decided) >= _REMEMBERED:
             self._decided.clear()
-        self._decided[token] = decision
+        decision = self._decided[token] = self._decide(user, a)
         return decision
 
     def _decide(self, user: User, a: Attributes) -> Decision:
