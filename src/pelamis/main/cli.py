@@ -134,6 +134,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--foreground", action="store_true", help="stay in the terminal; Ctrl-C stops the cluster")
     up.add_argument("--no-node", action="store_true", help="control plane alone: needs neither root nor containerd")
     up.add_argument(
+        "--hollow-nodes", type=int, metavar="N", help="have N nodes without containers too (docs/hollow-nodes.md)"
+    )
+    up.add_argument(
+        "--hollow-node",
+        metavar="SPEC",
+        help="what each has (default: cpu=8,memory=32Gi,pods=110); also zones=N, labels=K=V;K=V, taints=K=V:EFFECT",
+    )
+    up.add_argument(
         "--datastore",
         metavar="etcd=URL[,URL…]",
         help="keep objects in etcd instead of a file (docs/high-availability.md)",
@@ -166,7 +174,9 @@ def _parser() -> argparse.ArgumentParser:
     add("status", _status, "show what runs and whether it is healthy")
     add("kubeconfig", _kubeconfig, "print the administrator's kubeconfig")
     logs = add("logs", _logs, "print the log of a component")
-    logs.add_argument("component", nargs="?", default="", help="server, agent, containerd or supervisor (default: all)")
+    logs.add_argument(
+        "component", nargs="?", default="", help="server, agent, hollow, containerd or supervisor (default: all)"
+    )
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
     image = verbs.add_parser("image", help="load and list container images", description="Load and list images.")
     kinds = image.add_subparsers(dest="image_verb", metavar="COMMAND", required=True)

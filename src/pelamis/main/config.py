@@ -50,6 +50,10 @@ class Cluster:
     """A KubeSchedulerConfiguration file; read when the server starts."""
     runtime_config: str = ""
     """What --runtime-config said: which API versions are served."""
+    hollow_nodes: int | None = None
+    """How many hollow nodes there are; None: nobody has ever asked for any."""
+    hollow_node: str = ""
+    """What --hollow-node said of each."""
     format: int = FORMAT
 
     def path(self, *parts: str) -> Path:

@@ -82,6 +82,14 @@ def _usable(authority: Authority, pair: Pair, hosts: Names, now: float) -> bool:
     return tls.hosts(cert) == set(hosts)
 
 
+def hollow(folder: Path, now: float, user: str, hosts: Names) -> Pair:
+    """The identity of the process of hollow nodes, and its serving certificate for all their addresses."""
+    authority, kept = _authority(folder, "ca", now), load(folder, "hollow")
+    if kept is not None and _usable(authority, kept, hosts, now):
+        return kept
+    return _keep(folder, "hollow", authority.issue(user, now, hosts=hosts, server=True, client=True))
+
+
 def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, node_hosts: Names) -> Pki:
     """Loads what is there and makes what is missing or about to expire."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

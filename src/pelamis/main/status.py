@@ -16,7 +16,7 @@ from pathlib import Path
 from pelamis.main.config import Cluster, ConfigError, check_name, data_dir, load
 from pelamis.main.supervisor import running
 
-COMPONENTS = ("supervisor", "server", "agent", "containerd")
+COMPONENTS = ("supervisor", "server", "agent", "hollow", "containerd")
 
 
 def existing(args: argparse.Namespace) -> Cluster:
@@ -99,6 +99,16 @@ def status(args: argparse.Namespace) -> int:
         found = _pid(cluster, part)
         alive = alive and found is not None
         print(f"{part:<12}{f'pid {found}' if found else 'not running (see `pelamis logs ' + part + '`)'}")
+    if cluster.hollow_nodes:
+        found = _pid(cluster, "hollow")
+        alive = alive and found is not None
+        state = "ready" if (cluster.run / "hollow.ready").exists() else "being registered"
+        shown = (
+            f"pid {found}, {cluster.hollow_nodes} nodes, {state}"
+            if found
+            else "not running (see `pelamis logs hollow`)"
+        )
+        print(f"hollow      {shown}")
     return 0 if alive and health == "ready" else 1
 
 

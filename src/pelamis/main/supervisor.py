@@ -108,8 +108,13 @@ class Supervisor:
             self.children.insert(0, Child("containerd", lambda: prepare(cluster)))
             agent = Child("agent", lambda: [*python, "pelamis.main.agent", cluster.data])
             self.children.append(agent)
+        if cluster.hollow_nodes is not None:
+            self.children.append(self.hollow())
         self.waiting_for_keys = True
-        """The agent starts once the server has made its certificate."""
+        """The agent and hollow nodes start once the server has made their certificates."""
+
+    def hollow(self) -> Child:
+        return Child("hollow", lambda: [sys.executable, "-m", "pelamis.main.hollow", self.cluster.data])
 
     def run(self) -> None:
         self.cluster.run.mkdir(parents=True, exist_ok=True)
@@ -119,7 +124,7 @@ class Supervisor:
             (self.cluster.run / "home").write_text(self.cluster.data + "\n")
         self.say("started")
         for child in self.children:
-            if child.name != "agent":
+            if child.name not in ("agent", "hollow"):
                 self.start(child)
         while not self.stopping:
             due = [child.due for child in self.children if child.due is not None]
@@ -168,9 +173,9 @@ class Supervisor:
             return
         for line in data.decode(errors="replace").splitlines():
             if line == "keys":
-                agent = next((c for c in self.children if c.name == "agent"), None)
-                if agent is not None and agent.process is None and agent.due is None:
-                    self.start(agent)
+                for other in self.children:
+                    if other.name in ("agent", "hollow") and other.process is None and other.due is None:
+                        self.start(other)
             else:
                 self.say(line)
 
@@ -184,12 +189,16 @@ class Supervisor:
         if signal.SIGTERM in numbers or signal.SIGINT in numbers:
             self.stopping = True
             return
+        if signal.SIGHUP in numbers:
+            self.reload()
         for child in self.children:
             if child.process is None or child.process.poll() is None:
                 continue
             code = child.process.returncode
             self.forget_notes(child)
             child.process = None
+            if child.name == "hollow" and code == 0 and not self.cluster.hollow_nodes:
+                continue  # the last hollow node is gone
             now = time.monotonic()
             if now - child.started > _HEALTHY_S:
                 child.backoff = _FIRST_BACKOFF_S
@@ -198,6 +207,26 @@ class Supervisor:
             print(f"{child.name} ended ({_how(code)}); starting it again", flush=True)
             if child.backoff > 4 * _FIRST_BACKOFF_S:
                 self.say(f"failed {child.name} {_how(code)}")
+
+    def reload(self) -> None:
+        """The cluster's file has changed: another number of hollow nodes, or others."""
+        try:
+            found = load(Path(self.cluster.data))
+        except ConfigError as error:
+            print(f"cluster.json cannot be read: {error}", flush=True)
+            return
+        if found is None:
+            return
+        self.cluster = found
+        child = next((c for c in self.children if c.name == "hollow"), None)
+        if child is None:
+            child = self.hollow()
+            self.children.append(child)
+        child.backoff = _FIRST_BACKOFF_S
+        if child.process is None:
+            self.start(child)
+        else:
+            child.process.terminate()  # it ends, and is started anew
 
     def stop(self) -> None:
         """Agent first, then server, then containerd: nobody loses who they talk to."""

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -58,6 +59,12 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new --runtime-config"
             )
+        cluster = _with_hollow(cluster, args)
+        changed = cluster != load(data)
+        if changed:
+            cluster.save()
+            (cluster.run / "hollow.ready").unlink(missing_ok=True)
+            os.kill(pid, signal.SIGHUP)
         release()
         part = "" if cluster.node else ", control plane alone"
         print(f'cluster "{cluster.name}" is already running (pid {pid}, https://127.0.0.1:{cluster.port}{part})')
@@ -66,6 +73,8 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         from pelamis.main.status import wait  # with urllib: not on the way of a start
 
         wait(cluster)
+        if changed:
+            _wait_hollow(cluster)
         return _finish(cluster, args)
     node = not args.no_node
     if node:
@@ -86,7 +95,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         )
     else:
         cluster = with_options(cluster, port=args.port, node=node)
-    cluster = _with_scheduler(_with_datastore(cluster, args, new=new), args)
+    cluster = _with_hollow(_with_scheduler(_with_datastore(cluster, args, new=new), args), args)
     versions = _runtime_config(args)
     if versions is not None:
         cluster = replace(cluster, runtime_config=versions)
@@ -144,6 +153,39 @@ def _runtime_config(args: argparse.Namespace) -> str | None:
     except EnablementError as error:
         raise ConfigError(f"--runtime-config {text}: {error}") from None
     return text
+
+
+def _with_hollow(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """What the flags about hollow nodes say, checked; what they do not say stays as it was."""
+    if args.hollow_nodes is None and args.hollow_node is None:
+        return cluster
+    from pelamis.main.hollow import check
+
+    count = cluster.hollow_nodes if args.hollow_nodes is None else args.hollow_nodes
+    text = cluster.hollow_node if args.hollow_node is None else args.hollow_node
+    if count is None:
+        raise ConfigError("--hollow-node says what each hollow node has: say how many with --hollow-nodes N")
+    cluster = replace(cluster, hollow_nodes=count, hollow_node=text)
+    check(cluster)
+    return cluster
+
+
+def _wait_hollow(cluster: Cluster) -> None:
+    """Until all hollow nodes are registered. Raises ConfigError when that takes too long."""
+    if cluster.hollow_nodes is None:
+        return
+    started = time.monotonic()
+    end = started + _NODE_S
+    ready = cluster.run / "hollow.ready"
+    while not ready.exists():
+        if time.monotonic() > end:
+            last = _last_line(cluster.path("logs", "hollow.log"))
+            said = f'; their log ends with "{last}"' if last else ""
+            raise ConfigError(
+                f"the hollow nodes are not ready yet{said}; see `pelamis logs hollow --name {cluster.name}`"
+            )
+        time.sleep(0.02)
+    print(f"{cluster.hollow_nodes} hollow nodes ({time.monotonic() - started:.1f} s)")
 
 
 def _with_datastore(cluster: Cluster, args: argparse.Namespace, *, new: bool) -> Cluster:
@@ -275,6 +317,7 @@ def _background(cluster: Cluster, args: argparse.Namespace, release: Callable[[]
                 deadline = time.monotonic() + _NODE_S
             if word == wanted:
                 progress.end()
+                _wait_hollow(cluster)
                 return _finish(cluster, args)
 
 

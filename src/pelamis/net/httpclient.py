@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httptools
 
 HIGH_WATER = 1 << 20
-KEEP_IDLE = 16
+KEEP_IDLE = 64
 CONNECT_TIMEOUT_S = 10.0
 
 Headers = Iterable[tuple[str, str]]

@@ -62,6 +62,8 @@ class HollowNodes:
     ) -> None:
         self.client = client
         self.kubelets: dict[str, HollowKubelet] = {}
+        self.started = asyncio.Event()
+        """Set once the nodes are looked after, registered or not."""
         self.ready = asyncio.Event()
         self.pods: dict[Key, HollowPod] = {}
         self._nodes = tuple(nodes)
@@ -106,6 +108,7 @@ class HollowNodes:
             for kubelet in self.kubelets.values():
                 self._register(kubelet)
             self._all_registered()
+            self.started.set()
             await self._failure
         finally:
             for cancel in cancels:

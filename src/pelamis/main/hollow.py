@@ -1,0 +1,290 @@
+"""The process of hollow nodes: as many as ``pelamis up --hollow-nodes N`` says, over the HTTP client.
+
+argv: the data directory. It reads with an identity of its own, which may list pods and nodes and act as any node; what
+it writes for a node it writes as ``system:node:<name>``, so that the server's rules for nodes hold. Nodes that are
+wanted no longer are deleted; with none wanted, the process ends. ``<run>/hollow.ready`` tells that all are registered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pelamis.main.config import Cluster, ConfigError, load
+
+if TYPE_CHECKING:
+    from pelamis.kubelet.hollow.node import HollowNode
+    from pelamis.net.tls import Pair
+
+log = logging.getLogger("pelamis.hollow")
+USER = "pelamis:hollow-nodes"
+AGENT = "kubelet/v1.37.0 pelamis-hollow"
+PORT_OFFSET, PORTS_OFFSET = 5, 100
+"""Ports of the kubelet endpoint, counted from the real kubelet's: of all nodes, or the first where each has its own."""
+_API_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What ``--hollow-node`` says of every node."""
+
+    cpu: str = "8"
+    memory: str = "32Gi"
+    pods: int = 110
+    storage: str = "100Gi"
+    zones: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    taints: tuple[tuple[str, str, str], ...] = ()
+    more: dict[str, str] = field(default_factory=dict)
+
+
+def shape(text: str) -> Shape:
+    """``cpu=16,memory=64Gi,pods=250,zones=3,labels=disk=ssd;tier=web,taints=gpu=yes:NoSchedule,nvidia.com/gpu=4``.
+
+    Raises ConfigError.
+    """
+    from pelamis.base import quantity
+
+    found: dict[str, Any] = {"more": {}}
+    for part in text.split(",") if text else ():
+        name, equals, value = part.strip().partition("=")
+        try:
+            if not equals or not value:
+                raise ValueError("say NAME=VALUE")
+            match name:
+                case "cpu" | "memory" | "storage":
+                    quantity.parse(value)
+                    found[name] = value
+                case "pods" | "zones":
+                    found[name] = int(value)
+                    if found[name] < (name == "pods"):
+                        raise ValueError("it is too small")
+                case "labels":
+                    found[name] = dict(_pair(one) for one in value.split(";"))
+                case "taints":
+                    found[name] = tuple(_taint(one) for one in value.split(";"))
+                case _ if "/" in name:
+                    quantity.parse(value)
+                    found["more"][name] = value
+                case _:
+                    known = "cpu, memory, storage, pods, zones, labels, taints, or a resource such as nvidia.com/gpu"
+                    raise ValueError(f"known are {known}")
+        except ValueError as error:
+            raise ConfigError(f'--hollow-node: "{part.strip()}": {error}') from None
+    return Shape(**found)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError("a label is KEY=VALUE; several are separated by ;")
+    return key, value
+
+
+def _taint(text: str) -> tuple[str, str, str]:
+    head, colon, effect = text.rpartition(":")
+    if not colon or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise ValueError("a taint is KEY=VALUE:EFFECT; several are separated by ;")
+    key, _, value = head.partition("=")
+    return key, value, effect
+
+
+def nodes(cluster: Cluster, *, loopbacks: bool) -> list[HollowNode]:
+    """loopbacks: the machine has all of 127.0.0.0/8."""
+    from pelamis.kubelet.hollow.node import HollowNode, loopback, pod_range, zones
+
+    count, what = cluster.hollow_nodes or 0, shape(cluster.hollow_node)
+    names = zones(count, what.zones) if what.zones else [""] * count
+    return [
+        HollowNode(
+            f"hollow-{i + 1}",
+            cpu=what.cpu,
+            memory=what.memory,
+            pods=what.pods,
+            storage=what.storage,
+            labels=what.labels,
+            taints=what.taints,
+            zone=names[i],
+            pod_cidr=pod_range(i, what.pods),
+            address=loopback(i) if loopbacks else "127.0.0.1",
+            port=cluster.kubelet_port + (PORT_OFFSET if loopbacks else PORTS_OFFSET + i),
+            capacity=what.more,
+        )
+        for i in range(count)
+    ]
+
+
+def check(cluster: Cluster) -> None:
+    """Raises ConfigError when there cannot be such nodes."""
+    from pelamis.kubelet.hollow.node import pod_range
+
+    count = cluster.hollow_nodes or 0
+    if count < 0:
+        raise ConfigError(f"--hollow-nodes {count}: there cannot be less than none")
+    try:
+        pod_range(max(count - 1, 0), shape(cluster.hollow_node).pods)
+    except ValueError as error:
+        raise ConfigError(f"--hollow-nodes {count}: {error}") from None
+
+
+def _role() -> list[dict[str, Any]]:
+    """What the process may do by itself."""
+    read = ["get", "list", "watch"]
+    rules = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": read},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": [*read, "delete"]},
+        {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch", "update"]},
+        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+        {"apiGroups": [""], "resources": ["groups"], "resourceNames": ["system:nodes"], "verbs": ["impersonate"]},
+    ]
+    group = "rbac.authorization.k8s.io"
+    subject = {"kind": "User", "apiGroup": group, "name": USER}
+    reference = {"kind": "ClusterRole", "apiGroup": group, "name": USER}
+    return [
+        {"kind": "ClusterRole", "apiVersion": f"{group}/v1", "metadata": {"name": USER}, "rules": rules},
+        {
+            "kind": "ClusterRoleBinding",
+            "apiVersion": f"{group}/v1",
+            "metadata": {"name": USER},
+            "subjects": [subject],
+            "roleRef": reference,
+        },
+    ]
+
+
+async def _insist(client: Any, actions: list[Any]) -> None:
+    """Until the server has answered; raises what it refused."""
+    while True:
+        try:
+            outcomes = await client.commit(actions)
+        except OSError as error:
+            log.info("the API server does not answer yet: %s", error)
+            await asyncio.sleep(_API_RETRY_S)
+            continue
+        for outcome in outcomes:
+            if outcome.error is not None and outcome.error.reason != "NotFound":
+                raise outcome.error
+        return
+
+
+async def _allow(url: str, ca: bytes, admin: Pair) -> None:
+    """Gives this process its role, as the administrator."""
+    from pelamis.api.rbac.clusterrole import KIND as ROLE
+    from pelamis.api.rbac.clusterrolebinding import KIND as BINDING
+    from pelamis.client.http import HttpClient
+    from pelamis.client.types import Patch
+    from pelamis.net.tls import client_context
+
+    client = HttpClient(url, client_context(ca, admin), user_agent=AGENT)
+    role, binding = _role()
+    try:
+        actions = [
+            Patch(ROLE, "", USER, role, "apply", force=True),
+            Patch(BINDING, "", USER, binding, "apply", force=True),
+        ]
+        await _insist(client, actions)
+    finally:
+        await client.close()
+
+
+async def _remove_others(client: Any, wanted: set[str]) -> None:
+    """Nodes of an earlier, larger number."""
+    from pelamis.api.core.node import KIND as NODE
+    from pelamis.client.types import Delete
+    from pelamis.kubelet.hollow.node import LABEL
+
+    found, _ = await client.list(NODE, label_selector=f"{LABEL}=true")
+    surplus = [obj.metadata.name for obj in found if obj.metadata.name not in wanted]
+    if surplus:
+        log.info("%d nodes are wanted no longer", len(surplus))
+        await _insist(client, [Delete(NODE, "", name) for name in surplus])
+
+
+async def serve(cluster: Cluster) -> None:
+    """Until SIGTERM or SIGINT."""
+    from pelamis.client.acting import acting_as
+    from pelamis.client.http import HttpClient
+    from pelamis.kubelet.hollow.events import Limited
+    from pelamis.kubelet.hollow.run import HollowNodes
+    from pelamis.kubelet.hollow.server import HollowServer
+    from pelamis.main import pki
+    from pelamis.net.tls import client_context, server_context
+    from pelamis.reconcile.recorder import Recorder
+
+    specs = nodes(cluster, loopbacks=sys.platform == "linux")
+    folder = cluster.path("pki")
+    ca = (folder / "ca.crt").read_bytes()
+    hosts = tuple(dict.fromkeys(spec.address for spec in specs)) or ("127.0.0.1",)
+    own, admin = pki.hollow(folder, time.time(), USER, hosts), pki.load(folder, "admin")
+    assert admin is not None
+    url = f"https://127.0.0.1:{cluster.port}"
+    client = HttpClient(url, client_context(ca, own), user_agent=AGENT, field_manager="kubelet")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    ready = cluster.run / "hollow.ready"
+    ready.unlink(missing_ok=True)
+    try:
+        await _allow(url, ca, admin)
+        await _remove_others(client, {spec.name for spec in specs})
+        if not specs:
+            _say(ready, 0)
+            return
+        record = Recorder(client, "kubelet", time.time)
+        hollow = HollowNodes(
+            client,
+            specs,
+            client_for=lambda name: acting_as(client, f"system:node:{name}", "system:nodes"),
+            clock=time.time,
+            rng=random.Random(os.urandom(16)),
+            record=Limited(record, time.time),
+        )
+        server = HollowServer(hollow, server_context(own, ca))
+        async with asyncio.TaskGroup() as group:
+            works = (hollow.run(), record.run(), _say_ready(hollow, server, ready))
+            tasks = [group.create_task(work) for work in works]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+        await server.close()
+    finally:
+        ready.unlink(missing_ok=not specs)
+        await client.close()
+
+
+def _say(ready: Path, count: int) -> None:
+    ready.write_text(f"{count}\n")
+
+
+async def _say_ready(hollow: Any, server: Any, ready: Path) -> None:
+    await hollow.started.wait()
+    await server.listen()
+    await hollow.ready.wait()
+    gc.collect()
+    gc.freeze()
+    log.info("%d hollow nodes are registered", len(hollow.kubelets))
+    _say(ready, len(hollow.kubelets))
+
+
+def main() -> None:
+    cluster = load(Path(sys.argv[1]))
+    if cluster is None:
+        raise SystemExit(f"{sys.argv[1]} holds no cluster")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    import uvloop
+
+    gc.set_threshold(100_000, 20, 100)
+    uvloop.run(serve(cluster))
+
+
+if __name__ == "__main__":
+    main()
