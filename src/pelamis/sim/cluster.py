@@ -39,15 +39,17 @@ from pelamis.apiserver.user import LOOPBACK_USER, User
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Outcome, Patch
 from pelamis.controllers import Options, controllers
+from pelamis.kubelet.hollow.node import HollowNode
+from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.net.tls import key_pem, new_key
 from pelamis.reconcile.kinds import RegistryKinds
+from pelamis.reconcile.recorder import Recorder
 from pelamis.reconcile.runner import run_all
 from pelamis.reconcile.spec import Controller
 from pelamis.scheduler.run import Scheduler
 from pelamis.sim.faults import COMPONENTS, Faults
 from pelamis.sim.link import ControllerLink, Door, Link, Mirror
 from pelamis.sim.loop import VirtualLoop, current
-from pelamis.sim.nodes import Nodes, NodeSpec
 from pelamis.store.memory import MemoryStore
 from pelamis.store.types import Event
 
@@ -107,18 +109,20 @@ def _signing_key() -> bytes:
 class Cluster:
     """nodes: a number of equal ones, or their specifications. mirror: components have views of their own, so that
     watches can lag and be lost, and nodes outlive the server; without it all read the server's own cache, which is
-    faster. run_controllers, run_scheduler: None or False leaves them out.
+    faster. run_controllers: in place of all of them; run_scheduler False leaves it out. node_events: kubelets record
+    Events.
     """
 
     def __init__(
         self,
         *,
         seed: int = 0,
-        nodes: int | Sequence[NodeSpec] = 3,
+        nodes: int | Sequence[HollowNode] = 3,
         mirror: bool = False,
         options: Options | None = None,
         run_controllers: Sequence[Controller] | None = None,
         run_scheduler: bool = True,
+        node_events: bool = False,
         loop: VirtualLoop | None = None,
         **config: Any,
     ) -> None:
@@ -137,13 +141,14 @@ class Cluster:
         self._options = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
         self._controllers = controllers(self._options) if run_controllers is None else run_controllers
         self._run_scheduler = run_scheduler
+        self._node_events = node_events
         self._mirror = mirror
         self._mirrors: dict[str, Mirror] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._down: dict[str, asyncio.TimerHandle] = {}
-        self._specs = [NodeSpec(f"node-{i + 1}") for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
+        self._specs = [HollowNode(f"node-{i + 1}") for i in range(nodes)] if isinstance(nodes, int) else list(nodes)
         self.admin: Link = Link(self.door, LOOPBACK_USER, mirror=None)
-        self.nodes: Nodes
+        self.nodes: HollowNodes
         self.scheduler: Scheduler | None = None
         self._changed = asyncio.Event()
 
@@ -165,10 +170,8 @@ class Cluster:
         await self._start_server()
         self._start_component("controllers")
         self._start_component("scheduler")
-        self.nodes = Nodes(self._node_client, self.clock, Random(f"{self.seed}/nodes"), lambda: self.horizon)
         self._start_component("nodes")
-        for spec in self._specs:
-            self.nodes.add(spec)
+        await asyncio.sleep(0)
 
     async def stop(self) -> None:
         for timer in self._down.values():
@@ -212,7 +215,7 @@ class Cluster:
         elif name == "scheduler" and self._run_scheduler:
             work = self._schedule()
         elif name == "nodes":
-            work = self.nodes.run()
+            work = self._node_work()
         else:
             return
         self._tasks[name] = self.loop.create_task(work, name=name)
@@ -231,6 +234,22 @@ class Cluster:
         entropy = Random(f"{self.seed}/scheduler").random
         self.scheduler = Scheduler(link, clock=self.clock, entropy=entropy, cpu=Ticks())
         await self.scheduler.run()
+
+    async def _node_work(self) -> None:
+        """All hollow nodes; one reader sees for all of them, each writes as itself."""
+        record = Recorder(self._link(LOOPBACK_USER, "nodes"), "kubelet", self.clock) if self._node_events else None
+        self.nodes = HollowNodes(
+            self._link(LOOPBACK_USER, "nodes"),
+            self._specs,
+            client_for=self._node_client,
+            clock=self.clock,
+            rng=Random(f"{self.seed}/nodes"),
+            record=record,
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.nodes.run(), name="hollow nodes")
+            if record is not None:
+                group.create_task(record.run(), name="events of nodes")
 
     async def _stop_component(self, name: str) -> None:
         task = self._tasks.pop(name, None)

@@ -16,11 +16,11 @@ import yaml
 from pelamis.api.field import Tree
 from pelamis.api.registry import Registry, builtin
 from pelamis.base.clock import parse_rfc3339
+from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.sim import condition
 from pelamis.sim.condition import Condition, Mistake
 from pelamis.sim.duration import seconds
 from pelamis.sim.loop import EPOCH
-from pelamis.sim.nodes import CAPACITY, NodeSpec
 from pelamis.sim.steps import VERBS, Step, make
 
 MODES = ("holds", "eventually", "always", "never")
@@ -49,7 +49,7 @@ class Scenario:
     description: str
     seed: int
     start: float
-    nodes: Sequence[NodeSpec]
+    nodes: Sequence[HollowNode]
     workloads: Sequence[Tree]
     steps: Sequence[Step]
     for_s: float
@@ -126,10 +126,10 @@ class _Reader:
 
     # -- nodes
 
-    def _nodes(self, value: Any) -> list[NodeSpec]:
+    def _nodes(self, value: Any) -> list[HollowNode]:
         if isinstance(value, int) and not isinstance(value, bool):
-            return [NodeSpec(f"node-{i + 1}") for i in range(value)]
-        out: list[NodeSpec] = []
+            return [HollowNode(f"node-{i + 1}") for i in range(value)]
+        out: list[HollowNode] = []
         for i, group in enumerate(_list(value, "cluster.nodes")):
             out.extend(node_group(_mapping(group, f"cluster.nodes[{i}]"), f"cluster.nodes[{i}]", len(out)))
         names = [spec.name for spec in out]
@@ -248,23 +248,41 @@ def _window(tree: Mapping[str, Any], mode: str, for_s: float) -> tuple[float, fl
     return start, end
 
 
-def node_group(group: Mapping[str, Any], where: str, before: int = 0) -> list[NodeSpec]:
+def node_group(group: Mapping[str, Any], where: str, before: int = 0) -> list[HollowNode]:
     """Equal nodes. Names: ``name`` with the number appended, or as they come."""
-    _only(group, where, "count", "name", "zone", "capacity", "labels", "taints")
+    _only(group, where, "count", "name", "zone", "region", "capacity", "labels", "taints")
     count = _whole(group.get("count", 1), f"{where}.count")
     labels = {str(k): str(v) for k, v in _mapping(group.get("labels") or {}, f"{where}.labels").items()}
-    if "zone" in group:
-        labels["topology.kubernetes.io/zone"] = str(group["zone"])
     capacity = {str(k): str(v) for k, v in _mapping(group.get("capacity") or {}, f"{where}.capacity").items()}
+    fixed: dict[str, Any] = {
+        field: convert(capacity.pop(name))
+        for name, field, convert in (
+            ("cpu", "cpu", str),
+            ("memory", "memory", str),
+            ("pods", "pods", int),
+            ("ephemeral-storage", "storage", str),
+        )
+        if name in capacity
+    }
+    taints = tuple(_taint(t, f"{where}.taints") for t in _list(group.get("taints") or [], f"{where}.taints"))
     out = []
     for i in range(count):
         if "name" in group:
             name = str(group["name"]) if count == 1 else f"{group['name']}-{i + 1}"
         else:
             name = f"node-{before + i + 1}"
-        taints = tuple(dict(t) for t in group.get("taints") or ())
-        out.append(NodeSpec(name, capacity={**CAPACITY, **capacity}, labels=labels, taints=taints))
+        zone, region = str(group.get("zone", "")), str(group.get("region", ""))
+        out.append(HollowNode(name, labels=labels, taints=taints, zone=zone, region=region, capacity=capacity, **fixed))
     return out
+
+
+def _taint(value: Any, where: str) -> tuple[str, str, str]:
+    taint = _mapping(value, where)
+    _only(taint, where, "key", "value", "effect")
+    effect = str(taint.get("effect", ""))
+    if not taint.get("key") or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
+        raise Mistake(f"{where}: a taint needs a key, and an effect: NoSchedule, PreferNoSchedule or NoExecute")
+    return str(taint["key"]), str(taint.get("value", "")), effect
 
 
 def _short(value: Any) -> str:

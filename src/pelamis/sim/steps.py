@@ -17,11 +17,11 @@ from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Patch
+from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.sim.cluster import Cluster
 from pelamis.sim.condition import Mistake, find_kind, reference, selected
 from pelamis.sim.duration import seconds, span
 from pelamis.sim.faults import COMPONENTS, Rates
-from pelamis.sim.nodes import NodeSpec
 
 Act = Callable[[Cluster], Awaitable[None]]
 REVISION = "deployment.kubernetes.io/revision"
@@ -196,8 +196,8 @@ def _node(verb: str, text: str, do: Callable[[Cluster, str], None]) -> Maker:
 
         async def act(cluster: Cluster) -> None:
             for name in names:
-                if not cluster.nodes.has(str(name)):
-                    raise Mistake(f'{verb}: there is no node "{name}"; there are {", ".join(cluster.nodes.names())}')
+                if str(name) not in cluster.nodes.kubelets:
+                    raise Mistake(f'{verb}: there is no node "{name}"; there are {", ".join(cluster.nodes.kubelets)}')
                 do(cluster, str(name))
 
         return text % ", ".join(map(str, names)), act
@@ -209,13 +209,13 @@ def _node_add(step: Parameters, registry: Registry) -> tuple[str, Act]:
     from pelamis.sim.scenario import node_group
 
     value = step["nodeAdd"]
-    specs = [NodeSpec(value)] if isinstance(value, str) else node_group(value, "nodeAdd")
+    specs = [HollowNode(value)] if isinstance(value, str) else node_group(value, "nodeAdd")
 
     async def act(cluster: Cluster) -> None:
         for spec in specs:
-            if cluster.nodes.has(spec.name):
+            if spec.name in cluster.nodes.kubelets:
                 raise Mistake(f'nodeAdd: there is a node "{spec.name}" already: give the new one a `name`')
-            cluster.nodes.add(spec)
+            cluster.nodes.add_node(spec)
 
     return "node " + ", ".join(s.name for s in specs) + " joins", act
 
@@ -225,7 +225,7 @@ def _node_remove(step: Parameters, registry: Registry) -> tuple[str, Act]:
 
     async def act(cluster: Cluster) -> None:
         for name in names:
-            cluster.nodes.remove(str(name))
+            cluster.nodes.remove_node(str(name))
             await cluster.do(Delete(NODE, "", str(name)))
 
     return "node " + ", ".join(map(str, names)) + " is removed", act
@@ -392,8 +392,9 @@ VERBS: dict[str, tuple[Maker, tuple[str, ...], str, bool, bool]] = {
     "undo": (_undo, _IN, "step", False, False),
     "nodeAdd": (_node_add, (), "step", False, False),
     "nodeRemove": (_node_remove, (), "step", False, True),
-    "nodeDown": (_node("nodeDown", "node %s is lost", lambda c, n: c.nodes.power_off(n)), (), "fault", False, True),
-    "nodeUp": (_node("nodeUp", "node %s comes back", lambda c, n: c.nodes.power_on(n)), (), "step", False, True),
+    "nodeDown": (_node("nodeDown", "node %s is lost", lambda c, n: c.nodes.stop_node(n)), (), "fault", False, True),
+    "nodeCut": (_node("nodeCut", "node %s is cut off", lambda c, n: c.nodes.cut_node(n)), (), "fault", False, True),
+    "nodeUp": (_node("nodeUp", "node %s comes back", lambda c, n: c.nodes.start_node(n)), (), "step", False, True),
     "cordon": (_cordon("cordon", True), (), "step", False, False),
     "uncordon": (_cordon("uncordon", False), (), "step", False, False),
     "drain": (_drain, (), "step", False, False),
