@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -150,12 +151,12 @@ def test_journey(api: Api, kind: Kind) -> None:
     assert status == 201, text
     assert essence(_of_protobuf(kind, text)) == essence(again) or kind.kind in ("Job", "CustomResourceDefinition")
 
-    _lists(api, kind, rest, name, present)
-    _tables(api, kind, rest, name)
-    _updates(api, kind, path, meta)
+    check_lists(api, kind, rest, name, present)
+    check_tables(api, kind, rest, name)
+    check_updates(api, kind, path, meta)
     if kind.subresource("status"):
-        _status(api, kind, path)
-    _removal(api, kind, rest, path, second_path, meta["uid"], start)
+        check_status(api, kind, path)
+    check_removal(api, kind, rest, path, second_path, meta["uid"], start)
 
 
 def _of_protobuf(kind: Kind, data: bytes) -> Tree:
@@ -163,7 +164,7 @@ def _of_protobuf(kind: Kind, data: bytes) -> Tree:
     return codec.to_tree(codec.from_tree(kind, tree))
 
 
-def _lists(api: Api, kind: Kind, rest: str, name: str, present: Tree) -> None:
+def check_lists(api: Api, kind: Kind, rest: str, name: str, present: Tree) -> None:
     rev = api.ok("GET", rest)["metadata"]["resourceVersion"]
     for query in (
         "",
@@ -196,7 +197,7 @@ def _lists(api: Api, kind: Kind, rest: str, name: str, present: Tree) -> None:
     assert msgspec.json.decode(partial[2])["kind"] == "PartialObjectMetadataList"
 
 
-def _tables(api: Api, kind: Kind, rest: str, name: str) -> None:
+def check_tables(api: Api, kind: Kind, rest: str, name: str) -> None:
     for path in (rest, f"{rest}/{name}"):
         table = msgspec.json.decode(api.raw("GET", path, accept=TABLE)[2])
         assert table["kind"] == "Table"
@@ -206,7 +207,9 @@ def _tables(api: Api, kind: Kind, rest: str, name: str) -> None:
         assert all(len(r["cells"]) == len(kind.columns) for r in table["rows"])
 
 
-def _updates(api: Api, kind: Kind, path: str, meta: Tree) -> None:
+def check_updates(
+    api: Api, kind: Kind, path: str, meta: Tree, patches: Mapping[str, Callable[[Kind], Any]] = PATCHES
+) -> None:
     rev = meta["resourceVersion"]
     now = api.ok("GET", path)
     status, same = api("PUT", path, now)
@@ -231,7 +234,7 @@ def _updates(api: Api, kind: Kind, path: str, meta: Tree) -> None:
     else:
         assert status == 422 and "metadata.resourceVersion: Invalid value:" in error["message"], error
         assert error["message"].endswith("must be specified for an update")
-    for type_, patch in PATCHES.items():
+    for type_, patch in patches.items():
         force = "&force=true" if "apply" in type_ else ""
         out = api.ok("PATCH", f"{path}?fieldManager=patcher{force}", patch(kind), type=type_)
         assert out["metadata"]["labels"]["patched"] in type_
@@ -246,9 +249,9 @@ def _updates(api: Api, kind: Kind, path: str, meta: Tree) -> None:
     assert error["details"]["causes"][0]["reason"] == "FieldManagerConflict"
 
 
-def _status(api: Api, kind: Kind, path: str) -> None:
+def check_status(api: Api, kind: Kind, path: str, wanted: Tree | None = None) -> None:
     before = api.ok("GET", path)
-    wanted = STATUS[kind.kind]
+    wanted = STATUS[kind.kind] if wanted is None else wanted
     body = {**before, "status": wanted}
     if kind.kind != "CSINode":
         body["metadata"] = {**body["metadata"], "labels": {**body["metadata"]["labels"], "by-status": "x"}}
@@ -268,7 +271,7 @@ def _status(api: Api, kind: Kind, path: str) -> None:
         assert written.get("status") == main.get("status"), "the main resource leaves the status alone"
 
 
-def _removal(api: Api, kind: Kind, rest: str, path: str, second: str, uid: str, rev: str) -> None:
+def check_removal(api: Api, kind: Kind, rest: str, path: str, second: str, uid: str, rev: str) -> None:
     status, error = api("DELETE", path, {"preconditions": {"uid": "other"}})
     assert (status, error["reason"]) == (409, "Conflict")
     assert "the UID in the precondition (other) does not match the UID in record (" in error["message"]

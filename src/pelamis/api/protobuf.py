@@ -18,7 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.api.meta import ListMeta
 from pelamis.api.protoread import bytes_of, reader, text_of
 from pelamis.api.protowrite import writer
-from pelamis.base.errors import NotAcceptable
+from pelamis.base.errors import NotAcceptable, UnsupportedMediaType
 from pelamis.base.protobuf import WireError, fields, length_delimited
 
 MAGIC = b"k8s\x00"
@@ -141,6 +141,8 @@ def open_envelope(data: bytes) -> tuple[str, str, bytes]:
 
 def decode_body(kind: Kind, data: bytes) -> Tree:
     """The tree of an enveloped object that should be of the kind; kind and apiVersion as the envelope has them."""
+    if kind.type is codec.Custom:
+        raise UnsupportedMediaType((codec.JSON, codec.YAML))
     api_version, name, raw = open_envelope(data)
     out: Tree = {}
     if name:

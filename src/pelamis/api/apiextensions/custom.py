@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pelamis.api.apiextensions import structural
+from pelamis.api.apiextensions import embedded, structural
 from pelamis.api.apiextensions.crdvalidation import schema_tree
 from pelamis.api.apiextensions.customresourcedefinition import (
     CustomResourceColumnDefinition,
@@ -27,6 +27,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.table import age
 from pelamis.base import jsonpath
+from pelamis.base.errors import BadRequest
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _AGE = CustomResourceColumnDefinition(name="Age", type="date", jsonPath=".metadata.creationTimestamp")
@@ -77,7 +78,7 @@ def kind_of(crd: CustomResourceDefinition, version: str, hub: Kind | None = None
         validate_status_update=validate_update,
         selectable={name: _getter(path) for name, path in getters.items() if path},
         storage=f"{crd.spec.group}/{accepted.plural}",
-        prune=None if schema is None or preserve else _prune(schema),
+        prune=None if schema is None or preserve else _prune(schema, accepted.kind, version),
         hub=hub,
         deprecated=_deprecation(crd, found, accepted.kind),
     )
@@ -150,17 +151,31 @@ def _default(schema: Tree | None) -> Callable[[Tree], None]:
     return lambda tree: structural.default(tree, schema) if schema is not None else None
 
 
-def _prune(schema: Tree) -> Callable[[Tree], Sequence[str]]:
-    return lambda tree: [f'unknown field "{path}"' for path in structural.prune(tree, schema)]
+def _prune(schema: Tree, kind: str, version: str) -> Callable[[Tree], Sequence[str]]:
+    objects = embedded.plan(schema)
+
+    def prune(tree: Tree) -> Sequence[str]:
+        dropped = [f'unknown field "{path}"' for path in structural.prune(tree, schema)]
+        if objects is None:
+            return dropped
+        try:
+            return [*embedded.clean(tree, objects), *dropped]
+        except ValueError as error:
+            text = f'{kind} in version "{version}" cannot be handled as a {kind}: {error}'
+            raise BadRequest(text) from None
+
+    return prune
 
 
 def _validate(schema: Tree | None) -> Callable[[Custom], Errors]:
     if schema is None:
         return lambda obj: []
-    rules = Rules(schema)
+    rules, objects = Rules(schema), embedded.plan(schema)
 
     def validate(obj: Custom) -> Errors:
         errors = structural.validate(obj.tree, schema)
+        if objects is not None:
+            errors += embedded.validate(obj.tree, objects)
         return errors + rules.check(obj.tree, None, errors) if rules else errors
 
     return validate
@@ -170,13 +185,15 @@ def _validate_update(schema: Tree | None) -> Callable[[Custom, Custom], Errors]:
     """An error that the old object has in a value that did not change is let pass: a schema may have been tightened."""
     if schema is None:
         return lambda obj, old: []
-    rules = Rules(schema)
+    rules, objects = Rules(schema), embedded.plan(schema)
 
     def validate_update(obj: Custom, old: Custom) -> Errors:
         errors = structural.validate(obj.tree, schema)
         if errors:
             before = structural.validate(old.tree, schema)
             errors = [error for error in errors if error not in before]
+        if objects is not None:
+            errors += embedded.validate(obj.tree, objects)
         return errors + rules.check(obj.tree, old.tree, errors) if rules else errors
 
     return validate_update
