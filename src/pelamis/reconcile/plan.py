@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Patch, Update
@@ -17,10 +18,12 @@ __all__ = [
     "Create",
     "Delete",
     "EventNote",
+    "Found",
     "Key",
     "Outcome",
     "Patch",
     "Plan",
+    "Read",
     "Update",
     "failure",
 ]
@@ -42,12 +45,29 @@ class EventNote:
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """A GET of something that no view shows, such as metrics. query: names and values."""
+
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of a Read: a tree, or why there is none."""
+
+    tree: Tree | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """actions are committed together, in order.
 
     then: committed after ``actions``, only if all of those succeeded. on_outcomes: a pure function from the outcomes
     of ``actions`` to the plan that continues this one; where it is given, it alone judges the outcomes: its ``error``
-    says whether the key is retried. events are recorded when the commit has been answered. requeue_at: seconds since
+    says whether the key is retried. reads: made after the actions, all at once, if all of these succeeded; on_reads, a
+    pure function from what they found, in the same order, to the plan that continues this one, comes with them. events are recorded when the commit has been answered. requeue_at: seconds since
     the epoch at which to reconcile the key again even if nothing changes; None = not by time; it replaces the time
     that an earlier plan of the key asked for. error: this attempt failed for the reason given; the key is retried
     with back-off after the actions were committed. memo: kept by the runner for the key and handed back through
@@ -59,6 +79,8 @@ class Plan:
     then: Sequence[Action] = ()
     events: Sequence[EventNote] = ()
     on_outcomes: Callable[[Sequence[Outcome]], Plan] | None = None
+    reads: Sequence[Read] = ()
+    on_reads: Callable[[Sequence[Found]], Plan] | None = None
     requeue_at: float | None = None
     error: str = ""
     memo: Any = KEEP

@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.kind import Kind
+from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Key, Outcome, View
 from pelamis.reconcile.events import Correlator, record
-from pelamis.reconcile.plan import KEEP, EventNote, Plan, failure
+from pelamis.reconcile.plan import KEEP, EventNote, Found, Plan, Read, failure
 from pelamis.reconcile.queue import Queue
 from pelamis.reconcile.spec import Controller, Kinds, Watch
 
@@ -170,16 +171,21 @@ class Runner:
         batch: list[tuple[Key, Plan]] = []
         while (key := self._queue.pop(self._clock())) is not None:
             plan = self._plan(key)
-            if plan is not None and (plan.actions or plan.then or plan.events or plan.on_outcomes is not None):
+            if plan is not None and plan.on_reads is not None:
+                self._start(group, [(key, plan)])  # nobody else waits for what it reads
+            elif plan is not None and (plan.actions or plan.then or plan.events or plan.on_outcomes is not None):
                 batch.append((key, plan))
             else:
                 self._settle(key, plan)
             if self._cpu() - started > TURN_S:
                 break
         if batch:
-            task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
-            self._commits.add(task)
-            task.add_done_callback(self._committed)
+            self._start(group, batch)
+
+    def _start(self, group: asyncio.TaskGroup, batch: Sequence[tuple[Key, Plan]]) -> None:
+        task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
+        self._commits.add(task)
+        task.add_done_callback(self._committed)
 
     def _committed(self, task: asyncio.Task[None]) -> None:
         self._commits.discard(task)
@@ -214,6 +220,8 @@ class Runner:
                     _note_revisions(written.setdefault(key, {}), plan.actions, mine)
                     events.extend(plan.events)
                     judged, more = _judge(plan, mine)
+                    if more is plan and plan.on_reads is not None:
+                        more = plan.on_reads(await self._read(plan.reads))
                     final[key].append(judged)
                     if more is not None:
                         following.append((key, more))
@@ -234,6 +242,17 @@ class Runner:
                 await record(self._client, self._correlator, events, self._clock())
             except Exception as error:
                 log.warning("%s: %d events were lost: %s", self._controller.name, len(events), error)
+
+    async def _read(self, reads: Sequence[Read]) -> Sequence[Found]:
+        return await asyncio.gather(*map(self._read_one, reads))
+
+    async def _read_one(self, read: Read) -> Found:
+        try:
+            return Found(await self._client.fetch(read.path, query=dict(read.query)))
+        except StatusError as error:
+            return Found(None, error.message or error.reason)
+        except OSError as error:
+            return Found(None, f"cannot reach the server: {error}")
 
     def _hold(self, key: Key, written: dict[Kind, int]) -> None:
         for kind, rev in written.items():
@@ -282,13 +301,15 @@ def _note_revisions(into: dict[Kind, int], actions: Sequence[Action], outcomes: 
 
 
 def _judge(plan: Plan, outcomes: Sequence[Outcome]) -> tuple[Plan, Plan | None]:
-    """The plan with the error that it ended in, and what follows it."""
+    """The plan with the error that it ended in, and what follows it: itself, while its reads are to be made."""
     if plan.on_outcomes is not None:
         return plan, plan.on_outcomes(outcomes)
     error = failure(plan.actions, outcomes)
     if error is not None:
         text = plan.error or error.message or error.reason
         return Plan(requeue_at=plan.requeue_at, error=text, memo=plan.memo, wait=plan.wait), None
+    if plan.on_reads is not None:
+        return plan, plan
     return plan, Plan(actions=plan.then) if plan.then else None
 
 
