@@ -92,8 +92,8 @@ class EtcdStore:
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._feed = Feed(self._past, 1)
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-        """A heap: revision, order of arrival, who waits for it."""
+        self._waiting: list[tuple[int, int, asyncio.Future[bytes], bytes]] = []
+        """A heap: revision, order of arrival, who waits for it, and the answer it then gets."""
         self._arrivals = count()
         self._watcher: asyncio.Task[None] | None = None
         self._compacted = 0
@@ -159,7 +159,7 @@ class EtcdStore:
     def _fail(self, why: str) -> None:
         self._failed = self._failed or why
         waiting, self._waiting = self._waiting, []
-        for _, _, future in waiting:
+        for _, _, future, _ in waiting:
             if not future.done():
                 future.set_exception(Closed(self._failed))
 
@@ -169,10 +169,7 @@ class EtcdStore:
         if self._failed:
             raise Closed(self._failed)
         if len(ops) == 1:
-            answer = await self._write(ops[0])
-            if isinstance(answer, Done) and answer.rev > self._feed.rev:
-                await self._reached(answer.rev)
-            return [answer]
+            return [await self._write(ops[0])]
         answers: list[Done | Missed | None] = [None] * len(ops)
         chains: dict[str, list[int]] = {}
         for i, op in enumerate(ops):
@@ -189,7 +186,6 @@ class EtcdStore:
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
-        await self._reached(max((a.rev for a in answers if isinstance(a, Done)), default=0))
         return [answer for answer in answers if answer is not None]
 
     async def _write(self, op: Op) -> Done | Missed:
@@ -216,7 +212,7 @@ class EtcdStore:
                 connection = None
                 try:
                     connection = await self._connected()
-                    return await connection.call(wire.TXN, request)
+                    return await connection.call(wire.TXN, request, self._when_seen)
                 except RpcError as error:
                     if error.code == etcdconn.UNAUTHENTICATED and attempt < ATTEMPTS:
                         self._abandon(connection)  # refused before anything was done: log in again
@@ -363,15 +359,19 @@ class EtcdStore:
     def _settle(self, rev: int) -> None:
         waiting = self._waiting
         while waiting and waiting[0][0] <= rev:
-            future = heapq.heappop(waiting)[2]
+            _, _, future, answer = heapq.heappop(waiting)
             if not future.done():
-                future.set_result(None)
+                future.set_result(answer)
 
-    async def _reached(self, rev: int) -> None:
-        if rev > self._feed.rev:
-            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (rev, next(self._arrivals), future))
-            await future
+    def _when_seen(self, answer: bytes, future: asyncio.Future[bytes]) -> None:
+        """The answer of a transaction is given when the watch has passed its revision."""
+        rev = wire.answer_rev(answer)
+        if rev <= self._feed.rev:
+            future.set_result(answer)
+        elif self._failed:
+            future.set_exception(Closed(self._failed))
+        else:
+            heapq.heappush(self._waiting, (rev, next(self._arrivals), future, answer))
 
     async def _watch(self, from_rev: int, heard: Callable[[wire.WatchAnswer], bool]) -> None:
         """Until ``heard`` says that it is enough. Raises Compacted, Lost, RpcError."""

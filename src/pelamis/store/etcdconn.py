@@ -84,16 +84,22 @@ def _literal(name: str, value: str) -> bytes:
     return b"\0" + _text(name.encode()) + _text(value.encode())
 
 
+Settle = Callable[[bytes, "asyncio.Future[bytes]"], None]
+
+
 class Call:
     """One call in flight. ``ended``: the answer of a unary call; of a stream b"" when the peer has ended it."""
 
-    __slots__ = ("_connection", "_on_message", "buffer", "code", "due", "ended", "message", "number", "rest", "window")
+    __slots__ = (
+        "_connection", "_on_message", "_settle", "buffer", "code", "due", "ended", "message", "number", "rest", "window"
+    )  # fmt: skip
 
     def __init__(
         self, connection: Connection, number: int, window: int, due: float, on_message: Callable[[bytes], None] | None
     ) -> None:
         self._connection = connection
         self._on_message = on_message
+        self._settle: Settle | None = None
         self.number = number
         self.window = window
         self.due = due
@@ -130,6 +136,8 @@ class Call:
         if self.code != 0:
             lost = Lost("the answer broke off") if self.code < 0 else RpcError(self.code, self.message)
             self.ended.set_exception(lost)
+        elif self._settle is not None:
+            self._settle(self.buffer[5:], self.ended)
         else:
             self.ended.set_result(self.buffer[5:] if self._on_message is None else b"")
 
@@ -168,9 +176,10 @@ class Connection(asyncio.Protocol):
 
     # -- calls
 
-    async def call(self, method: str, request: bytes) -> bytes:
-        """Raises Lost, RpcError."""
+    async def call(self, method: str, request: bytes, settle: Settle | None = None) -> bytes:
+        """settle(answer, future): sets the result of the future, now or later. Raises Lost, RpcError."""
         call = self._open(method, None, leader=False)
+        call._settle = settle
         self._send(call, request, end=True)
         try:
             return await call.ended

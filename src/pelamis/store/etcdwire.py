@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pelamis.base.protobuf import VARINT, fields, length_delimited, read_varint, signed, tag, varint
+from pelamis.base.protobuf import BYTES, VARINT, WireError, fields, length_delimited, read_varint, signed, tag, varint
 from pelamis.store.types import Event, Item
 
 RANGE = "/etcdserverpb.KV/Range"
@@ -20,6 +20,8 @@ AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 EQUAL, NOT_EQUAL = 0, 3
 _CREATE, _MOD = 1, 2
 _REVISION = 3 << 3 | VARINT
+_HEADER = bytes((1 << 3 | BYTES,))
+_KEY, _VALUE = 1 << 3 | BYTES, 5 << 3 | BYTES
 
 
 def _number(number: int, value: int) -> bytes:
@@ -119,20 +121,36 @@ def header_rev(data: bytes) -> int:
     return 0
 
 
+def answer_rev(data: bytes) -> int:
+    """Of any answer: its header comes first."""
+    if data[:1] == _HEADER and data[1] < 128:
+        return header_rev(data[2 : 2 + data[1]])
+    return next((header_rev(_bytes(value)) for number, value in fields(data) if number == 1), 0)
+
+
 def read_item(data: bytes) -> Item:
-    key, value, create, mod, lease = "", b"", 0, 0, 0
-    for number, field in fields(data):
-        if number == 1:
-            key = _bytes(field).decode("utf-8", "surrogateescape")
-        elif number == 2:
-            create = _int(field)
-        elif number == 3:
-            mod = _int(field)
-        elif number == 5:
-            value = _bytes(field)
-        elif number == 6:
-            lease = _int(field)
-    return Item(key, value, create, mod, lease)
+    """Of a key with its value. All fields are bytes or numbers; without a generator, as this is once per event."""
+    key, value, numbers = "", b"", [0, 0, 0, 0, 0, 0, 0]
+    at, end = 0, len(data)
+    while at < end:
+        field = data[at]
+        size = data[at + 1]
+        at += 2
+        if size > 127:
+            size, at = read_varint(data, at - 1)
+        if field == _KEY:
+            key = data[at : at + size].decode("utf-8", "surrogateescape")
+            at += size
+        elif field == _VALUE:
+            value = data[at : at + size]
+            at += size
+        elif field & 7 == VARINT and field >> 3 < 7:
+            numbers[field >> 3] = signed(size)
+        else:
+            raise WireError(f"a field of a key that is not known: {field >> 3}")
+    if at != end:
+        raise WireError("unexpected EOF")
+    return Item(key, value, numbers[2], numbers[3], numbers[6])
 
 
 def read_range(data: bytes) -> RangeAnswer:
