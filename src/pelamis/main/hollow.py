@@ -257,7 +257,8 @@ async def serve(cluster: Cluster) -> None:
                 task.cancel()
         await server.close()
     finally:
-        ready.unlink(missing_ok=not specs)
+        if specs:
+            ready.unlink(missing_ok=True)
         await client.close()
 
 

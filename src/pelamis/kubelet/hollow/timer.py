@@ -81,5 +81,5 @@ class Timers:
             return
         while heap and heap[0].fn is None:
             heapq.heappop(heap)
-        if heap and self._handle is None:
+        if heap and (self._handle is None or heap[0].at < self._due):
             self._arm(heap[0].at)
