@@ -54,7 +54,7 @@ def check(snapshot: Snapshot, nodes: dict[str, Any], pods: dict[str, tuple[PodIn
         assert zone.values[zone.ids[row]] == want.metadata.labels["zone"]
         counted = [p for p in here if p.pod.metadata.labels["app"] == "a"]
         assert snapshot.count("default", SELECTOR)[row] == sum(1 for p in counted if not p.terminating)
-        assert snapshot.count_terms((TERM,))[row] == (len(counted) if team == "x" else 0)
+        assert snapshot.count_terms((TERM,)).array[row] == (len(counted) if team == "x" else 0)
         assert set(info.pods) == {p.uid for p in here}
     assert set(snapshot.pods) == {p.uid for p, _ in pods.values()}
 

@@ -16,8 +16,11 @@ import numpy as np
 
 from pelamis.scheduler.extension import Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.sheet import Sheets
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
+_FEW = 64
+"""So many named nodes are looked at by themselves."""
 NO_NODES = "no nodes available to schedule pods"
 
 
@@ -192,10 +195,75 @@ def choose(
 
 
 def decide(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, *, draw: Callable[[], float]) -> Decision:
-    found, why = find(snapshot, plugins, info)
-    if not len(found):
+    """As ``find`` and ``choose``, which work everything out anew; here what is known of like pods is used."""
+    if snapshot.size:
+        nominated = snapshot.nominee(info.uid)
+        own = snapshot.by_name.get(nominated) if nominated else None
+        if own is not None and _keeps(snapshot, plugins, info, own.row):
+            return Decision(nominated, feasible=1)
+        rows, why = restrict(snapshot, plugins, info)
+        if isinstance(rows, slice) or len(rows) > _FEW:
+            found = _known(snapshot, plugins, info, rows, draw)
+            if found is not None:
+                return found
+        elif not len(rows):
+            return Decision("", why)
+        elif not snapshot.nominated:
+            alive = judge(snapshot, plugins, info, rows, why)
+            return choose(snapshot, plugins, info, rows[alive], draw=draw) if alive.any() else Decision("", why)
+    feasible, why = find(snapshot, plugins, info)
+    if not len(feasible):
         return Decision("", why)
-    return choose(snapshot, plugins, info, found, draw=draw)
+    return choose(snapshot, plugins, info, feasible, draw=draw)
+
+
+def _keeps(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, row: int) -> bool:
+    """Whether the node that the pod waits for takes it now."""
+    rows, why = restrict(snapshot, plugins, info)
+    if not isinstance(rows, slice) and row not in rows:
+        return False
+    alive = judge(snapshot, plugins, info, np.array([row], np.int64))
+    if not alive[0]:
+        return False
+    mask = np.zeros(snapshot.size, np.bool_)
+    mask[row] = True
+    _with_nominated(snapshot, plugins, info, mask, why)
+    return bool(mask[row])
+
+
+def _known(
+    snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows, draw: Callable[[], float]
+) -> Decision | None:
+    """None: no node is feasible; why not is not worked out here."""
+    if snapshot.sheets is None:
+        snapshot.sheets = Sheets()
+    sheet = snapshot.sheets.of(snapshot, plugins, info)
+    size = snapshot.size
+    alive = sheet.ok
+    for plugin in sheet.asked:
+        assert plugin.filter is not None
+        for rejection in plugin.filter(snapshot, info, slice(0, size)):
+            alive = alive & ~rejection.mask
+    if not isinstance(rows, slice):
+        only = np.zeros(size, np.bool_)
+        only[rows] = True
+        alive = alive & only
+    if snapshot.nominated:
+        if alive is sheet.ok:
+            alive = alive.copy()
+        _with_nominated(snapshot, plugins, info, alive, Diagnosis(size))
+    number = int(np.count_nonzero(alive))
+    if number <= 1:
+        return Decision(snapshot.nodes[int(alive.argmax())].name, feasible=1) if number else None
+    found = None if number == size else np.flatnonzero(alive)
+    total = sheet.total(snapshot, info, found)
+    if total is None:
+        total = sheet.best if found is None or alive is sheet.ok else sheet.best[found]
+        if alive is sheet.ok:
+            found = None
+    best = np.flatnonzero(total == total.max())
+    at = int(best[int(draw() * len(best)) if len(best) > 1 else 0])
+    return Decision(snapshot.nodes[at if found is None else int(found[at])].name, feasible=number)
 
 
 def score(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows) -> Ints:

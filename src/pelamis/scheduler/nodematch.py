@@ -138,7 +138,7 @@ def pod_rows(snapshot: Snapshot, info: PodInfo) -> Mask | None:
     selector = required(info.pod)
     if not spec.nodeSelector and selector is None:
         return None
-    kept = info.static
+    kept = info.memo.get("node affinity")
     if kept is not None and kept[0] == snapshot.generation:
         mask: Mask = kept[1]
         return mask
@@ -147,5 +147,5 @@ def pod_rows(snapshot: Snapshot, info: PodInfo) -> Mask | None:
         out &= requirement_rows(snapshot, Requirement(key, labels.IN, (value,)))
     if selector is not None:
         out &= selector_rows(snapshot, selector)
-    info.static = (snapshot.generation, out)
+    info.memo["node affinity"] = (snapshot.generation, out)
     return out

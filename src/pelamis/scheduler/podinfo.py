@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from pelamis.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.resources import pod_requests
@@ -110,12 +112,14 @@ class PodInfo:
     """Identity is by object: one PodInfo per version of a pod that the scheduler has taken in."""
 
     __slots__ = (
+        "_signature",
         "affinity",
         "anti_affinity",
         "claims",
         "group",
         "has_affinity",
         "key",
+        "memo",
         "namespace",
         "node",
         "nonzero",
@@ -126,7 +130,6 @@ class PodInfo:
         "priority",
         "requests",
         "start",
-        "static",
         "terminating",
         "uid",
         "vector",
@@ -163,7 +166,38 @@ class PodInfo:
         self.node: Any = None  # snapshot.NodeInfo while counted on a node
         self.group: Any = None  # snapshot.Group while counted
         self.vector: Any = None  # requests as (column, amount) pairs, by the snapshot
-        self.static: Any = None  # by plugins: what a pod's own fields alone decide
+        self.memo: dict[Any, Any] = {}  # what plugins have prepared; shared by pods of one signature, see ``sheet``
+        self._signature = b""
+
+    @property
+    def signature(self) -> bytes:
+        """All that plugins read of the pod, but for its name and its volumes: the same for pods of one template."""
+        if not self._signature:
+            self._signature = self._sign()
+        return self._signature
+
+    def _sign(self) -> bytes:
+        spec, meta = self.pod.spec, self.pod.metadata
+        owner = next(((r.kind, r.apiVersion, r.name) for r in meta.ownerReferences if r.controller), None)
+        return msgspec.json.encode(
+            (
+                meta.namespace,
+                meta.labels,
+                self.terminating,
+                owner,
+                self.requests,
+                self.nonzero,
+                self.ports,
+                spec.nodeName,
+                spec.nodeSelector,
+                spec.affinity,
+                spec.tolerations,
+                spec.topologySpreadConstraints,
+                [c.image for c in spec.initContainers],
+                [c.image for c in spec.containers],
+                [v.image.reference for v in spec.volumes if v.image is not None],
+            )
+        )
 
     def refreshed(self, pod: Pod) -> bool:
         """Takes in a newer version of the pod if it counts as the present one does; else changes nothing."""

@@ -27,7 +27,7 @@ from pelamis.client.types import Action, Client, Key, Outcome, Patch
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import EventNote
 from pelamis.scheduler import extender as x
-from pelamis.scheduler.core import NO_NODES, Decision, choose, find
+from pelamis.scheduler.core import NO_NODES, Decision, choose, decide, find
 from pelamis.scheduler.extender import Extender, ExtenderError
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.intake import SOURCES, Intake
@@ -249,6 +249,11 @@ class Scheduler:
     ) -> Decision:
         snapshot, measures = self.snapshot, self.measures
         began = self._cpu()
+        if not asked:
+            decision = decide(snapshot, plugins, info, draw=self._entropy)
+            outcome = "Success" if decision.node else "Unschedulable"
+            measures.points.observe(("Filter", outcome, profile.name), self._cpu() - began)
+            return decision
         found, why = find(snapshot, plugins, info)
         measures.points.observe(
             ("Filter", "Success" if len(found) else "Unschedulable", profile.name), self._cpu() - began

@@ -32,6 +32,7 @@ Mask = npt.NDArray[np.bool_]
 CPU, MEMORY, STORAGE, PODS = 0, 1, 2, 3
 _FIXED = ("cpu", "memory", "ephemeral-storage", "pods")
 _COUNTERS = 256
+_REMEMBERED = 8192
 TERM_KINDS = ("affinity", "anti_affinity", "preferred_affinity", "preferred_anti_affinity")
 
 
@@ -63,12 +64,42 @@ class Group:
         self.counters: list[Counter] = []
 
 
+class Sums:
+    """Counts per value of a label, one place more than there are values: for the nodes without it, always 0."""
+
+    __slots__ = ("array", "generation", "ids")
+
+    def __init__(self, array: Ints, ids: Ids, generation: int) -> None:
+        self.array = array
+        self.ids = ids
+        self.generation = generation
+
+    def add(self, row: int, by: int, generation: int) -> None:
+        if self.generation == generation:  # else it is made anew when it is asked for
+            place = self.ids[row]
+            if place >= 0:
+                self.array[place] += by
+
+
 class Counter:
-    __slots__ = ("array", "covers")
+    """sums: the same by value of a label."""
+
+    __slots__ = ("array", "covers", "sums")
 
     def __init__(self, covers: Callable[[Group], bool], capacity: int) -> None:
         self.covers = covers
         self.array: Ints = np.zeros(capacity, np.int64)
+        self.sums: dict[str, Sums] = {}
+
+
+class TermUse:
+    """Where the pods are that have an affinity term. nodes: name to how many of them."""
+
+    __slots__ = ("nodes", "sums")
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, int] = {}
+        self.sums: Sums | None = None
 
 
 class LabelColumn:
@@ -127,15 +158,20 @@ class Snapshot:
         self.orphans: dict[str, dict[str, PodInfo]] = {}
         self.ports: dict[tuple[str, int], int] = {}
         self.claims: dict[tuple[str, str], int] = {}
-        self.terms: dict[str, dict[Term, dict[str, int]]] = {kind: {} for kind in TERM_KINDS}
+        self.terms: dict[str, dict[Term, TermUse]] = {kind: {} for kind in TERM_KINDS}
+        self.terms_version = 0
+        """Grows when there are other terms, or a namespace has other labels: whom terms select may have changed."""
         self.nominated: dict[str, dict[str, PodInfo]] = {}
         self._nominee: dict[str, str] = {}
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
         self._complete = False
         self._judged = -1
+        self.sheets: Any = None  # sheet.Sheets, once a decision has been made
         self.storage = Storage()
         self.workloads = Workloads()
         self.budgets: dict[tuple[str, str], Any] = {}
+        self._changes: list[int] = []
+        self._forgotten = 0
         self.generation = 0
         """Grows with every change of a node; what was worked out from nodes alone holds while it stays."""
 
@@ -152,6 +188,7 @@ class Snapshot:
             self.by_name[info.name] = info
             self._clear_row(info.row)
             self._fill(info, node)
+            self.generation += 1  # what is kept does not know the row yet
             for pod in list(self.orphans.pop(info.name, {}).values()):
                 self.add_pod(pod, info.name)
         else:
@@ -277,6 +314,26 @@ class Snapshot:
                     column.ids[info.row] = column.intern(value)
         return column
 
+    # -- what has changed
+
+    @property
+    def position(self) -> int:
+        """Of the present in the list of rows that pods came to or left."""
+        return self._forgotten + len(self._changes)
+
+    def changed_since(self, position: int) -> set[int] | None:
+        """The rows; None = it is not remembered that far back."""
+        if position < self._forgotten:
+            return None
+        return set(self._changes[position - self._forgotten :])
+
+    def _note_row(self, row: int) -> None:
+        changes = self._changes
+        changes.append(row)
+        if len(changes) > _REMEMBERED:
+            del changes[: _REMEMBERED // 2]
+            self._forgotten += _REMEMBERED // 2
+
     # -- pods
 
     def add_pod(self, info: PodInfo, node_name: str) -> None:
@@ -324,6 +381,7 @@ class Snapshot:
 
     def _count(self, info: PodInfo, node: NodeInfo, sign: int) -> None:
         row = node.row
+        self._note_row(row)
         for column, amount in self._vector(info):
             self.requested[column, row] += sign * amount
         self.requested[PODS, row] += sign
@@ -346,8 +404,11 @@ class Snapshot:
             group.counts[node.name] = count
         else:
             del group.counts[node.name]
+        generation = self.generation
         for counter in group.counters:
             counter.array[row] += sign
+            for sums in counter.sums.values():
+                sums.add(row, sign, generation)
         if sign < 0:
             info.group = None
         if not group.counts:
@@ -358,10 +419,16 @@ class Snapshot:
         for kind in TERM_KINDS:
             table = self.terms[kind]
             for term in getattr(info, kind):
-                nodes = table.setdefault(term, {})
-                _tally(nodes, node.name, sign)
-                if not nodes:
+                use = table.get(term)
+                if use is None:
+                    use = table[term] = TermUse()
+                    self.terms_version += 1
+                _tally(use.nodes, node.name, sign)
+                if use.sums is not None:
+                    use.sums.add(node.row, sign, self.generation)
+                if not use.nodes:
                     del table[term]
+                    self.terms_version += 1
 
     def _group(self, info: PodInfo) -> Group:
         labels = info.pod.metadata.labels
@@ -376,6 +443,10 @@ class Snapshot:
         return self._groups.values()
 
     def count(self, namespace: str, selector: Selector) -> Ints:
+        """Per row, the pods of ``counter``."""
+        return self.counter(namespace, selector).array[: self.size]
+
+    def counter(self, namespace: str, selector: Selector) -> Counter:
         """Per row, the pods of a namespace that a selector selects and that are not terminating."""
 
         def covers(group: Group) -> bool:
@@ -383,7 +454,7 @@ class Snapshot:
 
         return self._counter(("spread", namespace, selector), covers)
 
-    def count_terms(self, terms: tuple[Term, ...]) -> Ints:
+    def count_terms(self, terms: tuple[Term, ...]) -> Counter:
         """Per row, the pods that all of the affinity terms select."""
 
         def covers(group: Group) -> bool:
@@ -393,6 +464,41 @@ class Snapshot:
         return self._counter(
             ("term", tuple((t.selector, t.namespaces, t.namespace_selector) for t in terms), by_labels), covers
         )
+
+    def counts_by(self, counter: Counter, key: str) -> Ints:
+        """The counter's pods per value of a label, see ``Sums``. Do not write to it."""
+        sums = counter.sums.get(key)
+        if sums is None or sums.generation != self.generation:
+            column = self.labels(key)
+            array = self.domains(column, counter.array[: self.size])
+            sums = counter.sums[key] = Sums(array, column.ids, self.generation)
+        return sums.array
+
+    def uses_by(self, term: Term, use: TermUse) -> Ints:
+        """The pods with the term per value of its topology key."""
+        sums = use.sums
+        if sums is None or sums.generation != self.generation:
+            column = self.labels(term.topology_key)
+            array = np.zeros(len(column.values) + 1, np.int64)
+            for name, count in use.nodes.items():
+                place = column.ids[self.by_name[name].row]
+                if place >= 0:
+                    array[place] += count
+            sums = use.sums = Sums(array, column.ids, self.generation)
+        return sums.array
+
+    def uses(self, kind: str, info: PodInfo) -> list[tuple[Term, TermUse]]:
+        """The terms of a kind, of pods on nodes, that select the pod."""
+        table = self.terms[kind]
+        if not table:
+            return []
+        kept = info.memo.get(kind)
+        if kept is None or kept[0] != self.terms_version:
+            own = info.pod.metadata.labels
+            found = [(t, use) for t, use in table.items() if self.term_selects(t, info.namespace, own)]
+            kept = info.memo[kind] = (self.terms_version, found)
+        out: list[tuple[Term, TermUse]] = kept[1]
+        return out
 
     def term_selects(self, term: Term, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether the term selects a pod of the namespace with these labels."""
@@ -407,7 +513,7 @@ class Snapshot:
         sums[0] = 0
         return np.concatenate((sums[1:], sums[:1])).astype(np.int64)
 
-    def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Ints:
+    def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Counter:
         counter = self._counters.get(key)
         if counter is None:
             counter = Counter(covers, self._capacity)
@@ -424,12 +530,13 @@ class Snapshot:
                         group.counters.remove(gone)
         else:
             self._counters.move_to_end(key)
-        return counter.array[: self.size]
+        return counter
 
     def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
         """Counters that depend on namespaces' labels are made anew when these change."""
         if (labels or {}) == self.namespace_labels.get(name, {}):
             return
+        self.terms_version += 1
         if labels is None:
             self.namespace_labels.pop(name, None)
         else:

@@ -17,8 +17,10 @@ class Workloads:
     def __init__(self) -> None:
         self.services: dict[str, dict[str, Any]] = {}
         self.owners: dict[tuple[str, str, str], Any] = {}
+        self.version = 0
 
     def set_service(self, namespace: str, name: str, service: Any | None) -> None:
+        self.version += 1
         table = self.services.setdefault(namespace, {})
         if service is None:
             table.pop(name, None)
@@ -28,6 +30,7 @@ class Workloads:
             table[name] = service
 
     def set_owner(self, kind: str, namespace: str, name: str, owner: Any | None) -> None:
+        self.version += 1
         key = (kind, namespace, name)
         if owner is None:
             self.owners.pop(key, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pelamis.scheduler.args import Args
-from pelamis.scheduler.extension import MAX_SCORE, Plugin, Rows
+from pelamis.scheduler.extension import MAX_SCORE, NODE, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Snapshot
 
@@ -38,4 +38,4 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="ImageLocality", score=_score, weight=1)
+    return Plugin(name="ImageLocality", score=_score, weight=1, reads=NODE)

@@ -35,100 +35,109 @@ EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
 
 
 def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
-    existing = snapshot.terms["anti_affinity"]
+    existing = snapshot.uses("anti_affinity", info)
     if not info.affinity and not info.anti_affinity and not existing:
         return ()
     out = []
-    failed = np.zeros(snapshot.size, np.bool_)
+    failed: Mask | None = None
     if info.affinity:
-        failed = ~_near(snapshot, info)
-        out.append(Rejection(failed[rows], AFFINITY, False))
-    if info.anti_affinity:
-        mask = np.zeros(snapshot.size, np.bool_)
-        for term in info.anti_affinity:
-            mask |= _occupied(snapshot, term.topology_key, snapshot.count_terms((term,)))
-        mask &= ~failed
-        out.append(Rejection(mask[rows], ANTI_AFFINITY))
-        failed = failed | mask
-    if existing:
-        mask = np.zeros(snapshot.size, np.bool_)
-        for term, nodes in existing.items():
-            if snapshot.term_selects(term, info.namespace, info.pod.metadata.labels):
-                mask |= _occupied(snapshot, term.topology_key, _spread(snapshot, nodes))
-        mask &= ~failed
-        out.append(Rejection(mask[rows], EXISTING))
+        failed = ~_near(snapshot, info, rows)
+        out.append(Rejection(failed, AFFINITY, False))
+    for reason, found in (
+        (ANTI_AFFINITY, [(t.topology_key, _selected(snapshot, t)) for t in info.anti_affinity]),
+        (EXISTING, [(t.topology_key, snapshot.uses_by(t, use)) for t, use in existing]),
+    ):
+        mask: Mask | None = None
+        for key, sums in _by_key(found).items():
+            here = (sums > 0)[snapshot.labels(key).ids[: snapshot.size][rows]]
+            mask = here if mask is None else mask | here
+        if mask is None:
+            continue
+        if failed is not None:
+            mask &= ~failed  # a node counts under one reason
+            failed = failed | mask
+        else:
+            failed = mask
+        out.append(Rejection(mask, reason))
     return out
 
 
-def _spread(snapshot: Snapshot, nodes: dict[str, int]) -> Ints:
-    counts = np.zeros(snapshot.size, np.int64)
-    for name, count in nodes.items():
-        counts[snapshot.by_name[name].row] = count
-    return counts
+def _by_key(found: Iterable[tuple[str, Ints]]) -> dict[str, Ints]:
+    """Sums of the same label added up, so that rows are looked up once for each label."""
+    out: dict[str, Ints] = {}
+    for key, sums in found:
+        has = out.get(key)
+        out[key] = sums if has is None else has + sums
+    return out
 
 
-def _occupied(snapshot: Snapshot, key: str, counts: Ints) -> Mask:
-    """The rows that share a value of the label with a row that has a count."""
-    column = snapshot.labels(key)
-    ids = column.ids[: snapshot.size]
-    return (snapshot.domains(column, counts)[ids] > 0) & (ids >= 0)
+def _selected(snapshot: Snapshot, term: Term) -> Ints:
+    """How many pods the term selects, per value of its topology key."""
+    return snapshot.counts_by(snapshot.count_terms((term,)), term.topology_key)
 
 
-def _near(snapshot: Snapshot, info: PodInfo) -> Mask:
+def _near(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Mask:
     """Rows whose domains have, for each term, a pod that all terms select.
 
     The first of a group that wants to be together may go anywhere: if there is no such pod at all, and the terms select
     the pod itself, the labels are enough.
     """
     terms = info.affinity
-    counts = snapshot.count_terms(terms)
+    counter = snapshot.count_terms(terms)
     size = snapshot.size
-    labelled = np.ones(size, np.bool_)
-    there = np.ones(size, np.bool_)
+    there: Mask | None = None
+    labelled: Mask | None = None
     any_pair = False
-    for term in terms:
-        ids = snapshot.labels(term.topology_key).ids[:size]
-        labelled &= ids >= 0
-        occupied = _occupied(snapshot, term.topology_key, counts)
-        any_pair = any_pair or bool(occupied.any())
-        there &= occupied
+    for key in {t.topology_key for t in terms}:
+        ids = snapshot.labels(key).ids[:size][rows]
+        sums = snapshot.counts_by(counter, key) > 0
+        any_pair = any_pair or bool(sums.any())
+        here, has = sums[ids], ids >= 0
+        there = here if there is None else there & here
+        labelled = has if labelled is None else labelled & has
+    assert there is not None and labelled is not None
     own = info.pod.metadata.labels
     if not any_pair and all(snapshot.term_selects(t, info.namespace, own) for t in terms):
         return labelled
-    return there & labelled
+    return there
 
 
 def _score(args: InterPodAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     if args.ignorePreferredTermsOfExistingPods and not (info.preferred_affinity or info.preferred_anti_affinity):
         return None
-    own = info.pod.metadata.labels
-    total = np.zeros(snapshot.size, np.int64)
-    any_term = False
+    points: dict[str, Ints] = {}
 
-    def add(term: Term, counts: Ints, weight: int) -> None:
-        column = snapshot.labels(term.topology_key)
-        ids = column.ids[: snapshot.size]
-        np.add(total, snapshot.domains(column, counts)[ids] * weight, out=total)
+    def add(term: Term, sums: Ints, weight: int) -> None:
+        key = term.topology_key
+        has = points.get(key)
+        if has is None:
+            points[key] = sums * weight
+        else:
+            has += sums * weight if weight != 1 else sums
 
     for terms, sign in ((info.preferred_affinity, 1), (info.preferred_anti_affinity, -1)):
         for term in terms:
-            any_term = True
-            add(term, snapshot.count_terms((term,)), sign * term.weight)
+            add(term, _selected(snapshot, term), sign * term.weight)
     hard = args.hardPodAffinityWeight
     for kind, sign in (("affinity", 1), ("preferred_affinity", 1), ("preferred_anti_affinity", -1)):
         if kind == "affinity" and not hard:
             continue
-        for term, nodes in snapshot.terms[kind].items():
-            if snapshot.term_selects(term, info.namespace, own):
-                any_term = True
-                add(term, _spread(snapshot, nodes), sign * (term.weight or hard))
-    if not any_term:
+        for term, use in snapshot.uses(kind, info):
+            add(term, snapshot.uses_by(term, use), sign * (term.weight or hard))
+    here: Ints | None = None
+    for key, sums in points.items():
+        own = sums[snapshot.labels(key).ids[: snapshot.size][rows]]
+        if here is None:
+            here = own
+        else:
+            here += own
+    if here is None:
         return None
-    here = total[rows]
     most, least = int(here.max()), int(here.min())
     if most == least:
         return None
-    return (MAX_SCORE * ((here - least) / (most - least))).astype(np.int64)
+    here -= least
+    return (MAX_SCORE * (here / (most - least))).astype(np.int64)
 
 
 def _selects(term: Term, pod: PodInfo) -> bool:

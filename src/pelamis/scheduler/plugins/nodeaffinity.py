@@ -15,6 +15,7 @@ from pelamis.api.core.pod.affinity import PreferredSchedulingTerm
 from pelamis.scheduler.args import NodeAffinityArgs
 from pelamis.scheduler.extension import (
     MAX_SCORE,
+    NODE,
     NODE_ADD,
     NODE_LABEL,
     Event,
@@ -64,7 +65,7 @@ def _filter(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Row
     return out
 
 
-def _score(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+def _raw(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     affinity = info.pod.spec.affinity
     terms: tuple[PreferredSchedulingTerm, ...] = ()
     if args.addedAffinity is not None:
@@ -77,9 +78,17 @@ def _score(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows
     for term in terms:
         if term.weight:
             total[term_rows(snapshot, term.preference)] += term.weight
-    out: Ints = total[rows]
-    most = int(out.max(initial=0))
-    return out * MAX_SCORE // most if most else out
+    return total[rows]
+
+
+def _normalize(points: Ints) -> Ints | None:
+    most = int(points.max(initial=0))
+    return points * MAX_SCORE // most if most else None
+
+
+def _score(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    points = _raw(args, snapshot, info, rows)
+    return _normalize(points) if points is not None else None
 
 
 def _matches(args: NodeAffinityArgs, info: PodInfo, node: Node) -> bool:
@@ -101,6 +110,9 @@ def plugin(args: NodeAffinityArgs = NodeAffinityArgs()) -> Plugin:
         before=_before,
         filter=partial(_filter, args),
         score=partial(_score, args),
+        raw=partial(_raw, args),
+        normalize=_normalize,
+        reads=NODE,
         weight=2,
         helps={NODE_ADD: helps, NODE_LABEL: helps},
     )

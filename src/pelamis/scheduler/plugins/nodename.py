@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pelamis.scheduler.args import Args
-from pelamis.scheduler.extension import NODE_ADD, Plugin, Rejection, Rows, rows_of
+from pelamis.scheduler.extension import NODE, NODE_ADD, Plugin, Rejection, Rows, rows_of
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
 
@@ -23,4 +23,4 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="NodeName", filter=_filter, helps={NODE_ADD: None})
+    return Plugin(name="NodeName", filter=_filter, reads=NODE, helps={NODE_ADD: None})

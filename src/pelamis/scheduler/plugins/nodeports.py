@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from pelamis.scheduler.args import Args
-from pelamis.scheduler.extension import NODE_ADD, POD_DELETE, Event, Plugin, Rejection, Rows, rows_of
+from pelamis.scheduler.extension import NODE_ADD, POD_DELETE, PODS_OF_ROW, Event, Plugin, Rejection, Rows, rows_of
 from pelamis.scheduler.podinfo import PodInfo, PortUse
 from pelamis.scheduler.snapshot import Snapshot
 
@@ -37,4 +37,4 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="NodePorts", filter=_filter, helps={POD_DELETE: _pod_gone, NODE_ADD: None})
+    return Plugin(name="NodePorts", filter=_filter, reads=PODS_OF_ROW, helps={POD_DELETE: _pod_gone, NODE_ADD: None})

@@ -46,11 +46,26 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
         return None
     if not snapshot.complete():
         return _score_by(NodeResourcesBalancedAllocationArgs(), snapshot, info, rows)
+    if not isinstance(rows, slice) and len(rows) == 1:
+        return np.array([_score_one(snapshot, int(rows[0]), cpu, memory)], np.int64)
     size = snapshot.size
     has_cpu, has_memory = snapshot.allocatable[CPU, :size][rows], snapshot.allocatable[MEMORY, :size][rows]
     used_cpu, used_memory = snapshot.requested[CPU, :size][rows], snapshot.requested[MEMORY, :size][rows]
     without = _even(used_cpu / has_cpu, used_memory / has_memory)
     return _between(_even((used_cpu + cpu) / has_cpu, (used_memory + memory) / has_memory), without)
+
+
+def _score_one(snapshot: Snapshot, row: int, cpu: int, memory: int) -> int:
+    """The same without arrays: most often one row has changed."""
+    used_cpu, used_memory = int(snapshot.requested[CPU, row]), int(snapshot.requested[MEMORY, row])
+    has_cpu, has_memory = int(snapshot.allocatable[CPU, row]), int(snapshot.allocatable[MEMORY, row])
+
+    def even(cpu: int, memory: int) -> int:
+        one, other = min(cpu / has_cpu, 1.0), min(memory / has_memory, 1.0)
+        return int((1.0 - abs(one - other) / 2) * MAX_SCORE)
+
+    half = MAX_SCORE // 2
+    return half + (half + even(used_cpu + cpu, used_memory + memory) - even(used_cpu, used_memory)) // 2
 
 
 def _score_by(args: NodeResourcesBalancedAllocationArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:

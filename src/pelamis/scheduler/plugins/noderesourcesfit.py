@@ -19,6 +19,7 @@ from pelamis.scheduler.extension import (
     OWN_SCALE_DOWN,
     POD_DELETE,
     POD_SCALE_DOWN,
+    PODS_OF_ROW,
     Event,
     Plugin,
     Rejection,
@@ -140,6 +141,12 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     """
     size = snapshot.size
     complete = snapshot.complete()
+    if complete and not isinstance(rows, slice) and len(rows) == 1:
+        row, points = int(rows[0]), 0
+        for column, wanted in zip(_SCORED, info.nonzero, strict=True):
+            has = int(snapshot.allocatable[column, row])
+            points += max(has - int(snapshot.nonzero[column, row]) - wanted, 0) * MAX_SCORE // has
+        return np.array([points // len(_SCORED)], np.int64)
     total: Ints | None = None
     for column, wanted in zip(_SCORED, info.nonzero, strict=True):
         limit = snapshot.allocatable[column, :size][rows]
@@ -178,6 +185,7 @@ def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
         filter=partial(_filter, args),
         score=_score if args.scoringStrategy == _DEFAULT else partial(_score_by, args),
         weight=1,
+        reads=PODS_OF_ROW,
         helps={
             POD_DELETE: _pod_gone,
             POD_SCALE_DOWN: _pod_gone,

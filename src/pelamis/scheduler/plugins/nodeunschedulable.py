@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pelamis.api.core.node import Taint
 from pelamis.scheduler.args import Args
-from pelamis.scheduler.extension import NODE_ADD, NODE_TAINT, OWN_TOLERATION, Event, Plugin, Rejection, Rows
+from pelamis.scheduler.extension import NODE, NODE_ADD, NODE_TAINT, OWN_TOLERATION, Event, Plugin, Rejection, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
 from pelamis.scheduler.toleration import tolerates
@@ -34,5 +34,6 @@ def plugin(args: Args = Args()) -> Plugin:
     return Plugin(
         name="NodeUnschedulable",
         filter=_filter,
+        reads=NODE,
         helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: _own_helps},
     )

@@ -34,7 +34,7 @@ from pelamis.scheduler.extension import (
 )
 from pelamis.scheduler.nodematch import pod_rows
 from pelamis.scheduler.podinfo import PodInfo, compile_selector
-from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+from pelamis.scheduler.snapshot import Ids, Ints, Mask, Snapshot
 from pelamis.scheduler.toleration import keeps_off
 
 REASON = "node(s) didn't match pod topology spread constraints"
@@ -102,80 +102,134 @@ def _included(snapshot: Snapshot, info: PodInfo, constraint: Constraint, among: 
     return out
 
 
-def _count(snapshot: Snapshot, info: PodInfo, constraint: Constraint) -> Ints:
-    """Per row. A selector of everything counts nothing, as upstream has it."""
-    if constraint.selector.empty:
-        return np.zeros(snapshot.size, np.int64)
-    return snapshot.count(info.namespace, constraint.selector)
+class Prepared(NamedTuple):
+    """A constraint and what of it changes with nodes alone.
+
+    ids: of the label's values, by row. among: rows whose pods count, None = all that have the label. present: values of
+    these rows. everywhere: values of all rows, the last is for rows without the label. own: the pod counts itself.
+    """
+
+    constraint: Constraint
+    ids: Ids
+    among: Mask | None
+    present: Mask
+    everywhere: Mask
+    own: int
 
 
-def _having_all(snapshot: Snapshot, constraints: list[Constraint]) -> Mask:
-    out = np.ones(snapshot.size, np.bool_)
-    for constraint in constraints:
-        out &= snapshot.labels(constraint.key).ids[: snapshot.size] >= 0
-    return out
+def _prepared(
+    args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, action: str, strict: bool
+) -> tuple[list[Prepared], Mask | None]:
+    """And which rows have all labels; None = all rows, or it does not matter."""
+    version = (snapshot.generation, snapshot.workloads.version)
+    kept = info.memo.get(action)
+    if kept is None or kept[0] != version:
+        constraints = _constraints(args, snapshot, info, action) if strict else _defaults(snapshot, info)
+        kept = info.memo[action] = (version, *_prepare(snapshot, info, constraints, strict))
+    return kept[1], kept[2]
 
 
-def _filter(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
-    constraints = _constraints(args, snapshot, info, "DoNotSchedule")
-    if not constraints:
-        return ()
-    labelled = _having_all(snapshot, constraints)
+def _prepare(
+    snapshot: Snapshot, info: PodInfo, constraints: list[Constraint], strict: bool
+) -> tuple[list[Prepared], Mask | None]:
     size = snapshot.size
-    failed = np.zeros(size, np.bool_)[rows]
+    labelled: Mask | None = None
+    if strict and constraints:
+        labelled = np.ones(size, np.bool_)
+        for c in constraints:
+            labelled &= snapshot.labels(c.key).ids[:size] >= 0
     out = []
     for c in constraints:
         column = snapshot.labels(c.key)
         ids = column.ids[:size]
+        values = len(column.values) + 1
         among = _included(snapshot, info, c, labelled)
-        assert among is not None
-        counts = snapshot.domains(column, _count(snapshot, info, c), among)
-        present = np.bincount(ids[among], minlength=len(column.values) + 1) > 0
-        number = int(np.count_nonzero(present))
-        least = int(counts[present].min()) if number else _NEVER
+        if among is not None and bool((among | (ids < 0)).all()):
+            among = None
+        present = np.bincount((ids if among is None else ids[among]) + 1, minlength=values) > 0
+        everywhere = np.bincount(ids + 1, minlength=values) > 0
+        own = 1 if c.selector.matches(info.pod.metadata.labels) else 0
+        present[0] = False
+        # The place of those without the label is the last, as in all counts by value.
+        out.append(Prepared(c, ids, among, np.roll(present, -1), np.roll(everywhere, -1), own))
+    if labelled is not None and labelled.all():
+        labelled = None
+    return out, labelled
+
+
+def _by_value(snapshot: Snapshot, info: PodInfo, prepared: Prepared) -> Ints:
+    """Pods per value of the label. A selector of everything counts nothing, as upstream has it."""
+    c = prepared.constraint
+    if c.selector.empty:
+        return np.zeros(len(prepared.present), np.int64)
+    counter = snapshot.counter(info.namespace, c.selector)
+    if prepared.among is None:
+        return snapshot.counts_by(counter, c.key)
+    return snapshot.domains(snapshot.labels(c.key), counter.array[: snapshot.size], prepared.among)
+
+
+def _filter(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    if not info.pod.spec.topologySpreadConstraints and args.defaultingType != "List":
+        return ()
+    prepared, labelled = _prepared(args, snapshot, info, "DoNotSchedule", True)
+    out: list[Rejection] = []
+    failed: Mask | None = None
+    for p in prepared:
+        c = p.constraint
+        counts = _by_value(snapshot, info, p)
+        number = int(np.count_nonzero(p.present))
+        least = int(counts[p.present].min()) if number else _NEVER
         if number < c.min_domains:
             least = 0
-        own = 1 if c.selector.matches(info.pod.metadata.labels) else 0
-        missing = (ids < 0)[rows] & ~failed
-        if missing.any():
-            out.append(Rejection(missing, MISSING, False))
-            failed |= missing
-        skewed = (counts[ids] + own - least > c.max_skew)[rows] & ~failed
-        if skewed.any():
-            out.append(Rejection(skewed, REASON))
-            failed |= skewed
+        here = p.ids[rows]
+        if labelled is not None:
+            missing = here < 0
+            if failed is not None:
+                missing &= ~failed
+            if missing.any():
+                out.append(Rejection(missing, MISSING, False))
+                failed = missing if failed is None else failed | missing
+        over = counts + p.own - least > c.max_skew
+        if over.any():
+            skewed = over[here]
+            if failed is not None:
+                skewed &= ~failed
+            if skewed.any():
+                out.append(Rejection(skewed, REASON))
+                failed = skewed if failed is None else failed | skewed
     return out
 
 
 def _score(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     strict = args.defaultingType == "List" or bool(info.pod.spec.topologySpreadConstraints)
-    constraints = _constraints(args, snapshot, info, "ScheduleAnyway") if strict else _defaults(snapshot, info)
-    if not constraints:
+    prepared, labelled = _prepared(args, snapshot, info, "ScheduleAnyway", strict)
+    if not prepared:
         return None
-    size = snapshot.size
-    labelled = _having_all(snapshot, constraints) if strict else None
-    if labelled is not None and labelled.all():
-        labelled = None
+    if len(prepared) == 1 and labelled is None and prepared[0].constraint.key != HOSTNAME and strict:
+        return _score_one(snapshot, info, prepared[0], rows)
     counted = None if labelled is None else labelled[rows]
-    number = size if isinstance(rows, slice) else len(rows)
+    number = snapshot.size if isinstance(rows, slice) else len(rows)
     total = np.zeros(number, np.float64)
-    for c in constraints:
-        column = snapshot.labels(c.key)
-        ids = column.ids[:size]
-        here = ids[rows]
-        counts = _count(snapshot, info, c)
+    for p in prepared:
+        c = p.constraint
+        here = p.ids[rows]
         if c.key == HOSTNAME:
             domains = number if counted is None else int(np.count_nonzero(counted))
-            own = counts[rows]
+            if c.selector.empty:
+                weighted = np.full(number, float(c.max_skew - 1))
+            else:
+                own = snapshot.count(info.namespace, c.selector)[rows]
+                weighted = own * math.log(domains + 2) + (c.max_skew - 1)
+            if not strict and p.everywhere[-1]:
+                weighted[here < 0] = 0.0
         else:
             # Without the label counts as one more value; only default constraints get to see such nodes.
-            domains = int(np.count_nonzero(np.bincount((here if counted is None else here[counted]) + 1)))
+            domains = _values(p, here if counted is None else here[counted], rows)
             if not domains:
                 continue
-            own = snapshot.domains(column, counts, _included(snapshot, info, c, labelled))[here]
-        weighted = own * math.log(domains + 2) + (c.max_skew - 1)
-        if not strict:
-            weighted[here < 0] = 0.0
+            by_value = _by_value(snapshot, info, p) * math.log(domains + 2) + (c.max_skew - 1)
+            by_value[-1] = 0.0
+            weighted = by_value[here]
         total += weighted
     out = np.floor(total + 0.5).astype(np.int64)
     if counted is None:
@@ -185,6 +239,31 @@ def _score(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows:
     if most == 0:
         return np.where(counted, MAX_SCORE, 0).astype(np.int64)
     return np.where(counted, MAX_SCORE * (most + least - out) // most, 0).astype(np.int64)
+
+
+def _values(p: Prepared, here: Ids, rows: Rows) -> int:
+    """How many values of the label the rows have."""
+    if isinstance(rows, slice) and len(here) == len(p.ids):
+        return int(np.count_nonzero(p.everywhere))
+    return int(np.count_nonzero(np.bincount(here + 1)))
+
+
+def _score_one(snapshot: Snapshot, info: PodInfo, p: Prepared, rows: Rows) -> Ints | None:
+    """A single constraint over a label that every row has: worked out per value, then looked up."""
+    here = p.ids[rows]
+    if isinstance(rows, slice):
+        values = p.everywhere
+    else:
+        values = np.bincount(here, minlength=len(p.everywhere)) > 0
+    weight = math.log(int(np.count_nonzero(values)) + 2)
+    weighted = _by_value(snapshot, info, p) * weight + (p.constraint.max_skew - 1)
+    out = np.floor(weighted + 0.5).astype(np.int64)
+    seen = out[values]
+    most, least = int(seen.max()), int(seen.min())
+    if not most or most == least:
+        return None
+    final: Ints = (MAX_SCORE * (most + least - out) // most)[here]
+    return final
 
 
 def _pod_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> bool:

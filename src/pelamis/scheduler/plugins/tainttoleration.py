@@ -12,6 +12,7 @@ import numpy as np
 from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import (
     MAX_SCORE,
+    NODE,
     NODE_ADD,
     NODE_TAINT,
     OWN_TOLERATION,
@@ -38,8 +39,8 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection(bad[snapshot.taints[: snapshot.size][rows]], REASON, False),)
 
 
-def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
-    """100 for the fewest taints that the pod would rather avoid; None if no node has one: it changes nothing."""
+def _raw(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    """How many taints the pod would rather avoid; None if no node has one."""
     sets = snapshot.taint_sets
     if len(sets) == 1:
         return None
@@ -47,11 +48,18 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     table = [sum(1 for t in taints if t.effect == "PreferNoSchedule" and not tolerates(softly, t)) for taints in sets]
     if not any(table):
         return None
-    counts: Ints = np.array(table, np.int64)[snapshot.taints[: snapshot.size][rows]]
+    return np.array(table, np.int64)[snapshot.taints[: snapshot.size][rows]]
+
+
+def _normalize(counts: Ints) -> Ints | None:
+    """100 for the fewest; None when it changes nothing."""
     most = int(counts.max(initial=0))
-    if most == 0:
-        return None
-    return MAX_SCORE - counts * MAX_SCORE // most
+    return MAX_SCORE - counts * MAX_SCORE // most if most else None
+
+
+def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
+    counts = _raw(snapshot, info, rows)
+    return _normalize(counts) if counts is not None else None
 
 
 def _node_helps(info: PodInfo, event: Event) -> bool:
@@ -65,6 +73,9 @@ def plugin(args: Args = Args()) -> Plugin:
         name="TaintToleration",
         filter=_filter,
         score=_score,
+        raw=_raw,
+        normalize=_normalize,
+        reads=NODE,
         weight=3,
         helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: None},
     )

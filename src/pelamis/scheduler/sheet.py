@@ -1,0 +1,153 @@
+"""What was worked out for a kind of pod, kept: so that a decision looks only at the rows that have changed.
+
+Pods of one template differ in name alone. Their *signature* is all that the plugins read of a pod besides its volumes;
+for each signature a *sheet* keeps, over all rows: who passes the filters that read nodes and the pods on a row, and
+what the scores of such plugins add up to. The snapshot notes the row of each pod that comes or goes; a sheet brings
+these rows up to date when it is next used, and starts anew when a node has changed. What reads the cluster as a whole
+(spreading, affinity, volumes) is asked each time, and finds what it has prepared for the signature in ``memo``.
+
+The answers are the same as without sheets: ``core.find`` and ``core.score``, which know nothing of them, are the
+reference that the tests compare with.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pelamis.scheduler.extension import CLUSTER, NODE, PODS_OF_ROW, Plugin, Rows
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+
+SHEETS = 48
+
+
+class Sheet:
+    """ok: rows that pass the kept filters. best: the kept scores of these, -1 for the others."""
+
+    __slots__ = (
+        "_by_node",
+        "_by_row",
+        "_fixed",
+        "_generation",
+        "_of_nodes",
+        "_position",
+        "asked",
+        "best",
+        "memo",
+        "normalized",
+        "ok",
+        "plugins",
+        "scores",
+    )
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self.plugins = plugins
+        self._by_node = tuple(p for p in plugins if p.reads == NODE)
+        self._by_row = tuple(p for p in plugins if p.reads == PODS_OF_ROW)
+        self.asked = tuple(p for p in plugins if p.reads == CLUSTER and p.filter is not None)
+        self.scores = tuple(p for p in plugins if p.reads == CLUSTER and p.score is not None)
+        self._generation = -1
+        self._position = -1
+        self.memo: dict[Any, Any] = {}
+        self.ok: Mask = np.empty(0, np.bool_)
+        self.best: Ints = np.empty(0, np.int64)
+        self._of_nodes: Mask = self.ok
+        self._fixed: Ints = self.best
+        self.normalized: list[tuple[Plugin, Ints]] = []
+        """Plugins whose scores are looked at together, with their raw scores; without those that give all rows 0."""
+
+    def update(self, snapshot: Snapshot, info: PodInfo) -> None:
+        if self._generation != snapshot.generation:
+            self._start(snapshot, info)
+            return
+        rows = snapshot.changed_since(self._position)
+        self._position = snapshot.position
+        if rows is None or len(rows) * 4 > snapshot.size:
+            self._refresh(snapshot, info, slice(0, snapshot.size))
+        elif rows:
+            self._refresh(snapshot, info, np.array(list(rows), np.int64))
+
+    def _start(self, snapshot: Snapshot, info: PodInfo) -> None:
+        size = snapshot.size
+        rows = slice(0, size)
+        self._generation, self._position = snapshot.generation, snapshot.position
+        self.memo.clear()
+        self._of_nodes = np.ones(size, np.bool_)
+        self._fixed = np.zeros(size, np.int64)
+        self.normalized = []
+        for plugin in self._by_node:
+            for rejection in plugin.filter(snapshot, info, rows) if plugin.filter is not None else ():
+                self._of_nodes &= ~rejection.mask
+            if plugin.score is None:
+                continue
+            if plugin.normalize is not None and plugin.raw is not None:
+                raw = plugin.raw(snapshot, info, rows)
+                if raw is not None and raw.any():
+                    self.normalized.append((plugin, raw))
+            elif (own := plugin.score(snapshot, info, rows)) is not None:
+                self._fixed += own * plugin.weight
+        self.ok = np.empty(size, np.bool_)
+        self.best = np.empty(size, np.int64)
+        self._refresh(snapshot, info, rows)
+
+    def _refresh(self, snapshot: Snapshot, info: PodInfo, rows: Rows) -> None:
+        ok = self._of_nodes[rows]
+        total = self._fixed[rows]
+        if isinstance(rows, slice):
+            ok, total = ok.copy(), total.copy()
+        for plugin in self._by_row:
+            if plugin.filter is not None:
+                for rejection in plugin.filter(snapshot, info, rows):
+                    ok &= ~rejection.mask
+            if plugin.score is not None and (own := plugin.score(snapshot, info, rows)) is not None:
+                total += own * plugin.weight if plugin.weight != 1 else own
+        self.ok[rows] = ok
+        total[~ok] = -1
+        self.best[rows] = total
+
+    def total(self, snapshot: Snapshot, info: PodInfo, found: Ints | None) -> Ints | None:
+        """The scores of the rows found; found None = all rows. None: ``best`` says it all."""
+        rows: Rows = slice(0, snapshot.size) if found is None else found
+        out: Ints | None = None
+        for plugin, raw in self.normalized:
+            assert plugin.normalize is not None
+            own = plugin.normalize(raw[rows])
+            if own is not None:
+                out = self.best[rows] + own * plugin.weight if out is None else out + own * plugin.weight
+        for plugin in self.scores:
+            assert plugin.score is not None
+            own = plugin.score(snapshot, info, rows)
+            if own is not None:
+                if plugin.weight != 1:
+                    own *= plugin.weight
+                if out is None:
+                    own += self.best[rows]
+                    out = own
+                else:
+                    out += own
+        return out
+
+
+class Sheets:
+    """Of one snapshot, by plugins and signature; those used longest ago are forgotten."""
+
+    def __init__(self) -> None:
+        self._sheets: OrderedDict[Any, Sheet] = OrderedDict()
+
+    def of(self, snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> Sheet:
+        """Up to date, and its memo is the pod's."""
+        key = (id(plugins), info.signature)
+        sheet = self._sheets.get(key)
+        if sheet is None:
+            sheet = self._sheets[key] = Sheet(plugins)
+            if len(self._sheets) > SHEETS:
+                self._sheets.popitem(last=False)
+        else:
+            self._sheets.move_to_end(key)
+        info.memo = sheet.memo
+        sheet.update(snapshot, info)
+        return sheet
