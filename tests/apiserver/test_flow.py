@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from pelamis.api import codec
 from pelamis.api.registry import builtin
-from pelamis.apiserver.flow import objects
+from pelamis.apiserver.flow import dump, objects
+from pelamis.apiserver.flow.estimate import ONE, Width, estimate, most_seats
 from pelamis.apiserver.flow.queues import Level, Levels, Shape, hand_of
 from pelamis.apiserver.flow.rules import Classifier
-from pelamis.apiserver.flow.run import FlowControl, hash_of, shape_of
+from pelamis.apiserver.flow.run import FlowControl, RetryAfter, hash_of, shape_of
 from pelamis.apiserver.request import parse_info
 from pelamis.apiserver.user import User, component_user
 from pelamis.base.errors import StatusError
@@ -93,7 +94,7 @@ def test_a_schema_without_its_level_is_passed_over() -> None:
 
 
 def test_seats_are_shared_out() -> None:
-    levels: Levels[int] = Levels(600)
+    levels: Levels[Named] = Levels(600)
     levels.configure({c.metadata.name: shape_of(c) for c in LEVELS})
     assert {n: x.seats for n, x in levels.levels.items() if not x.shape.exempt} == {
         "catch-all": 13,
@@ -113,18 +114,18 @@ def test_hands_are_different_queues() -> None:
 
 def test_a_greedy_flow_does_not_crowd_out_others() -> None:
     """One flow keeps 200 requests waiting, another sends one at a time: it is served every few turns."""
-    level: Level[str] = Level("l", Shape(1, 0, None, 64, 6, 50), 2)
+    level: Level[Named] = Level("l", Shape(1, 0, None, 64, 6, 50), 2)
     rng = random.Random(1)
     for _ in range(200):
-        level.wait(level.choose(hash_of("greedy")), "greedy")
+        level.wait(level.choose(hash_of("greedy")), Named("greedy"))
     level.run()
     level.run()
     running: list[int] = [-1, -1]
     served = 0
     for _ in range(60):
         queue = level.choose(hash_of("modest"))
-        mine = f"modest{served}"
-        if not any(mine in q.waiting for q in level._queues):
+        mine = Named(f"modest{served}")
+        if not any(mine in q.waiting for q in level.queues):
             assert level.wait(queue, mine)
         level.done(running.pop(0), rng.uniform(0.9, 1.1))
         following = level.next()
@@ -135,7 +136,7 @@ def test_a_greedy_flow_does_not_crowd_out_others() -> None:
 
 
 def test_idle_seats_are_lent() -> None:
-    levels: Levels[int] = Levels(20)
+    levels: Levels[Named] = Levels(20)
     levels.configure({"a": Shape(1, 50, None, 1, 1, 10), "b": Shape(1, 50, 20, 1, 1, 10)})
     a, b = levels.levels["a"], levels.levels["b"]
     taken = 0
@@ -150,6 +151,66 @@ def test_idle_seats_are_lent() -> None:
         b.run()
         taken += 1
     assert taken == 12, "no more than a fifth on top"
+
+
+class Named(NamedTuple):
+    name: str
+    width: Width = ONE
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "stored", "watchers", "most", "width"),
+    [
+        ("GET", "/api/v1/pods", "", (0, 0), 0, 0, ONE),
+        ("GET", "/api/v1/pods", "", (1000, 250_000), 0, 0, Width(3)),
+        ("GET", "/api/v1/pods", "limit=100", (1000, 250_000), 0, 0, ONE),
+        ("GET", "/api/v1/pods", "", (30_000, 90_000_000), 0, 0, Width(10)),
+        ("GET", "/api/v1/pods", "", (30_000, 90_000_000), 0, 4, Width(4)),
+        ("GET", "/api/v1/pods", "watch=true", (30_000, 90_000_000), 0, 0, ONE),
+        ("GET", "/api/v1/pods", "watch=true&sendInitialEvents=true", (30_000, 90_000_000), 0, 0, Width(10)),
+        ("GET", "/api/v1/namespaces/a/pods/p", "", (30_000, 90_000_000), 99, 0, ONE),
+        ("POST", "/api/v1/namespaces/a/pods", "", (0, 0), 9, 0, ONE),
+        ("POST", "/api/v1/namespaces/a/pods", "", (0, 0), 25, 0, Width(1, 3, 0.005)),
+        ("DELETE", "/api/v1/namespaces/a/pods/p", "", (0, 0), 5000, 0, Width(1, 10, 0.005)),
+        ("DELETE", "/api/v1/namespaces/a/pods/p", "", (0, 0), 5000, 2, Width(1, 2, 0.005)),
+        ("GET", "/version", "", (0, 0), 99, 0, ONE),
+    ],
+)
+def test_widths(
+    method: str, path: str, query: str, stored: tuple[int, int], watchers: int, most: int, width: Width
+) -> None:
+    assert estimate(parse_info(method, path, query), query, stored, watchers, most) == width
+
+
+def test_the_widest_request_is_a_part_of_its_level() -> None:
+    assert [most_seats(245, 6), most_seats(98, 6), most_seats(13, 0), most_seats(1, 8)] == [7, 3, 0, 1]
+
+
+def test_a_wide_request_waits_for_its_seats_and_runs_alone_where_it_never_fits() -> None:
+    levels: Levels[Named] = Levels(4)
+    levels.configure({"a": Shape(1, 0, 0, 2, 1, 10)})
+    level = levels.levels["a"]
+    assert levels.has_seat(level, 9), "nothing else runs"
+    level.run(-1, 3)
+    assert levels.has_seat(level) and not levels.has_seat(level, 2)
+    level.wait(0, Named("wide", Width(2)))
+    level.done(-1, 1.0, 3, kept=1)
+    assert (level.used, level.running, level.wanted) == (1, 0, 3)
+    assert levels.has_seat(level, 2)
+    assert level.next() is not None and level.used == 3
+    level.release(1)
+    level.done(0, 1.0, 2)
+    assert (level.used, level.running, level.queues[0].used) == (0, 0, 0)
+
+
+def test_those_refused_are_told_to_stay_away_longer_while_they_are_many() -> None:
+    retry, told = RetryAfter(), []
+    for second in range(12):
+        for _ in range(100 if second < 7 else 1):
+            last = retry.refused(100.0 + second)
+        told.append(last)
+    assert told[:8] == [1, 2, 2, 4, 4, 4, 4, 8], told
+    assert retry.refused(200.0) < 8
 
 
 class Fixed:
@@ -179,10 +240,33 @@ def test_waiting_being_refused_and_going_away() -> None:
         with pytest.raises(StatusError) as caught:
             await flows.take(flow, user, info)
         assert (caught.value.code, caught.value.message) == (429, "Too many requests, please try again later.")
+        rows = str(dump.render(flows, f"{dump.PATH}dump_requests", "includeRequestDetails=1")).splitlines()
+        assert [row.replace(" ", "").split(",")[:5] for row in rows[1:]] == [
+            ["global-default", "global-default", "0", "0", "u"],
+            ["global-default", "global-default", "0", "1", "u"],
+        ]
+        assert rows[1].replace(" ", "").split(",")[10:] == ["u", "list", "/api/v1/pods", "", "", "v1", "pods", ""]
+        rows = str(dump.render(flows, f"{dump.PATH}dump_priority_levels", "")).splitlines()
+        assert rows[1].replace(" ", "").split(",") == [
+            "global-default",
+            "1",
+            "false",
+            "false",
+            "2",
+            "1",
+            "1",
+            "1",
+            "0",
+            "0",
+        ]
+        rows = str(dump.render(flows, f"{dump.PATH}dump_queues", "")).splitlines()
+        assert rows[1].replace(" ", "").split(",")[:5] == ["global-default", "0", "2", "0", "0"]
+        assert dump.render(flows, f"{dump.PATH}other", "") is None
         assert caught.value.headers == {"Retry-After": "1"}
         assert flows.rejected == {("global-default", "global-default", "queue-full"): 1}
         waiting[0].cancel()
         await asyncio.sleep(0)
+        assert flows.rejected[("global-default", "global-default", "cancelled")] == 1
         flows.give(first, 0.0)
         ticket = await waiting[1]
         one = flows.levels.levels["global-default"]
@@ -224,8 +308,68 @@ def test_what_clients_see() -> None:
         assert status == 201, made["message"]
         _, headers, _ = await h.raw("GET", "/version", pair=h.pair("bob"))
         assert headers["x-kubernetes-pf-flowschema-uid"] == made["metadata"]["uid"]
+        _, page, data = await h.raw("GET", "/debug/api_priority_and_fairness/dump_priority_levels")
+        assert data.startswith(b"PriorityLevelName, ActiveQueues, IsIdle, ") and page["content-type"].startswith(
+            "text/"
+        )
         _, page, data = await h.raw("GET", "/metrics")
         assert b'apiserver_flowcontrol_nominal_limit_seats{priority_level="system"}' in data
         assert msgspec.json.encode(page)
+
+    run(scenario)
+
+
+def test_what_is_refused_is_plain_text() -> None:
+    async def scenario(h: Harness) -> None:
+        flow = h.server.flow
+        limited = {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}
+        catch = {"type": "Limited", "limited": limited}
+        group = f"/apis/{objects.GROUP}/v1"
+        made = {"metadata": {"name": "none"}, "spec": catch}
+        assert (await h.request("POST", f"{group}/prioritylevelconfigurations", made))[0] == 201
+        rule = {"subjects": [{"kind": "User", "user": {"name": "bob"}}], "resourceRules": [RESOURCES]}
+        spec = {"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 5, "rules": [rule]}
+        _, schema = await h.request("POST", f"{group}/flowschemas", {"metadata": {"name": "bob"}, "spec": spec})
+        rbac = "rbac.authorization.k8s.io"
+        role = {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"}
+        binding = {"metadata": {"name": "bob"}, "roleRef": role, "subjects": [{"kind": "User", "name": "bob"}]}
+        assert (await h.request("POST", f"/apis/{rbac}/v1/clusterrolebindings", binding))[0] == 201
+        bob = h.pair("bob")
+        status, headers, body = await h.raw("POST", CMS, {"metadata": {"name": "a"}}, pair=bob)
+        assert (status, body) == (429, b"Too many requests, please try again later.\n")
+        assert headers["retry-after"] == "1" and headers["content-type"] == "text/plain; charset=utf-8"
+        assert headers["x-kubernetes-pf-flowschema-uid"] == schema["metadata"]["uid"]
+        assert flow.rejected == {("none", "bob", "concurrency-limit"): 1}
+
+    run(scenario)
+
+
+RESOURCES = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+
+
+def test_dangling_follows_the_levels() -> None:
+    async def scenario(h: Harness) -> None:
+        group = f"/apis/{objects.GROUP}/v1"
+        rule = {"subjects": [{"kind": "User", "user": {"name": "bob"}}], "resourceRules": [RESOURCES]}
+        spec = {"priorityLevelConfiguration": {"name": "mine"}, "matchingPrecedence": 5000, "rules": [rule]}
+        await h.request("POST", f"{group}/flowschemas", {"metadata": {"name": "f"}, "spec": spec})
+
+        async def condition(status: str) -> dict[str, Any]:
+            async with asyncio.timeout(5):
+                while True:
+                    _, schema = await h.request("GET", f"{group}/flowschemas/f")
+                    found = schema["status"].get("conditions") or [{}]
+                    if found[0].get("status") == status:
+                        return dict(found[0])
+                    await asyncio.sleep(0.01)
+
+        lost = await condition("True")
+        assert (lost["type"], lost["reason"]) == ("Dangling", "NotFound")
+        limited = {"nominalConcurrencyShares": 1, "limitResponse": {"type": "Reject"}}
+        level = {"metadata": {"name": "mine"}, "spec": {"type": "Limited", "limited": limited}}
+        await h.request("POST", f"{group}/prioritylevelconfigurations", level)
+        assert (await condition("False"))["reason"] == "Found"
+        await h.request("DELETE", f"{group}/prioritylevelconfigurations/mine")
+        assert (await condition("True"))["reason"] == "NotFound"
 
     run(scenario)

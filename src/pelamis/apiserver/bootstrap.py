@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.apiserver.authz.escalation import uncovered
-from pelamis.apiserver.flow import objects as flows
 from pelamis.apiserver.presence import Presence
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
@@ -97,7 +96,7 @@ class Bootstrap:
         await self._policy()
         await self._aggregate()
         await self._priority_classes()
-        await self._flows()
+        await self._server.upkeep.start()
         await self._ensure(
             "configmaps",
             {
@@ -210,26 +209,6 @@ class Bootstrap:
                 changed = True
         have["metadata"].pop("resourceVersion", None)
         return have if changed else None
-
-    async def _flows(self) -> None:
-        """Priority levels and flow schemas; an operator's changes stay unless the annotation asks otherwise."""
-        objects = self._server.objects
-        for resource, trees in ((flows.LEVELS, flows.levels()), (flows.SCHEMAS, flows.schemas())):
-            missing = [t for t in trees if objects.get(resource, "", t["metadata"]["name"]) is None]
-            await self._execute([self._write("create", resource, t) for t in missing])
-        resource = flows.SCHEMAS
-        writes = []
-        for schema in objects.list(resource):
-            if not any(c.type == "Dangling" for c in schema.status.conditions):
-                level = schema.spec.priorityLevelConfiguration.name
-                there = objects.get(flows.LEVELS, "", level) is not None
-                tree = codec.to_tree(schema)
-                tree["metadata"].pop("resourceVersion", None)
-                tree["status"] = {"conditions": [flows.dangling(level, there, self._server.clock())]}
-                write = self._write("update", resource, tree)
-                write.subresource = "status"
-                writes.append(write)
-        await self._execute(writes)
 
     async def _aggregate(self) -> None:
         """admin, edit and view have their rules from the start; later changes are the aggregation controller's."""

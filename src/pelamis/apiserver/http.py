@@ -19,7 +19,9 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
+from pelamis.apiserver.flow import dump
 from pelamis.apiserver.flow.rules import NONE as NO_FLOW
+from pelamis.apiserver.flow.run import Refused
 from pelamis.apiserver.lists import finish
 from pelamis.apiserver.negotiate import (
     JSON,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from pelamis.apiserver.subresources import Special
 
 log = logging.getLogger("pelamis.apiserver")
+TEXT = "text/plain; charset=utf-8"
 _NO_CACHE = ("Cache-Control", "no-cache, private")
 _LONG = frozenset(("watch", "proxy", "connect"))
 _LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy"))
@@ -206,6 +209,9 @@ class Api:
         delay = (error.details or {}).get("retryAfterSeconds")
         if delay and "Retry-After" not in error.headers:
             headers = (*headers, ("Retry-After", str(delay)))
+        if isinstance(error, Refused):
+            headers = (*headers, ("X-Content-Type-Options", "nosniff"))
+            return Response(error.code, f"{error.message}\n".encode(), TEXT, headers)
         try:
             body, media = self._dress(tree, form)
         except (StatusError, ValueError):
@@ -327,6 +333,10 @@ class Api:
         elif path == "/metrics":
             body, media = self._metrics.render(request.headers.get("accept", ""))
             return Response(200, body, media)
+        elif path.startswith(dump.PATH):
+            page = dump.render(self._flow, path, request.query)
+            if page is not None:
+                return Response(200, page.encode(), TEXT, call.headers())
         found = self._server.document(request)
         if found is not None:
             return self._noted(call, found) if isinstance(found, Response) else self._noted_later(call, found)
@@ -349,7 +359,7 @@ class Api:
         loop = self._server.loop
         flow = self._flow
         try:
-            ticket = await flow.take(call.flow, call.user, call.info)
+            ticket = await flow.take(call.flow, call.user, call.info, call.request.query)
         except BaseException:
             work.close()
             raise

@@ -6,7 +6,6 @@ than the request that they count.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -14,41 +13,16 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from pelamis.apiserver.histogram import BUCKETS, Histogram
+
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
     from pelamis.apiserver.flow.run import FlowControl
 
-_BUCKETS = (
-    0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
-    15.0, 20.0, 30.0, 45.0, 60.0,
-)  # fmt: skip
-_SHOWN = (*(str(b) for b in _BUCKETS), "+Inf")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _DURATION_LABELS = ("verb", "dry_run", "group", "version", "resource", "subresource", "scope", "component")
 Labels = tuple[str, ...]
-
-
-class Histogram:
-    """Counts per bucket, and the sum."""
-
-    __slots__ = ("buckets", "sum")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * len(_SHOWN)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        self.buckets[bisect_left(_BUCKETS, value)] += 1
-        self.sum += value
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        total = 0
-        out = []
-        for shown, count in zip(_SHOWN, self.buckets, strict=True):
-            total += count
-            out.append((shown, float(total)))
-        return out
 
 
 class Metrics:
@@ -108,7 +82,7 @@ class Metrics:
         histogram = self.admission.get(key)
         if histogram is None:
             histogram = self.admission[key] = Histogram()
-        if seconds <= _BUCKETS[0]:
+        if seconds <= BUCKETS[0]:
             histogram.buckets[0] += 1
             histogram.sum += seconds
         else:
@@ -182,20 +156,27 @@ class Metrics:
         flow = self.flow
         if flow is None:
             return
-        levels = flow.levels.levels
+        levels = [level for level in flow.levels.levels.values() if not level.shape.exempt]
         head = "apiserver_flowcontrol_"
-        for name, what, attribute in (
-            ("nominal_limit_seats", "Seats of a priority level.", "seats"),
-            ("current_executing_requests", "Requests that run.", "used"),
-            ("current_inqueue_requests", "Requests that wait.", "waiting"),
+        for name, what, of in (
+            ("nominal_limit_seats", "Seats of a priority level.", lambda level: level.seats),
+            ("current_limit_seats", "Seats that it may use now.", flow.levels.limit),
+            ("lower_limit_seats", "Seats that it never lends.", lambda level: level.seats - level.offered),
+            ("upper_limit_seats", "Seats that it may use at most.", flow.levels.ceiling),
+            ("current_executing_seats", "Seats that are taken.", lambda level: level.used),
+            ("current_executing_requests", "Requests that run.", lambda level: level.running),
+            ("current_inqueue_requests", "Requests that wait.", lambda level: level.waiting),
+            ("demand_seats", "Seats that would be taken if there were enough.", lambda level: level.wanted),
         ):
             gauge = GaugeMetricFamily(head + name, what, labels=("priority_level",))
-            for level in levels.values():
-                gauge.add_metric((level.name,), getattr(level, attribute))
+            for level in levels:
+                gauge.add_metric((level.name,), of(level))
             yield gauge
-        dispatched = CounterMetricFamily(head + "dispatched_requests", "Requests that ran.", labels=("priority_level",))
-        for level in levels.values():
-            dispatched.add_metric((level.name,), level.dispatched)
+        dispatched = CounterMetricFamily(
+            head + "dispatched_requests", "Requests that ran.", labels=("priority_level", "flow_schema")
+        )
+        for ran, count in flow.dispatched.items():
+            dispatched.add_metric(ran, count)
         yield dispatched
         rejected = CounterMetricFamily(
             head + "rejected_requests", "Requests refused.", labels=("priority_level", "flow_schema", "reason")
@@ -203,6 +184,16 @@ class Metrics:
         for key, count in flow.rejected.items():
             rejected.add_metric(key, count)
         yield rejected
+        for name, label, histograms in (
+            ("request_wait_duration_seconds", "execute", flow.waited),
+            ("request_execution_seconds", "type", flow.executed),
+        ):
+            time = HistogramMetricFamily(
+                head + name, "Time in a queue, or running.", labels=("priority_level", "flow_schema", label)
+            )
+            for key, histogram in histograms.items():
+                time.add_metric(key, histogram.cumulative(), histogram.sum)
+            yield time
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The page and its media type: OpenMetrics for those who ask for it, else as Prometheus has it."""

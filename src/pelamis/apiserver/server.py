@@ -41,6 +41,7 @@ from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.flow.objects import LEVELS, SCHEMAS
 from pelamis.apiserver.flow.run import FlowControl
+from pelamis.apiserver.flow.upkeep import Upkeep
 from pelamis.apiserver.health import Health
 from pelamis.apiserver.http import Answered, Api
 from pelamis.apiserver.lists import WAIT_S, Lister
@@ -212,8 +213,14 @@ class ApiServer:
         if config.shared:
             self.rest.refresh = self._refresh
         self.flow = FlowControl(
-            self.objects.view(SCHEMAS), self.objects.view(LEVELS), config.max_reading + config.max_writing
+            self.objects.view(SCHEMAS),
+            self.objects.view(LEVELS),
+            config.max_reading + config.max_writing,
+            stored=self._stored,
+            watchers=self._watchers,
+            clock=self.clock,
         )
+        self.upkeep = Upkeep(self)
         self.metrics.flow = self.flow
         self.audit = Audit(config.audit) if config.audit is not None else None
         self.lister = Lister(self.store, shared=config.shared)
@@ -225,6 +232,19 @@ class ApiServer:
         self.bootstrap = Bootstrap(self)
         self.definitions = Definitions(self)
         self._checks()
+
+    # -- what requests are measured by
+
+    def _stored(self, info: RequestInfo) -> tuple[int, int]:
+        kind = self.registry.by_resource(info.group, info.version, info.resource)
+        if kind is None or kind.computed or info.verb not in ("list", "watch"):
+            return 0, 0
+        collection = self.objects.collection(kind)
+        return len(collection), collection.bytes
+
+    def _watchers(self, info: RequestInfo) -> int:
+        labels = ("WATCH", "", info.group, info.version, info.resource, "", "cluster", "apiserver")
+        return self.metrics.longrunning.get(labels, 0)
 
     # -- parts
 
@@ -402,6 +422,7 @@ class ApiServer:
             self._timer = None
         if self._ready:
             await self.bootstrap.stop()
+        self.upkeep.stop()
         self.watches.stop()
         await self.definitions.stop()
         await self.aggregation.stop()
@@ -450,7 +471,9 @@ class ApiServer:
     async def hold_kind(self, kind: Kind, refresh: Callable[[bytes], bytes] | None = None) -> None:
         """The objects of a stored kind, in the cache. refresh: brings bytes to the kind's present declaration."""
         if any(c.kind.prefix == kind.prefix for c in self.cache):
-            self.cache.swap(kind, refresh)
+            # A former schema's defaults and prunings are not in the store, so they end with it.
+            stored = (await self.store.range(kind.prefix)).items if refresh is not None else ()
+            self.cache.swap(kind, refresh, stored)
             return
         collection = self.cache.add(kind, loading=True)
         page = await self.store.range(kind.prefix)

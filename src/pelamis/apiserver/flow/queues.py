@@ -13,10 +13,11 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-T = TypeVar("T")
-_GUESS_S = 0.05
+from pelamis.apiserver.flow.estimate import Width
+
+GUESS_S = 0.05
 """What a request is thought to take until it is done."""
 
 
@@ -41,55 +42,82 @@ def hand_of(hash: int, queues: int, size: int) -> Iterator[int]:
         yield left.pop(at)
 
 
+class Waits(Protocol):
+    """What waits: it says how many seats it takes."""
+
+    @property
+    def width(self) -> Width: ...
+
+
+T = TypeVar("T", bound=Waits)
+
+
 @dataclass(slots=True)
-class _Queue(Generic[T]):
+class Queue(Generic[T]):
+    """running: requests; used: their seats; service: seconds of seats, in virtual time."""
+
     waiting: deque[T] = field(default_factory=deque)
     service: float = 0.0
     running: int = 0
+    used: int = 0
 
 
 class Level(Generic[T]):
-    """One priority level. ``T``: what the caller waits with. ``seats``: nominal."""
+    """One priority level. ``T``: what the caller waits with. ``seats``: nominal; ``used``: taken now."""
+
+    guess_s = GUESS_S
 
     def __init__(self, name: str, shape: Shape, seats: int) -> None:
         self.name = name
         self.shape = shape
         self.seats = seats
         self.used = 0
+        self.running = 0
         self.waiting = 0
         self.rejected = 0
         self.dispatched = 0
-        self._queues: list[_Queue[T]] = [_Queue() for _ in range(shape.queues)]
+        self.queues: list[Queue[T]] = [Queue() for _ in range(shape.queues)]
         self._floor = 0.0
+
+    @property
+    def offered(self) -> int:
+        """Seats that others may take when they are idle."""
+        return round(self.seats * self.shape.lendable_percent / 100)
 
     @property
     def lendable(self) -> int:
         """Idle seats that others may take now."""
-        most = round(self.seats * self.shape.lendable_percent / 100)
-        return max(0, min(most, self.seats - self.used - self.waiting))
+        return max(0, min(self.offered, self.seats - self.used - self.waiting))
 
-    def run(self, queue: int = -1) -> None:
-        self.used += 1
+    @property
+    def wanted(self) -> int:
+        """Seats that would be taken if there were enough."""
+        return self.used + sum(w.width.most for q in self.queues for w in q.waiting)
+
+    def run(self, queue: int = -1, seats: int = 1) -> None:
+        self.used += seats
+        self.running += 1
         self.dispatched += 1
         if queue >= 0:
-            self._serve(self._queues[queue])
+            self._serve(self.queues[queue], seats)
 
-    def _serve(self, queue: _Queue[T]) -> None:
+    def _serve(self, queue: Queue[T], seats: int) -> None:
         if not queue.running:
             # What it did not use while it was idle is no credit.
             queue.service = max(queue.service, self._floor)
         self._floor = queue.service
         queue.running += 1
-        queue.service += _GUESS_S
+        queue.used += seats
+        queue.service += GUESS_S * seats
 
     def choose(self, hash: int) -> int:
         """The queue of the hand with the least to do."""
-        hand = hand_of(hash, len(self._queues), self.shape.hand)
-        return min(hand, key=lambda i: (len(self._queues[i].waiting) + self._queues[i].running, i))
+        hand = hand_of(hash, len(self.queues), self.shape.hand)
+        return min(hand, key=lambda i: (len(self.queues[i].waiting) + self.queues[i].running, i))
 
     def wait(self, queue: int, ticket: T) -> bool:
         """False: the queue is full."""
-        found = self._queues[queue]
+        found = self.queues[queue]
         if len(found.waiting) >= self.shape.length:
             self.rejected += 1
             return False
@@ -102,29 +130,39 @@ class Level(Generic[T]):
     def forget(self, queue: int, ticket: T) -> bool:
         """It does not wait any more. False: it was not waiting."""
         try:
-            self._queues[queue].waiting.remove(ticket)
+            self.queues[queue].waiting.remove(ticket)
         except ValueError:
             return False
         self.waiting -= 1
         return True
 
+    def turn(self) -> int:
+        """The queue that is next; -1: nothing waits."""
+        ready = [i for i, q in enumerate(self.queues) if q.waiting]
+        return min(ready, key=lambda i: (self.queues[i].service, i)) if ready else -1
+
     def next(self) -> tuple[int, T] | None:
         """Whose turn it is; it is counted as running."""
-        ready = [i for i, q in enumerate(self._queues) if q.waiting]
-        if not ready:
+        best = self.turn()
+        if best < 0:
             return None
-        best = min(ready, key=lambda i: (self._queues[i].service, i))
-        ticket = self._queues[best].waiting.popleft()
+        ticket = self.queues[best].waiting.popleft()
         self.waiting -= 1
-        self.run(best)
+        self.run(best, ticket.width.most)
         return best, ticket
 
-    def done(self, queue: int, took_s: float) -> None:
-        self.used -= 1
-        if 0 <= queue < len(self._queues):
-            found = self._queues[queue]
+    def done(self, queue: int, took_s: float, seats: int = 1, kept: int = 0) -> None:
+        """kept: of its seats, those that ``release`` gives back later."""
+        self.used -= seats - kept
+        self.running -= 1
+        if 0 <= queue < len(self.queues):
+            found = self.queues[queue]
             found.running -= 1
-            found.service += took_s - _GUESS_S
+            found.used -= seats
+            found.service += (took_s - GUESS_S) * seats
+
+    def release(self, seats: int) -> None:
+        self.used -= seats
 
 
 class Levels(Generic[T]):
@@ -154,12 +192,24 @@ class Levels(Generic[T]):
         self.levels = levels
         return freed
 
-    def has_seat(self, level: Level[T]) -> bool:
-        if level.used < level.seats:
+    def ceiling(self, level: Level[T]) -> int:
+        """Seats that a level may use at most."""
+        limit = level.shape.borrow_percent
+        return self.total if limit is None else min(self.total, level.seats + round(level.seats * limit / 100))
+
+    def limit(self, level: Level[T]) -> int:
+        """Seats that a level may use as things are."""
+        borrowed = sum(max(0, o.used - o.seats) for o in self.levels.values() if not o.shape.exempt and o is not level)
+        offered = sum(o.lendable for o in self.levels.values() if o is not level and not o.shape.exempt)
+        return min(self.ceiling(level), level.seats + max(0, offered - borrowed))
+
+    def has_seat(self, level: Level[T], seats: int = 1) -> bool:
+        """A request that is wider than its level runs when it is alone there."""
+        if level.used + seats <= level.seats or (not level.used and level.seats):
             return True
         limit = level.shape.borrow_percent
-        if limit is not None and level.used - level.seats >= round(level.seats * limit / 100):
+        if limit is not None and level.used + seats - level.seats > round(level.seats * limit / 100):
             return False
         borrowed = sum(max(0, o.used - o.seats) for o in self.levels.values() if not o.shape.exempt)
         offered = sum(o.lendable for o in self.levels.values() if o is not level and not o.shape.exempt)
-        return borrowed < offered
+        return borrowed + min(seats, level.used + seats - level.seats) <= offered

@@ -4,39 +4,114 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.apiserver.flow.estimate import Width, estimate, most_seats
 from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Classifier, Flow
+from pelamis.apiserver.histogram import Histogram
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-from pelamis.base.errors import TooManyRequests
+from pelamis.base.errors import StatusError
 from pelamis.cache.view import View
 
 WAIT_S = 15.0
 """A quarter of the time that a request may take."""
-_Waiter = asyncio.Future[None]
+_REFUSED = "Too many requests, please try again later."
+_LONGEST_RETRY_S = 32
+
+
+class Refused(StatusError):
+    """The answer is plain text, as upstream's."""
+
+    def __init__(self, retry_s: int) -> None:
+        super().__init__(429, "TooManyRequests", _REFUSED, headers={"Retry-After": str(retry_s)})
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A request that waits for seats. since: seconds since the epoch."""
+
+    width: Width
+    flow: Flow
+    user: User
+    info: RequestInfo
+    future: asyncio.Future[None]
+    since: float
+    distinguisher: str
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
     """A request that runs. queue -1: it never stood in one."""
 
-    level: Level[_Waiter]
+    level: Level[Waiter]
     queue: int
     started: float
+    width: Width
+    flow: Flow
+
+
+class RetryAfter:
+    """After how many seconds a refused client may come again, at one level: longer while many are refused."""
+
+    def __init__(self) -> None:
+        self.seconds = 1
+        self._changed = 0
+        self._history: deque[list[int]] = deque()
+        """[second, refused in it], the oldest first."""
+
+    def refused(self, now: float) -> int:
+        second = int(now)
+        if self._history and self._history[-1][0] == second:
+            self._history[-1][1] += 1
+            return self.seconds
+        self._adjust(second)
+        self._history.append([second, 1])
+        while self._history[0][0] < second - _LONGEST_RETRY_S:
+            self._history.popleft()
+        return self.seconds
+
+    def _adjust(self, second: int) -> None:
+        if second - self._changed < self.seconds:
+            return
+        refused = sum(count for at, count in self._history if second - at <= self.seconds)
+        if refused < self.seconds:
+            self.seconds = max(1, self.seconds - 1)
+        elif refused >= 3 * self.seconds:
+            self.seconds = min(2 * self.seconds, _LONGEST_RETRY_S)
+        self._changed = second
 
 
 class FlowControl:
     """schemas, levels: views of the two kinds. total: requests at once, over all levels but the exempt."""
 
-    def __init__(self, schemas: View, levels: View, total: int) -> None:
+    def __init__(
+        self,
+        schemas: View,
+        levels: View,
+        total: int,
+        *,
+        stored: Callable[[RequestInfo], tuple[int, int]] = lambda info: (0, 0),
+        watchers: Callable[[RequestInfo], int] = lambda info: 0,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """stored: how many objects a resource has, and their bytes; watchers: how many watch it."""
         self._schemas = schemas
         self._configs = levels
-        self.levels: Levels[_Waiter] = Levels(total)
+        self._stored, self._watchers, self._clock = stored, watchers, clock
+        self.levels: Levels[Waiter] = Levels(total)
         self.rejected: dict[tuple[str, str, str], int] = {}
         """By priority level, flow schema and reason."""
+        self.dispatched: dict[tuple[str, str], int] = {}
+        """By priority level and flow schema."""
+        self.waited: dict[tuple[str, str, str], Histogram] = {}
+        self.executed: dict[tuple[str, str, str], Histogram] = {}
+        """By priority level, flow schema, and whether it ran, or its type."""
+        self._retry: dict[str, RetryAfter] = {}
         self._classifier: Classifier | None = None
         schemas.subscribe(self._changed, replay=False)
         levels.subscribe(self._changed, replay=False)
@@ -48,74 +123,109 @@ class FlowControl:
     def _renew(self) -> Classifier:
         configs = self._configs.list()
         for waiter in self.levels.configure({c.metadata.name: shape_of(c) for c in configs}):
-            if not waiter.done():
-                waiter.set_result(None)
+            if not waiter.future.done():
+                waiter.future.set_result(None)
         self._classifier = found = Classifier(self._schemas.list(), configs)
         return found
 
     def classify(self, user: User, info: RequestInfo) -> Flow:
         return (self._classifier or self._renew()).classify(user, info)
 
-    async def take(self, flow: Flow, user: User, info: RequestInfo) -> Ticket | None:
-        """Returns when the request may run. None: it is not counted. Raises TooManyRequests."""
+    async def take(self, flow: Flow, user: User, info: RequestInfo, query: str = "") -> Ticket | None:
+        """Returns when the request may run. None: it is not counted. Raises Refused."""
         level = self.levels.levels.get(flow.level)
         if level is None or level.shape.exempt:
             return None
         loop = asyncio.get_running_loop()
-        if not level.waiting and self.levels.has_seat(level):
-            level.run()
-            return Ticket(level, -1, loop.time())
+        most = most_seats(level.seats, level.shape.hand)
+        width = estimate(info, query, self._stored(info), self._watchers(info), most)
+        if not level.waiting and self.levels.has_seat(level, width.most):
+            level.run(-1, width.most)
+            return self._runs(Ticket(level, -1, loop.time(), width, flow))
         if not level.shape.queues:
             level.rejected += 1
             raise self._refused(flow, "concurrency-limit")
-        queue = level.choose(hash_of(flow.key(user, info)))
-        mine: _Waiter = loop.create_future()
+        key = flow.key(user, info)
+        queue = level.choose(hash_of(key))
+        mine = Waiter(width, flow, user, info, loop.create_future(), self._clock(), key.partition("/")[2])
         if not level.wait(queue, mine):
             raise self._refused(flow, "queue-full")
-        ticket = Ticket(level, queue, 0.0)
+        ticket = Ticket(level, queue, 0.0, width, flow)
+        began = loop.time()
         timer = loop.call_later(WAIT_S, self._expire, ticket, mine, flow)
+        ran = "false"
         try:
-            await mine
+            await mine.future
+            ran = "true"
         except asyncio.CancelledError:
-            if not level.forget(queue, mine) and mine.done() and not mine.cancelled():
+            if not level.forget(queue, mine) and mine.future.done() and not mine.future.cancelled():
                 ticket.started = loop.time()
                 self.give(ticket, ticket.started)
+            self._note(flow, "cancelled")
             raise
         finally:
             timer.cancel()
+            self._observe(self.waited, (flow.level, flow.schema, ran), loop.time() - began)
         ticket.started = loop.time()
+        return self._runs(ticket)
+
+    def _runs(self, ticket: Ticket) -> Ticket:
+        key = (ticket.flow.level, ticket.flow.schema)
+        self.dispatched[key] = self.dispatched.get(key, 0) + 1
         return ticket
+
+    @staticmethod
+    def _observe(into: dict[tuple[str, str, str], Histogram], key: tuple[str, str, str], seconds: float) -> None:
+        found = into.get(key)
+        if found is None:
+            found = into[key] = Histogram()
+        found.observe(seconds)
 
     def give(self, ticket: Ticket | None, now: float) -> None:
         """The request is done."""
         if ticket is None:
             return
-        ticket.level.done(ticket.queue, now - ticket.started)
-        self._dispatch(ticket.level)
+        level, width = ticket.level, ticket.width
+        kept = width.final if width.after_s else 0
+        self._observe(self.executed, (ticket.flow.level, ticket.flow.schema, "regular"), now - ticket.started)
+        level.done(ticket.queue, now - ticket.started, width.most, kept)
+        if kept:
+            asyncio.get_running_loop().call_later(width.after_s, self._release, level, kept)
+        self._turn(level)
+
+    def _release(self, level: Level[Waiter], seats: int) -> None:
+        level.release(seats)
+        self._turn(level)
+
+    def _turn(self, level: Level[Waiter]) -> None:
+        self._dispatch(level)
         if any(o.waiting for o in self.levels.levels.values()):
             # Others may borrow what is idle now.
             for other in self.levels.levels.values():
                 self._dispatch(other)
 
-    def _dispatch(self, level: Level[_Waiter]) -> None:
-        while level.waiting and self.levels.has_seat(level):
+    def _dispatch(self, level: Level[Waiter]) -> None:
+        while level.waiting and self.levels.has_seat(level, level.queues[level.turn()].waiting[0].width.most):
             following = level.next()
             if following is None:
                 return
             queue, waiter = following
-            if waiter.done():
-                level.done(queue, 0.0)
+            if waiter.future.done():
+                level.done(queue, 0.0, waiter.width.most)
             else:
-                waiter.set_result(None)
+                waiter.future.set_result(None)
 
-    def _expire(self, ticket: Ticket, waiter: _Waiter, flow: Flow) -> None:
-        if not waiter.done() and ticket.level.forget(ticket.queue, waiter):
-            waiter.set_exception(self._refused(flow, "time-out"))
+    def _expire(self, ticket: Ticket, waiter: Waiter, flow: Flow) -> None:
+        if not waiter.future.done() and ticket.level.forget(ticket.queue, waiter):
+            waiter.future.set_exception(self._refused(flow, "time-out"))
 
-    def _refused(self, flow: Flow, reason: str) -> Exception:
+    def _note(self, flow: Flow, reason: str) -> None:
         key = (flow.level, flow.schema, reason)
         self.rejected[key] = self.rejected.get(key, 0) + 1
-        return TooManyRequests("Too many requests, please try again later.")
+
+    def _refused(self, flow: Flow, reason: str) -> Refused:
+        self._note(flow, reason)
+        return Refused(self._retry.setdefault(flow.level, RetryAfter()).refused(self._clock()))
 
 
 def shape_of(config: Any) -> Shape:
