@@ -67,12 +67,13 @@ class Plan:
     then: committed after ``actions``, only if all of those succeeded. on_outcomes: a pure function from the outcomes
     of ``actions`` to the plan that continues this one; where it is given, it alone judges the outcomes: its ``error``
     says whether the key is retried. reads: made after the actions, all at once, if all of these succeeded; on_reads, a
-    pure function from what they found, in the same order, to the plan that continues this one, comes with them. events are recorded when the commit has been answered. requeue_at: seconds since
-    the epoch at which to reconcile the key again even if nothing changes; None = not by time; it replaces the time
-    that an earlier plan of the key asked for. error: this attempt failed for the reason given; the key is retried
-    with back-off after the actions were committed. memo: kept by the runner for the key and handed back through
-    ``views.memo(key)``: an observation that is in no object, such as when a heartbeat was last seen to move; None
-    forgets. wait: reconcile the key again when each of these kinds' views has reached the revision.
+    pure function from what they found, in the same order, to the plan that continues this one, comes with them. events
+    are recorded when the commit has been answered. requeue_at: seconds since the epoch at which to reconcile the key
+    again even if nothing changes; None = not by time; it replaces the time that an earlier plan of the key asked for.
+    error: this attempt failed for the reason given; the key is retried with back-off after the actions were committed.
+    memo: kept by the runner for the key and handed back through ``views.memo(key)``: an observation that is in no
+    object, such as when a heartbeat was last seen to move; None forgets. wait: reconcile the key again when each of
+    these kinds' views has reached the revision.
     """
 
     actions: Sequence[Action] = ()
