@@ -38,6 +38,7 @@ NAMES = {
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
     "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
+    "deployments": ("benchmarks.deployments", "rows", "600 Deployments of 10 on hollow nodes: all available"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 
