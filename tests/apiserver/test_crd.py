@@ -199,6 +199,55 @@ def test_stored_objects_are_served_after_a_restart_and_follow_the_schema() -> No
     asyncio.run(body())
 
 
+def test_defaults_and_fields_show_and_go_with_the_schema_that_has_them() -> None:
+    """Upstream applies defaults and prunes when it reads: what is stored stays as it was."""
+    plain = {"properties": {"size": {"type": "integer"}}}
+    more = {"properties": {"size": {"type": "integer"}, "color": {"type": "string", "default": "red"}}}
+    less: dict[str, Any] = {"properties": {}}
+
+    async def body() -> None:
+        async with running() as h:
+            await define(h, definition(version("v1", plain)))
+            await h.request("POST", WIDGETS, {"metadata": {"name": "a"}, "spec": {"size": 1}})
+            for schema, wanted in ((more, {"size": 1, "color": "red"}), (plain, {"size": 1}), (less, {})):
+                crd = (await h.request("GET", f"{DEFINITIONS}/widgets.x.io"))[1]
+                crd["spec"]["versions"] = [version("v1", schema)]
+                swapped = asyncio.Event()
+                cancel = h.server.registry.subscribe(lambda kind, added, e=swapped: e.set())
+                assert (await h.request("PUT", f"{DEFINITIONS}/widgets.x.io", crd))[0] == 200
+                await asyncio.wait_for(swapped.wait(), 10)
+                cancel()
+                found = (await h.request("GET", f"{WIDGETS}/a"))[1]
+                assert found["spec"] == wanted
+                listed = (await h.request("GET", WIDGETS))[1]["items"][0]
+                assert listed["spec"] == wanted
+            crd = (await h.request("GET", f"{DEFINITIONS}/widgets.x.io"))[1]
+            crd["spec"]["versions"] = [version("v1", plain)]
+            swapped = asyncio.Event()
+            h.server.registry.subscribe(lambda kind, added: swapped.set())
+            await h.request("PUT", f"{DEFINITIONS}/widgets.x.io", crd)
+            await asyncio.wait_for(swapped.wait(), 10)
+            assert (await h.request("GET", f"{WIDGETS}/a"))[1]["spec"] == {"size": 1}
+
+    asyncio.run(body())
+
+
+def test_each_version_shows_what_its_schema_has() -> None:
+    async def body() -> None:
+        async with running() as h:
+            text = {"type": "string"}
+            v1 = version("v1", {"properties": {"a": text, "b": text}})
+            v2 = version("v2", {"properties": {"a": text, "c": text}}, storage=False)
+            await define(h, definition(v1, v2))
+            second = WIDGETS.replace("v1", "v2")
+            await h.request("POST", WIDGETS, {"metadata": {"name": "a"}, "spec": {"a": "1", "b": "2"}})
+            assert (await h.request("GET", f"{second}/a"))[1]["spec"] == {"a": "1"}
+            assert (await h.request("GET", second))[1]["items"][0]["spec"] == {"a": "1"}
+            assert (await h.request("GET", f"{WIDGETS}/a"))[1]["spec"] == {"a": "1", "b": "2"}
+
+    asyncio.run(body())
+
+
 def test_versions_are_converted_by_a_webhook() -> None:
     def convert(path: str, request: dict[str, Any]) -> Any:
         wanted = request["desiredAPIVersion"]

@@ -1,4 +1,4 @@
-"""The shared time limit of writes."""
+"""The shared time limit of writes, and the one that a client gives its request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from pelamis.apiserver.pipeline import Deadline
+from pelamis.apiserver.request import timeout_of
+from pelamis.base.errors import StatusError
 
 
 def test_work_past_its_limit_times_out_and_the_rest_goes_on() -> None:
@@ -39,3 +41,25 @@ def test_who_is_cancelled_from_outside_at_the_limit_stays_cancelled() -> None:
             await task
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("query", "limit_s"),
+    [("", 0.0), ("timeout=", 0.0), ("timeout=1m30s", 90.0), ("timeout=-1s", 0.0), ("a=b&timeout=0", 0.0)],
+)
+def test_a_client_may_limit_its_request(query: str, limit_s: float) -> None:
+    assert timeout_of(query) == limit_s
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("invalid", 'time: invalid duration "invalid"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("5x", 'time: unknown unit "x" in duration "5x"'),
+    ],
+)
+def test_a_limit_that_is_no_duration(text: str, why: str) -> None:
+    with pytest.raises(StatusError) as error:
+        timeout_of(f"timeout={text}")
+    assert (error.value.code, error.value.message) == (400, f"invalid timeout specified in the request URL - {why}")

@@ -332,7 +332,7 @@ class Definitions:
         server = self._server
         storage = next(v.name for v in crd.spec.versions if v.storage)
         hub = kind_of(crd, storage)
-        kinds = [hub, *(kind_of(crd, v.name, hub) for v in crd.spec.versions if not v.storage)]
+        kinds = [hub, *(self._pruned(kind_of(crd, v.name, hub)) for v in crd.spec.versions if not v.storage)]
         converter = None
         if crd.spec.conversion is not None and crd.spec.conversion.webhook is not None:
             converter = Converter(crd, server.webhook_client, server.entropy)
@@ -361,6 +361,18 @@ class Definitions:
             server.registry.add(kind)
 
     @staticmethod
+    def _pruned(kind: Kind) -> Kind:
+        """Without a webhook versions differ in what their schemas keep."""
+        prune = kind.prune
+        if prune is None:
+            return kind
+
+        def from_hub(tree: Tree) -> None:
+            prune(tree)
+
+        return replace(kind, from_hub=from_hub)
+
+    @staticmethod
     def _converted(kind: Kind, hub: Kind, converter: Converter) -> Kind:
         return replace(
             kind,
@@ -373,11 +385,10 @@ class Definitions:
         refresh = refresher(hub)
         if converter is None:
             return refresh
+        values = [i.value for i in (await self._server.store.range(hub.prefix)).items]
         held = next((c for c in self._server.cache if c.kind.prefix == hub.prefix), None)
         if held is not None:
-            values = [e.data for e in held.range("")[0]]
-        else:
-            values = [i.value for i in (await self._server.store.range(hub.prefix)).items]
+            values += [e.data for e in held.range("")[0]]
         trees = {v: codec.parse(v) for v in values}
         others = [(v, t) for v, t in trees.items() if t.get("apiVersion") != hub.api_version]
         known: dict[bytes, bytes] = {}

@@ -40,8 +40,10 @@ from pelamis.apiserver.present import Presenter, to_yaml, tree_to_protobuf
 from pelamis.apiserver.request import (
     RequestInfo,
     delete_options,
+    is_long_running,
     list_options,
     parse_info,
+    timeout_of,
     write_options,
 )
 from pelamis.apiserver.rest import Answer
@@ -69,8 +71,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.apiserver")
 TEXT = "text/plain; charset=utf-8"
 _NO_CACHE = ("Cache-Control", "no-cache, private")
-_LONG = frozenset(("watch", "proxy", "connect"))
-_LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 _WRITES = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 TIMEOUT_S = 60.0
@@ -109,6 +109,11 @@ class Call:
         if not self.warnings:
             return out
         return (*out, *((("Warning", f"299 - {_quoted(w)}")) for w in dict.fromkeys(self.warnings)))
+
+
+async def _within(answer: Awaitable[Response | None], limit_s: float) -> Response | None:
+    async with asyncio.timeout(limit_s):
+        return await answer
 
 
 def _quoted(text: str) -> str:
@@ -158,7 +163,10 @@ class Api:
         except StatusError as error:
             return self._failed(Call(request, info, User(""), audit_id), error)
         call = Call(request, info, user, audit_id)
+        limit_s = 0.0
         try:
+            if "timeout=" in request.query and not is_long_running(info):
+                limit_s = timeout_of(request.query)
             if request.body_too_large:
                 raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
             if "impersonate-user" in request.headers or impersonation.wanted(request):
@@ -176,7 +184,7 @@ class Api:
             if answer is not None:
                 self._count(call, answer.status)
             return answer
-        return self._finish(call, answer)
+        return self._finish(call, _within(answer, limit_s) if 0 < limit_s < TIMEOUT_S else answer)
 
     async def _finish(self, call: Call, answer: Awaitable[Response | None]) -> Response | None:
         try:
@@ -505,7 +513,7 @@ class Api:
         """Objects that are made for this answer."""
         info = call.info
         presenter = self._presenter(call, kind)
-        source = self._server.metrics_api
+        source = self._server.computed(kind)
         if info.verb == "get":
             obj = await source.get(kind, info.namespace, info.name)
             return Response(200, presenter.one(codec.encode(obj), obj), call.form.media, call.headers())

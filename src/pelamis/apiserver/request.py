@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+from pelamis.base import duration
 from pelamis.base.errors import (
     BadRequest,
     FieldError,
@@ -106,6 +107,23 @@ def parse_info(method: str, path: str, query: str = "") -> RequestInfo:
 
 def _first(query: str, name: str) -> str:
     return next((v for k, v in parse_qsl(query, keep_blank_values=True) if k == name), "")
+
+
+_LONG = frozenset(("watch", "proxy", "connect"))
+_LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy"))
+
+
+def is_long_running(info: RequestInfo) -> bool:
+    return info.verb in _LONG or info.subresource in _LONG_SUBRESOURCES
+
+
+def timeout_of(query: str) -> float:
+    """Seconds that the client gives the request by ``timeout``, 0 for no limit of its own. Raises BadRequest."""
+    text = _first(query, "timeout")
+    try:
+        return max(duration.parse(text), 0.0) if text else 0.0
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
 
 
 def _name_of(selector: str) -> str:

@@ -84,13 +84,13 @@ class Cache:
         """Forget the kind and its objects."""
         self._by_prefix.pop(kind.prefix, None)
 
-    def swap(self, kind: Kind, refresh: Refresh | None = None) -> Collection:
+    def swap(self, kind: Kind, refresh: Refresh | None = None, stored: Sequence[Stored] = ()) -> Collection:
         """A new declaration of a kind that is held (a changed CustomResourceDefinition): same objects, decoded anew.
 
-        refresh: what the bytes of an object become under the new declaration.
+        refresh: what the bytes of an object become under the new declaration. stored: what the store has of them.
         """
         collection = self._by_prefix[kind.prefix]
-        collection.redeclare(kind, self._decode(kind) if self._decode is not None else None, refresh)
+        collection.redeclare(kind, self._decode(kind) if self._decode is not None else None, refresh, stored)
         return collection
 
     def collection(self, kind: Kind) -> Collection:

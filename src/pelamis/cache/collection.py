@@ -364,11 +364,14 @@ class Collection:
         kind: Kind,
         decode: Callable[[bytes], Any] | None = None,
         refresh: Callable[[bytes], bytes] | None = None,
+        stored: Sequence[Stored] = (),
     ) -> None:
         """Same objects under a changed declaration of the kind: decoded, selected and indexed anew.
 
-        refresh: the bytes as the new declaration has them, for a change of schema or of the stored version.
+        refresh: the bytes as the new declaration has them, for a change of schema or of the stored version. stored: its
+        input for an object that is at the same revision, in place of bytes that a former declaration completed.
         """
+        values = {item.key: item for item in stored}
         self.kind = kind
         fresh = Shape(kind, self.decoder, decode)
         self._makers = dict(kind.indexes or {})
@@ -380,7 +383,9 @@ class Collection:
             entry.shape = fresh
             if refresh is not None:
                 self.bytes -= len(entry.data)
-                entry.data = spliced(refresh(entry.data), entry.rev)
+                item = values.get(kind.key(*entry.key))
+                source = item.value if item is not None and item.mod_rev == entry.rev else entry.data
+                entry.data = spliced(refresh(source), entry.rev)
                 self.bytes += len(entry.data)
             self._add_to_indexes(entry)
         self.shape = fresh
