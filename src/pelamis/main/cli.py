@@ -96,6 +96,12 @@ def _simulate(args: argparse.Namespace) -> int:
     return run(args)
 
 
+def _why(args: argparse.Namespace) -> int:
+    from pelamis.main.why import run
+
+    return run(args)
+
+
 def _kubectl(args: argparse.Namespace) -> int:
     """Runs kubectl with the cluster's kubeconfig, so that nothing has to be merged or exported."""
     import shutil
@@ -189,6 +195,18 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("file", metavar="FILE", help="the tar archive")
     kubectl = add("kubectl", _kubectl, "run the installed kubectl against the cluster")
     kubectl.add_argument("arguments", nargs=argparse.REMAINDER, help="kubectl's own arguments")
+    why = add("why", _why, "tell why an object is not as it should be, and what to do (docs/why.md)", named=False)
+    why.add_argument(
+        "target", nargs="*", metavar="TYPE/NAME", help="for example pod/web-1; none: everything that is wrong"
+    )
+    why.add_argument("-n", "--namespace", metavar="N", help="its namespace (default: the context's)")
+    why.add_argument("-A", "--all-namespaces", action="store_true", help="without TYPE/NAME: look everywhere")
+    why.add_argument("-o", "--output", choices=("text", "json"), default="text", help="json has every node's scores")
+    why.add_argument("--kubeconfig", metavar="FILE", help="of any cluster (default: as kubectl finds it)")
+    why.add_argument("--context", default="", metavar="C", help="a context of the kubeconfig")
+    why.add_argument("--name", metavar="N", help="a Pelamis cluster on this machine, by its name")
+    why.add_argument("--data-dir", metavar="D", help="where that one's data is")
+    why.add_argument("--scheduler-config", metavar="FILE", help="judge by these profiles (default: the cluster's)")
     simulate = add("simulate", _simulate, "play a scenario on virtual time (docs/simulator.md)", named=False)
     simulate.add_argument("file", metavar="SCENARIO.yaml", help="cluster, workloads, what happens, what must hold")
     simulate.add_argument("--seed", type=int, metavar="N", help="of all chance, in place of the file's")

@@ -1,0 +1,204 @@
+"""Why a pod has no node, or has this one: the scheduler's own filters and scores on what was listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pelamis.scheduler.explain import Group, Report, explain
+from pelamis.scheduler.intake import SOURCES, Intake
+from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.profile import Profile, Settings
+from pelamis.scheduler.queue import Queue
+from pelamis.scheduler.remedy import Remedy, remedies
+from pelamis.scheduler.snapshot import Snapshot
+from pelamis.scheduler.userplugin import PluginError
+from pelamis.why.cause import Advice, Cause
+from pelamis.why.world import World
+
+SHOWN_NODES = 10
+NAMED = 3
+
+
+def snapshot_of(world: World) -> Snapshot:
+    """Of everything that the scheduler looks at."""
+    snapshot = Snapshot()
+    intake = Intake(snapshot, Queue({}), ())
+    for kind, take in SOURCES:
+        for obj in world.all(kind):
+            take(intake, (obj.metadata.namespace, obj.metadata.name), None, obj, world.now)
+    return snapshot
+
+
+def _profile(world: World, pod: Any) -> Profile | None:
+    settings: Settings = world.settings or Settings()
+    return next((p for p in settings.profiles if p.name == pod.spec.schedulerName), None)
+
+
+def why_unscheduled(world: World, pod: Any, where: Advice | None) -> Cause:
+    """where: how the pod's spec can be changed."""
+    about = f"pod/{pod.metadata.name}"
+    name = pod.spec.schedulerName
+    if pod.spec.schedulingGates:
+        gates = ", ".join(g.name for g in pod.spec.schedulingGates)
+        text = f"its scheduling gates hold it: {gates}"
+        advice = Advice("whoever set the gates has to remove them; by hand, once you know what they wait for:")
+        command = (
+            f"kubectl patch pod {pod.metadata.name} -n {pod.metadata.namespace} --type=json "
+            """-p '[{"op":"remove","path":"/spec/schedulingGates"}]'"""
+        )
+        return Cause(about, text, advice=(Advice(advice.text, command),))
+    profile = _profile(world, pod)
+    if profile is None:
+        known = ", ".join(p.name for p in (world.settings or Settings()).profiles)
+        return Cause(
+            about,
+            f'it asks for the scheduler "{name}", which is not one of this cluster\'s ({known})',
+            advice=(
+                Advice(f'run a scheduler that is called "{name}", or add a profile with that schedulerName', ""),
+                Advice("or drop spec.schedulerName", where.command if where is not None else ""),
+            ),
+        )
+    snapshot = snapshot_of(world)
+    info = PodInfo(pod)
+    if not snapshot.size:
+        return Cause(about, "the cluster has no nodes", advice=(Advice("add a node", "pelamis up"),))
+    try:
+        report = explain(snapshot, profile.plugins, info)
+        found = remedies(snapshot, profile.plugins, info, report)
+    except PluginError as error:
+        return Cause(about, f"the scheduler cannot decide: {error}")
+    return _nowhere(world, about, pod, snapshot, report, found, where)
+
+
+def _nowhere(
+    world: World,
+    about: str,
+    pod: Any,
+    snapshot: Snapshot,
+    report: Report,
+    found: Sequence[Remedy],
+    where: Advice | None,
+) -> Cause:
+    feasible = report.feasible
+    data = as_data(report, found)
+    if feasible:
+        text = f"{len(feasible):,} of {snapshot.size:,} nodes would take it now; the scheduler has not decided yet"
+        facts: tuple[str, ...] = ()
+        if pod.status.nominatedNodeName:
+            facts = (f"it waits for pods to leave {pod.status.nominatedNodeName}",)
+        advice = Advice("wait a moment; if it stays so, look whether the scheduler runs", "pelamis status")
+        return Cause(about, text, facts=facts, advice=(advice,), table=scores(report), data=data)
+    nominated = pod.status.nominatedNodeName
+    facts = (f"it waits for pods of lower priority to leave {nominated}",) if nominated else ()
+    if report.objection is not None:
+        text = f"no node is looked at: {report.objection.reason} ({report.objection.plugin})"
+    else:
+        text = f"none of the {snapshot.size:,} nodes fits" if snapshot.size > 1 else "the only node does not fit"
+    advice_of = tuple(advise(r, snapshot.size, where) for r in found)
+    if not found:
+        advice_of = (Advice("no single change that was tried helps; the table says what is in the way"),)
+    return Cause(about, text, facts=facts, advice=advice_of, table=verdicts(report), data=data)
+
+
+def advise(remedy: Remedy, size: int, where: Advice | None) -> Advice:
+    parts = [e.text for e in remedy.edits]
+    text = ", and ".join(parts)
+    if any(e.pod is not None for e in remedy.edits):
+        fit = f"{remedy.nodes:,} of {size:,} nodes" if remedy.nodes > 1 else remedy.node
+        text += f" (fits {fit})"
+    commands = [e.command for e in remedy.edits if e.command]
+    if where is not None and any(e.pod is not None for e in remedy.edits):
+        commands.append(where.command)
+    return Advice(text, " && ".join(commands))
+
+
+def names_of(group: Group) -> str:
+    names = group.names
+    if len(names) <= NAMED:
+        return ", ".join(names)
+    return f"{names[0]}, {names[1]} … {names[-1]}"
+
+
+def verdicts(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Few rows, however many nodes."""
+    rows = [("NODES", "", "PLUGIN", "VERDICT")]
+    for group in report.groups:
+        for i, objection in enumerate(group.objections):
+            first = (f"{len(group.names):,}", names_of(group)) if i == 0 else ("", "")
+            rows.append((*first, objection.plugin, objection.reason))
+    return tuple(rows)
+
+
+def scores(report: Report) -> tuple[tuple[str, ...], ...]:
+    """Of the best nodes, and of the one where the pod is: weighted scores by plugin."""
+    feasible = report.feasible
+    if not feasible:
+        return ()
+    shown = list(feasible[:SHOWN_NODES])
+    shown += [n for n in feasible[SHOWN_NODES:] if n.name == report.node]
+    # A plugin that has no opinion on the pod is left out.
+    plugins = [
+        s.plugin
+        for s in shown[0].scores
+        if any(c.raw is not None for n in shown for c in n.scores if c.plugin == s.plugin)
+    ]
+    rows = [("NODE", "TOTAL", *plugins)]
+    for node in shown:
+        by = {s.plugin: s for s in node.scores}
+        cells = ["-" if by[p].raw is None else f"{by[p].raw}×{by[p].weight}" for p in plugins]
+        rows.append((node.name + (" *" if node.name == report.node else ""), str(node.total), *cells))
+    left = len(feasible) - len(shown)
+    if left:
+        rows.append((f"… {left:,} more",))
+    return tuple(rows)
+
+
+def why_there(world: World, pod: Any) -> Cause | None:
+    """Of a pod that has a node: how the scheduler would judge now. None: the scheduler does not place it."""
+    profile = _profile(world, pod)
+    if profile is None:
+        return None
+    snapshot = snapshot_of(world)
+    try:
+        report = explain(snapshot, profile.plugins, PodInfo(pod))
+    except PluginError as error:
+        return Cause(f"node/{pod.spec.nodeName}", f"the scheduler cannot judge: {error}")
+    own = next((n for n in report.nodes if n.name == pod.spec.nodeName), None)
+    about = f"node/{pod.spec.nodeName}"
+    data = as_data(report, ())
+    if own is None:
+        return Cause(about, "the node is gone", data=data)
+    number, size = len(report.feasible), snapshot.size
+    if own.objections:
+        said = "; ".join(f"{o.reason} ({o.plugin})" for o in own.objections)
+        text = f"the pod would not be placed there today: {said}"
+        return Cause(about, text, True, table=verdicts(report), data=data)
+    better = sum(1 for n in report.feasible if n.total > own.total)
+    rank = "the best" if not better else f"number {better + 1}"
+    text = f"{rank} of {number:,} nodes that fit, were the pod placed now ({size - number:,} of {size:,} do not fit)"
+    return Cause(about, text, True, table=scores(report), data=data)
+
+
+def as_data(report: Report, found: Sequence[Remedy]) -> dict[str, Any]:
+    """Everything, for JSON."""
+    nodes = []
+    for node in report.nodes:
+        entry: dict[str, Any] = {"name": node.name, "fits": not node.objections}
+        if node.objections:
+            entry["objections"] = [o._asdict() for o in node.objections]
+        else:
+            entry["total"] = node.total
+            entry["scores"] = [{**s._asdict(), "weighted": s.weighted} for s in node.scores]
+        nodes.append(entry)
+    out: dict[str, Any] = {"node": report.node, "message": report.message, "nodes": nodes}
+    if found:
+        out["remedies"] = [
+            {
+                "changes": [{"text": e.text, **({"command": e.command} if e.command else {})} for e in r.edits],
+                "node": r.node,
+                "nodes": r.nodes,
+            }
+            for r in found
+        ]
+    return out
