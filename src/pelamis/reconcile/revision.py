@@ -87,6 +87,9 @@ def history(
         data=msgspec.Raw(msgspec.json.encode(wanted)),
         revision=newest + 1,
     )
+    if owner.metadata.deletionTimestamp is not None:
+        # the garbage collector deletes the revisions of an owner that goes: one made now would be made for ever
+        return History(made, ordered, ())
     if taken is not None and taken(name) is not None:
         return History(made, ordered, (), (owner.status.collisionCount or 0) + 1)
     return History(made, ordered, (Create(REVISION, made),))
