@@ -82,6 +82,7 @@ class Kind:
     prune: for custom resources, drops the fields that the schema does not know, in place, and returns upstream's strict
     problems (``unknown field "spec.x"``); built-in kinds leave it to the codec.
     deprecated: the warning that every request for this version gets.
+    warns_on_update: whether an update is answered with ``warnings`` too; writes of subresources never are.
     computed: made when it is asked for; nothing is stored, no cache holds it.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
     """
@@ -113,6 +114,7 @@ class Kind:
     validate_status_update: Callable[[Any, Any], Sequence[FieldError]] = _valid_update
     validate_name: Callable[[str], Sequence[str]] | None = None
     warnings: Callable[[Any], Sequence[str]] | None = None
+    warns_on_update: bool = True
     selectable: Mapping[str, Callable[[Any], str]] | None = None
     indexes: Mapping[str, Callable[[Any], Sequence[str]]] | None = None
     storage: str = ""

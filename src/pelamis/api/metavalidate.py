@@ -23,6 +23,7 @@ _REASON_MESSAGE = (
     "characters or '_,:', and must end with an alphanumeric character or '_'"
 )
 _REASON_EXAMPLES = ("my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB")
+_FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 NameCheck = Callable[[str], Sequence[str]]
 
 
@@ -36,22 +37,25 @@ def validate_create(
         # a generateName is only a prefix: checked as the name would be whose suffix has yet to come
         prefix = metadata.generateName
         masked = prefix[:-1] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
-        errors.extend(invalid(f"{field}.generateName", prefix, m) for m in check(masked))
+        if wrong := check(masked):
+            errors.extend(invalid(f"{field}.generateName", prefix, m) for m in wrong)
     if not metadata.name:
         errors.append(required(f"{field}.name", "name or generateName is required"))
-    else:
-        errors.extend(invalid(f"{field}.name", metadata.name, m) for m in check(metadata.name))
+    elif wrong := check(metadata.name):
+        errors.extend(invalid(f"{field}.name", metadata.name, m) for m in wrong)
     if namespaced:
         if not metadata.namespace:
             errors.append(required(f"{field}.namespace"))
-        else:
-            wrong = names.is_dns1123_label(metadata.namespace)
+        elif wrong := names.is_dns1123_label(metadata.namespace):
             errors.extend(invalid(f"{field}.namespace", metadata.namespace, m) for m in wrong)
     elif metadata.namespace:
         errors.append(forbidden(f"{field}.namespace", "not allowed on this type"))
     if metadata.generation < 0:
         errors.append(invalid(f"{field}.generation", metadata.generation, "must be greater than or equal to 0"))
-    return errors + _common(metadata, field) + validate_finalizers(metadata.finalizers, f"{field}.finalizers")
+    errors += _common(metadata, field)
+    if metadata.finalizers:
+        errors += validate_finalizers(metadata.finalizers, f"{field}.finalizers")
+    return errors
 
 
 def validate_update(metadata: ObjectMeta, old: ObjectMeta, field: str = "metadata") -> list[FieldError]:
@@ -61,7 +65,7 @@ def validate_update(metadata: ObjectMeta, old: ObjectMeta, field: str = "metadat
         errors.extend(validate_no_new_finalizers(metadata.finalizers, old.finalizers, f"{field}.finalizers"))
     if metadata.generation < old.generation:
         errors.append(invalid(f"{field}.generation", metadata.generation, "must not be decremented"))
-    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for name in _FIXED:
         new = getattr(metadata, name)
         if new != getattr(old, name):
             errors.append(invalid(f"{field}.{name}", new, IMMUTABLE))
@@ -84,8 +88,10 @@ def _common(metadata: ObjectMeta, field: str) -> list[FieldError]:
 def validate_labels(labels: Mapping[str, str], field: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for key, value in labels.items():
-        errors.extend(invalid(field, key, m) for m in names.is_qualified_name(key))
-        errors.extend(invalid(field, value, m) for m in names.is_valid_label_value(value))
+        if wrong := names.is_qualified_name(key):
+            errors.extend(invalid(field, key, m) for m in wrong)
+        if wrong := names.is_valid_label_value(value):
+            errors.extend(invalid(field, value, m) for m in wrong)
     return errors
 
 

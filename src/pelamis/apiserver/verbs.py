@@ -274,7 +274,7 @@ def finish_update(write: Write) -> Result:
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
-    same = [k for k in write.untouched if k in tree and tree[k] is before.get(k)]
+    same = [k for k in write.untouched if k in tree and tree[k] == before.get(k)]
     obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
     kind, new, was = hub, obj, old.obj
@@ -286,7 +286,7 @@ def finish_update(write: Write) -> Result:
         errors.extend(kind.validate_update(new, was))
     if errors:
         raise Invalid(hub.kind, hub.group, write.name, errors)
-    if not write.subresource:
+    if hub.warns_on_update and not write.subresource:
         _warn(write, hub, obj)
     return settle(write, obj)
 

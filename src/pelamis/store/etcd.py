@@ -177,7 +177,8 @@ class EtcdStore:
 
         async def follow(chain: list[int]) -> None:
             for i in chain:
-                answers[i] = await self._write(ops[i])
+                async with self._slots:
+                    answers[i] = await self._write(ops[i])
 
         if len(chains) == 1:
             await follow(next(iter(chains.values())))
@@ -206,27 +207,27 @@ class EtcdStore:
 
     async def _write_call(self, request: bytes) -> bytes:
         attempt = 0
-        async with self._slots:
-            while True:
-                attempt += 1
-                connection = None
-                try:
+        while True:
+            attempt += 1
+            connection = self._connection
+            try:
+                if connection is None or not connection.usable:
                     connection = await self._connected()
-                    return await connection.call(wire.TXN, request, self._when_seen)
-                except RpcError as error:
-                    if error.code == etcdconn.UNAUTHENTICATED and attempt < ATTEMPTS:
-                        self._abandon(connection)  # refused before anything was done: log in again
-                        continue
-                    if error.code == etcdconn.UNAVAILABLE:
-                        self._abandon(connection)
-                    raise _refusal(error) from error
-                except NotSent as error:
-                    if attempt >= ATTEMPTS:
-                        raise Unavailable(f"etcd cannot be reached: {error}") from error
-                except Lost as error:
+                return await connection.call(wire.TXN, request, self._when_seen)
+            except RpcError as error:
+                if error.code == etcdconn.UNAUTHENTICATED and attempt < ATTEMPTS:
+                    self._abandon(connection)  # refused before anything was done: log in again
+                    continue
+                if error.code == etcdconn.UNAVAILABLE:
                     self._abandon(connection)
-                    raise Unavailable(f"etcd did not answer: {error}") from error
-                await asyncio.sleep(RETRY_S * (attempt - 1))
+                raise _refusal(error) from error
+            except NotSent as error:
+                if attempt >= ATTEMPTS:
+                    raise Unavailable(f"etcd cannot be reached: {error}") from error
+            except Lost as error:
+                self._abandon(connection)
+                raise Unavailable(f"etcd did not answer: {error}") from error
+            await asyncio.sleep(RETRY_S * (attempt - 1))
 
     async def _lease(self, ttl_s: int) -> int:
         now = asyncio.get_running_loop().time()

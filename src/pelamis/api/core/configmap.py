@@ -29,7 +29,8 @@ class ConfigMap(Struct, frozen=True):
 def validate(obj: ConfigMap) -> list[FieldError]:
     errors: list[FieldError] = []
     for key in obj.data:
-        errors.extend(invalid(f"data[{key}]", key, m) for m in names.is_config_map_key(key))
+        if wrong := names.is_config_map_key(key):
+            errors.extend(invalid(f"data[{key}]", key, m) for m in wrong)
         if key in obj.binaryData:
             errors.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
     for key in obj.binaryData:

@@ -11,6 +11,8 @@ LIMIT = 1024 * 1024
 
 
 def check_size(values: Iterable[str | bytes], path: str, errors: list[FieldError]) -> None:
-    size = sum(len(v) if isinstance(v, bytes) or v.isascii() else len(v.encode()) for v in values)
+    size = 0
+    for v in values:
+        size += len(v) if isinstance(v, bytes) or v.isascii() else len(v.encode())
     if size > LIMIT:
         errors.append(too_long(path, LIMIT))

@@ -1,7 +1,8 @@
 """Role-based access control: who may do what, from the four RBAC kinds.
 
 The index is kept up to date event by event: bindings by subject, rules by role. A decision walks the bindings of the
-user and of each group; it is remembered until any RBAC object changes, so a repeated question costs one dict lookup, whatever object it is about.
+user and of each group; it is remembered until any RBAC object changes, so a repeated question costs one dict lookup,
+whatever object it is about.
 """
 
 from __future__ import annotations

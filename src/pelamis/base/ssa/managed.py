@@ -142,6 +142,8 @@ def live_or_new(old: Tree | None, new: Tree, subresource: str) -> list[Entry]:
     [{}] resets; the stored object otherwise, so that clients that drop them do no harm."""
     if subresource:
         return read_lenient(old)
+    if old is None and "managedFields" not in new.get("metadata", ()):
+        return []
     if resets(new):
         return []
     return read_lenient(new) or read_lenient(old)

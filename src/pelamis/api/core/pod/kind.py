@@ -72,6 +72,7 @@ KIND = Kind(
     validate_update=validate_pod_update,
     validate_status_update=validate_pod_status_update,
     warnings=pod_warnings,
+    warns_on_update=False,
     selectable={
         "spec.nodeName": lambda pod: pod.spec.nodeName,
         "spec.restartPolicy": lambda pod: pod.spec.restartPolicy,
