@@ -292,3 +292,50 @@ def test_a_document_is_made_in_steps_and_again_after_a_change() -> None:
 def test_parts_come_one_by_one() -> None:
     sections = [section for section, _, _ in v2.parts(registry())]
     assert list(dict.fromkeys(sections)) == ["definitions", "parameters", "paths"]
+
+
+def _members(data: bytes) -> dict[int, list[Any]]:
+    from pelamis.base import protobuf
+
+    out: dict[int, list[Any]] = {}
+    for number, value in protobuf.fields(data):
+        out.setdefault(number, []).append(value)
+    return out
+
+
+def _shown(data: Any) -> str:
+    return bytes(data).decode()
+
+
+def test_v3_as_protobuf_says_what_the_json_says() -> None:
+    documents = OpenAPI(builtin())
+    accept = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+    plain = documents.answer("/openapi/v3/apis/apps/v1")
+    index = documents.answer("/openapi/v3")
+    assert plain is not None and index is not None
+    tree = json.loads(plain[2])
+    found = documents.answer("/openapi/v3/apis/apps/v1", accept)
+    assert found is not None and found[0] == 200
+    assert found[1]["Content-Type"] == "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+    assert found[1]["ETag"] == plain[1]["ETag"], "the index names one hash"
+    document = _members(found[2])
+    assert _shown(document[1][0]) == "3.0.0"
+    paths = {_shown(_members(p)[1][0]): _members(_members(p)[2][0]) for part in document[4] for p in _members(part)[1]}
+    assert set(paths) == set(tree["paths"])
+    listed = _members(paths["/apis/apps/v1/deployments"][4][0])
+    wanted = tree["paths"]["/apis/apps/v1/deployments"]["get"]
+    assert _shown(listed[5][0]) == wanted["operationId"]
+    schemas = {
+        _shown(_members(s)[1][0]): _members(_members(_members(s)[2][0])[1][0])
+        for part in document[5]
+        for named in _members(part)[1]
+        for s in _members(named)[1]
+    }
+    assert set(schemas) == set(tree["components"]["schemas"])
+    for name, schema in tree["components"]["schemas"].items():
+        made = schemas[name]
+        properties = [p for part in made.get(31, ()) for p in _members(part)[1]]
+        assert {_shown(_members(p)[1][0]) for p in properties} == set(schema.get("properties", {}))
+        assert [_shown(r) for r in made.get(23, ())] == schema.get("required", [])
+        assert _shown(made.get(34, [b""])[0]) == schema.get("description", "")
+    assert documents.answer("/openapi/v3/apis/none/v1", accept) is None

@@ -18,6 +18,19 @@ from tests.apiserver.harness import running
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 FOOS = {"name": "foos", "singularName": "foo", "namespaced": True, "kind": "Foo", "verbs": ["list"]}
 
+SPEC = {
+    "swagger": "2.0",
+    "paths": {
+        "/apis/m.x.io/v1/foos": {"get": {"responses": {"200": {"schema": {"$ref": "#/definitions/io.x.Foo"}}}}},
+        "/apis/other/v1/foos": {"get": {"responses": {"200": {"schema": {"$ref": "#/definitions/io.x.Other"}}}}},
+    },
+    "definitions": {
+        "io.x.Foo": {"type": "object", "properties": {"part": {"$ref": "#/definitions/io.x.Part"}}},
+        "io.x.Part": {"type": "string"},
+        "io.x.Other": {"type": "string"},
+    },
+}
+
 
 def test_requests_go_to_the_server_that_provides_the_group() -> None:
     async def body() -> None:
@@ -32,6 +45,8 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
             if request.path == "/apis/m.x.io/v1":
                 tree = {"kind": "APIResourceList", "groupVersion": "m.x.io/v1", "resources": [FOOS]}
                 return Response(200, msgspec.json.encode(tree), "application/json")
+            if request.path == "/openapi/v2":
+                return Response(200, msgspec.json.encode(SPEC), "application/json")
             if request.path.startswith("/openapi/v3/"):
                 return Response(200, b'{"openapi":"3.0.0"}', "application/json")
             return Response(200, b'{"kind":"FooList"}', "application/json")
@@ -63,8 +78,21 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
             status, group = await h.request("GET", "/apis/m.x.io")
             assert group["preferredVersion"]["groupVersion"] == "m.x.io/v1"
             assert "apis/m.x.io/v1" in (await h.request("GET", "/openapi/v3"))[1]["paths"]
+            async with asyncio.timeout(5):
+                while "/apis/m.x.io/v1/foos" not in (spec := (await h.request("GET", "/openapi/v2"))[1])["paths"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert "/apis/other/v1/foos" not in spec["paths"]
+            assert {"io.x.Foo", "io.x.Part"} <= set(spec["definitions"]) and "io.x.Other" not in spec["definitions"]
+            binary = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+            assert b"io.x.Part" in (await h.raw("GET", "/openapi/v2", headers=binary))[2]
+            binary = {"Accept": "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"}
+            status, headers, data = await h.raw("GET", "/openapi/v3/apis/m.x.io/v1", headers=binary)
+            assert (status, data) == (200, b"\n\x053.0.0\x12\x00") and "spec.v3.v1.0+protobuf" in headers[
+                "content-type"
+            ]
             await server.close(0.1)
             await h.request("DELETE", f"{SERVICES}/v1.m.x.io")
+            assert "io.x.Foo" not in (await h.request("GET", "/openapi/v2"))[1]["definitions"]
             assert (await h.request("GET", "/apis/m.x.io/v1/foos"))[0] == 404
 
     asyncio.run(body())

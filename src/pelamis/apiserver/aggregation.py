@@ -167,6 +167,7 @@ class Aggregation:
             self._remote.pop((old.spec.group, old.spec.version), None)
             self._server.discovery.set_remote(old.spec.group, old.spec.version, None)
             self._server.openapi.set_remote(f"apis/{old.spec.group}/{old.spec.version}", None)
+            self._server.openapi.set_remote_v2(f"apis/{old.spec.group}/{old.spec.version}", None)
         self._server.metrics_api.give_way((metricsapi.GROUP, metricsapi.VERSION) in self._remote)
         if new is None:
             self._local_dirty = True
@@ -336,6 +337,13 @@ class Aggregation:
             return
         if status == 200:
             self._server.openapi.set_remote(path, body)
+        headers = [*remote_headers(_AGGREGATOR), ("Accept", "application/json")]
+        try:
+            status, _, body = await pool.fetch("GET", "/openapi/v2", headers=headers, timeout_s=_CHECK_TIMEOUT_S)
+            document = msgspec.json.decode(body) if status == 200 else None
+        except (OSError, ValueError):
+            return
+        self._server.openapi.set_remote_v2(path, document)
 
     async def _set(self, one: APIService, condition: Condition) -> None:
         status, reason, message = condition

@@ -87,7 +87,7 @@ class LocalClient:
                 write = Write("get", kind, self.user, namespace, name, subresource)
                 return _object(await special(self._server, write))
         if kind.computed:
-            return await self._server.metrics_api.get(kind, namespace, name)
+            return await self._server.computed(kind).get(kind, namespace, name)
         entry = self._server.objects.collection(kind).get(namespace, name)
         if entry is None:
             raise verbs.absent(kind, name)
@@ -98,7 +98,7 @@ class LocalClient:
     ) -> tuple[Sequence[Any], int]:
         self._allow("list", kind, namespace, fields=field_selector)
         if kind.computed:
-            found = await self._server.metrics_api.list(kind, namespace, label_selector, field_selector)
+            found = await self._server.computed(kind).list(kind, namespace, label_selector, field_selector)
             return found, self._server.cache.rev
         collection = self._server.objects.collection(kind)
         selection = Selection(kind, namespace, label_selector, field_selector)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pelamis.api.core.componentstatus import KIND as COMPONENT_STATUS
 from pelamis.api.kind import Kind
 from pelamis.api.openapi import OpenAPI
 from pelamis.api.registry import Registry, builtin
@@ -37,6 +38,7 @@ from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
 from pelamis.apiserver.certificates import Signing
 from pelamis.apiserver.claims import Claims
+from pelamis.apiserver.componentstatus import ComponentStatuses
 from pelamis.apiserver.crd import Definitions
 from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.flow.objects import LEVELS, SCHEMAS
@@ -163,6 +165,7 @@ class ApiServer:
         self.audit_ids = AuditIds(config.entropy)
         self.health = Health()
         self.metrics_api = MetricsApi(self, config.summaries)
+        self.component_statuses = ComponentStatuses(self)
         self.discovery = Discovery(self.registry, config.advertise_address)
         self.openapi = OpenAPI(self.registry)
         self.specials = {**SPECIALS, **REVIEWS}
@@ -241,6 +244,10 @@ class ApiServer:
             return 0, 0
         collection = self.objects.collection(kind)
         return len(collection), collection.bytes
+
+    def computed(self, kind: Kind) -> MetricsApi | ComponentStatuses:
+        """What makes the objects of a kind that is not stored."""
+        return self.component_statuses if kind is COMPONENT_STATUS else self.metrics_api
 
     def _watchers(self, info: RequestInfo) -> int:
         labels = ("WATCH", "", info.group, info.version, info.resource, "", "cluster", "apiserver")

@@ -174,5 +174,8 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         else:
             group.create_task(control(), name="controllers")
             group.create_task(schedule(), name="scheduler")
+            checks = server.component_statuses.checks
+            checks["controller-manager"] = lambda: ""  # one that ends takes the process along
+            checks["scheduler"] = lambda: "" if settings is not None else "its configuration cannot be used"
         if cluster.node:
             group.create_task(mark_control_plane(server, cluster.node_name), name="role of the own node")

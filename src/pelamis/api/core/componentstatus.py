@@ -59,4 +59,6 @@ KIND = Kind(
         Column("Error", "string"),
     ),
     cells=cells,
+    computed=True,
+    deprecated=DEPRECATION,
 )

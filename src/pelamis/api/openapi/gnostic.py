@@ -83,12 +83,19 @@ def schema(s: dict[str, Any]) -> bytes:
 def _parameter(p: dict[str, Any]) -> bytes:
     """A ``Parameter`` message."""
     if p["in"] == "body":
-        body = text(2, p["name"]) + text(3, "body") + flag(4, bool(p.get("required"))) + message(5, schema(p["schema"]))
+        body = (
+            text(2, p["name"])
+            + text(3, "body")
+            + flag(4, bool(p.get("required")))
+            + message(5, schema(p.get("schema") or {}))
+        )
         return message(1, body)
-    common = flag(1, bool(p.get("required"))) + text(2, p["in"]) + text(3, p["description"]) + text(4, p["name"])
+    common = (
+        flag(1, bool(p.get("required"))) + text(2, p["in"]) + text(3, p.get("description", "")) + text(4, p["name"])
+    )
     if p["in"] == "path":
-        return message(2, message(4, common + text(5, p["type"]) + flag(19, bool(p.get("uniqueItems")))))
-    return message(2, message(3, common + text(6, p["type"]) + flag(20, bool(p.get("uniqueItems")))))
+        return message(2, message(4, common + text(5, p.get("type", "")) + flag(19, bool(p.get("uniqueItems")))))
+    return message(2, message(3, common + text(6, p.get("type", "")) + flag(20, bool(p.get("uniqueItems")))))
 
 
 def _parameters(tag: int, items: list[dict[str, Any]]) -> bytes:
@@ -102,15 +109,19 @@ def _parameters(tag: int, items: list[dict[str, Any]]) -> bytes:
 
 
 def _operation(op: dict[str, Any]) -> bytes:
-    out = texts(1, op["tags"]) + text(3, op["description"]) + text(5, op["operationId"])
-    out += texts(6, op["produces"]) + texts(7, op["consumes"]) + _parameters(8, op.get("parameters") or [])
+    out = texts(1, op.get("tags") or []) + text(3, op.get("description", "")) + text(5, op.get("operationId", ""))
+    out += (
+        texts(6, op.get("produces") or [])
+        + texts(7, op.get("consumes") or [])
+        + _parameters(8, op.get("parameters") or [])
+    )
     answers = b""
-    for code, answer in op["responses"].items():
-        body = text(1, answer["description"])
+    for code, answer in (op.get("responses") or {}).items():
+        body = text(1, answer.get("description", ""))
         if "schema" in answer:
             body += message(2, message(1, schema(answer["schema"])))
         answers += named(1, code, message(1, body))
-    return out + message(9, answers) + texts(10, op["schemes"]) + extensions(13, op)
+    return out + message(9, answers) + texts(10, op.get("schemes") or []) + extensions(13, op)
 
 
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from pelamis.api.openapi import gnostic, v2, v3
+from pelamis.api.openapi import gnostic, gnostic3, merge, v2, v3
 from pelamis.api.registry import Registry
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -24,6 +24,8 @@ Answer = tuple[int, dict[str, str], bytes]
 JSON = "application/json"
 PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 PROTOBUF_NEW = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+PROTOBUF_V3 = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+PROTOBUF_V3_NEW = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 VERSION = "v1.37.0"
 _STEP = 24
 _GZIP = 31
@@ -96,20 +98,47 @@ def _json(head: dict[str, Any], parts: Iterator[v2.Part], wrap: dict[str, str]) 
     yield b"}"
 
 
-def _v2_json(registry: Registry) -> Iterator[bytes]:
+def _v2_json(registry: Registry, others: list[merge.Tree]) -> Iterator[bytes]:
     head = {"swagger": "2.0", "info": {"title": v2.TITLE, "version": VERSION}}
-    return _json(head, v2.parts(registry), {})
+    return _json(head, merge.merged(v2.parts(registry), others), {})
 
 
-def _v2_protobuf(registry: Registry) -> Iterator[bytes]:
+def _v2_protobuf(registry: Registry, others: list[merge.Tree]) -> Iterator[bytes]:
     yield gnostic.head(v2.TITLE, VERSION)
-    for section, name, value in v2.parts(registry):
+    for section, name, value in merge.merged(v2.parts(registry), others):
         yield gnostic.part(section, name, value)
 
 
 def _v3_json(registry: Registry, group: str, version: str) -> Iterator[bytes]:
     head = {"openapi": "3.0.0", "info": {"title": v2.TITLE, "version": VERSION}}
     return _json(head, v3.parts(registry, group, version), {"schemas": "components"})
+
+
+def _v3_protobuf(registry: Registry, group: str, version: str) -> Iterator[bytes]:
+    yield gnostic3.head(v2.TITLE, VERSION)
+    for section, name, value in v3.parts(registry, group, version):
+        yield gnostic3.part(section, name, value)
+
+
+def _remote_protobuf(document: Document) -> Iterator[bytes]:
+    body = document.finish().answer()[2]
+    yield gnostic3.document(msgspec.json.decode(body))
+
+
+class _Binary(Document):
+    """A document as protobuf. Its hash is that of the JSON, which the index names."""
+
+    def __init__(self, source: Document, chunks: Iterator[bytes]) -> None:
+        super().__init__(PROTOBUF_V3_NEW, chunks)
+        self._source = source
+
+    def step(self) -> bool:
+        if self._chunks is None:
+            return False
+        if self._source.step() or super().step():
+            return True
+        self._etag = self._source.hash
+        return False
 
 
 class _Index(Document):
@@ -142,6 +171,9 @@ class OpenAPI:
         self._whole: dict[str, Document] = {}
         self._versions: dict[str, tuple[tuple[int, ...], Document]] = {}
         self._remote: dict[str, Document] = {}
+        self._remote_v2: dict[str, merge.Tree] = {}
+        self._binary: dict[str, tuple[Document, Document]] = {}
+        """By path: the JSON document, and the same as protobuf."""
 
     def set_remote(self, path: str, body: bytes | None) -> None:
         """The document of a group-version that another server provides, at ``apis/<group>/<version>``; None: gone."""
@@ -150,6 +182,15 @@ class OpenAPI:
         else:
             self._remote[path] = Document(JSON, iter((body,)))
         self._whole.pop("v3", None)
+
+    def set_remote_v2(self, path: str, document: Any) -> None:
+        """What the server of a group-version says in its own v2 document; None: nothing."""
+        before = self._remote_v2.pop(path, None)
+        if document is not None:
+            self._remote_v2[path] = merge.cut(document, f"/{path}")
+        if before != self._remote_v2.get(path):
+            self._whole.pop(JSON, None)
+            self._whole.pop(PROTOBUF_NEW, None)
 
     def _fresh(self) -> None:
         if self._revision != self._registry.revision:
@@ -162,19 +203,22 @@ class OpenAPI:
         path = path.rstrip("/")
         if path == "/openapi/v2":
             form = _negotiate(accept, (PROTOBUF, PROTOBUF_NEW, JSON))
+            others = list(self._remote_v2.values())
             if form == JSON:
-                return self._get(form, lambda: Document(JSON, _v2_json(self._registry)))
+                return self._get(form, lambda: Document(JSON, _v2_json(self._registry, others)))
             # clients ask by the old name, and cannot parse it as the type of an answer
-            return self._get(PROTOBUF_NEW, lambda: Document(PROTOBUF_NEW, _v2_protobuf(self._registry)))
+            return self._get(PROTOBUF_NEW, lambda: Document(PROTOBUF_NEW, _v2_protobuf(self._registry, others)))
         if path == "/openapi/v3":
             _negotiate(accept, (JSON,))
             return self._get("v3", lambda: _Index(self._all()))
         if path.startswith("/openapi/v3/"):
-            found = self._all_paths().get(path[len("/openapi/v3/") :])
-            if found is None:
-                return self._remote.get(path[len("/openapi/v3/") :])
-            _negotiate(accept, (JSON,))
-            return self._version(*found)
+            name = path[len("/openapi/v3/") :]
+            found = self._all_paths().get(name)
+            if found is None and name not in self._remote:
+                return None
+            if _negotiate(accept, (PROTOBUF_V3, PROTOBUF_V3_NEW, JSON)) == JSON:
+                return self._remote[name] if found is None else self._version(*found)
+            return self._protobuf(name, found)
         return None
 
     def _get(self, key: str, make: Callable[[], Document]) -> Document:
@@ -197,6 +241,15 @@ class OpenAPI:
         if known is None or known[0] != state:
             document = Document(JSON, _v3_json(self._registry, group, version))
             known = self._versions[key] = (state, document)
+        return known[1]
+
+    def _protobuf(self, name: str, found: tuple[str, str] | None) -> Document:
+        """The same document as protobuf; it is made anew when the other is."""
+        source = self._remote[name] if found is None else self._version(*found)
+        known = self._binary.get(name)
+        if known is None or known[0] is not source:
+            chunks = _remote_protobuf(source) if found is None else _v3_protobuf(self._registry, *found)
+            known = self._binary[name] = (source, _Binary(source, chunks))
         return known[1]
 
     def _all(self) -> dict[str, Document]:
