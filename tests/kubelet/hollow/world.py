@@ -78,6 +78,7 @@ class World:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks = []
 
     async def do(self, *actions: Action) -> list[Outcome]:
         outcomes = list(await self.admin.commit(actions))
@@ -123,7 +124,9 @@ def play(scenario: Callable[[World], Awaitable[None]], nodes: int = 1, **options
     async def main() -> None:
         store = MemoryStore()
         await store.open()
-        config = Config(store=store, service_account_key=_key(), listen=False, clock=loop.now, entropy=Random(2).randbytes)
+        config = Config(
+            store=store, service_account_key=_key(), listen=False, clock=loop.now, entropy=Random(2).randbytes
+        )
         server = ApiServer(config)
         await server.start()
         specs = [
