@@ -159,7 +159,7 @@ def volumes(count: int, bound: bool) -> Callable[[], Iterator[tuple[str, Tree]]]
         }
         yield "/registry/storageclasses/local", storage
         for i in range(5000 if bound else 0):
-            driver = {"name": "csi", "nodeID": f"node-{i}", "topologyKeys": None, "allocatable": {"count": 39}}
+            driver = {"name": "csi", "nodeID": f"node-{i}", "allocatable": {"count": 39}}
             meta = {"name": f"node-{i}", "uid": f"csinode-{i}", "creationTimestamp": _BORN}
             tree = {"kind": "CSINode", "apiVersion": "storage.k8s.io/v1", "metadata": meta}
             yield f"/registry/csinodes/node-{i}", {**tree, "spec": {"drivers": [driver]}}
@@ -393,12 +393,10 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
             )
             turn = scheduler._turn
 
-            def timed(*args: Any) -> Any:
+            async def timed(*args: Any) -> None:
                 began = time.thread_time()
-                try:
-                    return turn(*args)
-                finally:
-                    out.own += time.thread_time() - began
+                await turn(*args)  # without extenders it never waits
+                out.own += time.thread_time() - began
 
             scheduler._turn = timed  # type: ignore[method-assign]
             task = asyncio.create_task(scheduler.run())

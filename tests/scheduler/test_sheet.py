@@ -10,6 +10,9 @@ import msgspec
 import pytest
 
 from pelamis.api.core.node import KIND as NODE
+from pelamis.api.core.persistentvolume import KIND as VOLUME
+from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.scheduler import core
 from pelamis.scheduler.plugins import PLUGINS
 from pelamis.scheduler.podinfo import PodInfo
@@ -33,7 +36,7 @@ def _named(template: Tree, name: str) -> PodInfo:
     return info_of({**template, "metadata": meta})
 
 
-def _change(r: Random, snapshot: Snapshot, number: int) -> None:
+def _change(r: Random, snapshot: Snapshot, world: World, number: int) -> None:
     """Something else happens: pods go, nodes come, change and go, namespaces get other labels."""
     what = r.random()
     if what < 0.35 and snapshot.pods:
@@ -48,21 +51,51 @@ def _change(r: Random, snapshot: Snapshot, number: int) -> None:
     elif what < 0.7:
         waiting: Any = info_of(draws.pod(r, f"w{number}", World(nodes=[{}] * 9), volumes=0))
         snapshot.nominate(waiting, r.choice(snapshot.nodes).name)
-    elif what < 0.75:
+    elif what < 0.8 and world.volumes:
+        _change_storage(r, snapshot, world, number)
+    elif what < 0.85:
         for pods in list(snapshot.nominated.values()):
             for uid in list(pods):
                 snapshot.denominate(uid)
+
+
+def _change_storage(r: Random, snapshot: Snapshot, world: World, number: int) -> None:
+    """Volumes come, go, are promised and bound; claims and attachments follow."""
+    storage = snapshot.storage
+    name = r.choice(sorted(world.volumes))
+    tree = {**world.volumes[name], "metadata": {**world.volumes[name]["metadata"], "labels": {"tier": r.choice("xy")}}}
+    what = r.random()
+    if what < 0.2:
+        storage.volumes.pop(name, None)
+    elif what < 0.5:
+        storage.volumes[name] = struct_of(VOLUME, tree)
+    elif what < 0.6 and name in storage.volumes and world.claims:
+        storage.assumed[name] = r.choice(sorted(world.claims))
+    elif what < 0.7 and storage.assumed:
+        del storage.assumed[r.choice(sorted(storage.assumed))]
+    elif what < 0.8 and storage.assumed:
+        storage.settle(storage.assumed[r.choice(sorted(storage.assumed))])
+    elif what < 0.9 and world.claims:
+        key = r.choice(sorted(world.claims))
+        claim = world.claims[key]
+        spec = {**claim["spec"], "volumeName": name}
+        storage.claims[key] = struct_of(CLAIM, {**claim, "spec": spec} if r.random() < 0.5 else claim)
+    else:
+        spec = {"attacher": "a", "nodeName": f"n{r.randrange(9)}", "source": {"persistentVolumeName": name}}
+        tree = {"metadata": {"name": f"a{number % 3}"}, "spec": spec}
+        storage.attachments[f"a{number % 3}"] = struct_of(ATTACHMENT, tree)
 
 
 def _play(seed: int, steps: int) -> None:
     r = Random(seed)
     world = draws.world(r)
     snapshot = world.snapshot()
-    templates = [draws.pod(r, f"t{i}", world) for i in range(4)]
+    templates = [draws.pod(r, f"t{i}", world, volumes=0.6) for i in range(4)]
     for step in range(steps):
         info = _named(r.choice(templates), f"p{step}")
         at = r.random()
-        wanted, reasons = _reference(snapshot, _named(info_tree(info), info.key[1]), at)
+        anew = Snapshot() if step % 5 else _copy(snapshot)  # now and then nothing at all is known beforehand
+        wanted, reasons = _reference(anew if anew.size else snapshot, _named(info_tree(info), info.key[1]), at)
         found = core.decide(snapshot, PLUGINS, info, draw=lambda at=at: at)  # type: ignore[misc]
         assert found.node == wanted, (seed, step)
         if not wanted:
@@ -71,7 +104,26 @@ def _play(seed: int, steps: int) -> None:
         else:
             snapshot.add_pod(info, wanted)
         if r.random() < 0.4:
-            _change(r, snapshot, step)
+            _change(r, snapshot, world, step)
+
+
+def _copy(snapshot: Snapshot) -> Snapshot:
+    """The same cluster, with its rows in the same order."""
+    out = Snapshot()
+    out.workloads = snapshot.workloads
+    for name, labels in snapshot.namespace_labels.items():
+        out.set_namespace(name, labels)
+    for table in ("classes", "csi_nodes", "volumes", "claims", "attachments", "assumed"):
+        getattr(out.storage, table).update(getattr(snapshot.storage, table))
+    for node in snapshot.nodes:
+        out.set_node(node.node)
+    for info in snapshot.pods.values():
+        if info.node is not None:
+            out.add_pod(PodInfo(info.pod), info.node.name)
+    for name, pods in snapshot.nominated.items():
+        for waiting in pods.values():
+            out.nominate(PodInfo(waiting.pod), name)
+    return out
 
 
 def info_tree(info: PodInfo) -> Tree:

@@ -154,9 +154,8 @@ class Intake:
     def claim(self, key: Key, old: Any, new: Any, now: float) -> None:
         storage = self.snapshot.storage
         _put(storage.claims, key, new)
-        for volume in [v for v, claim in storage.assumed.items() if claim == key]:
-            if new is None or new.spec.volumeName:
-                del storage.assumed[volume]
+        if new is None or new.spec.volumeName:
+            storage.settle(key)
         if new is not None:
             self.queue.event(Event(x.CLAIM_ADD if old is None else x.CLAIM_UPDATE, old, new), now)
 

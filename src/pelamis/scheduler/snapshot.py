@@ -158,6 +158,8 @@ class Snapshot:
         self.orphans: dict[str, dict[str, PodInfo]] = {}
         self.ports: dict[tuple[str, int], int] = {}
         self.claims: dict[tuple[str, str], int] = {}
+        self.claim_nodes: dict[tuple[str, str], dict[str, int]] = {}
+        self.attached: Any = None  # attached.Attached, once it is asked for
         self.terms: dict[str, dict[Term, TermUse]] = {kind: {} for kind in TERM_KINDS}
         self.terms_version = 0
         """Grows when there are other terms, or a namespace has other labels: whom terms select may have changed."""
@@ -394,6 +396,10 @@ class Snapshot:
         for claim in info.claims:
             _tally(node.claims, (info.namespace, claim), sign)
             _tally(self.claims, (info.namespace, claim), sign)
+            names = self.claim_nodes.setdefault((info.namespace, claim), {})
+            _tally(names, node.name, sign)
+            if not names:
+                del self.claim_nodes[info.namespace, claim]
         if info.has_affinity:
             self._note_affinity(info, node, sign)
         group = info.group

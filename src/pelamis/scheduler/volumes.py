@@ -9,22 +9,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from pelamis.api.core.node import Node
 from pelamis.api.core.persistentvolume import PersistentVolume
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.base import labels
-from pelamis.base.labels import SelectorError
+from pelamis.base.labels import Requirement, Selector, SelectorError
 from pelamis.base.quantity import parse
-from pelamis.scheduler.nodematch import selector_matches
+from pelamis.scheduler.nodematch import requirement_rows, selector_matches, selector_rows
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.snapshot import Snapshot
+from pelamis.scheduler.snapshot import Mask, Snapshot
+from pelamis.scheduler.storage import Pool, Shape, shape_of
+from pelamis.scheduler.storage import class_of as class_of
 
 BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
 BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
-_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 BoundClaim = tuple[PersistentVolumeClaim, PersistentVolume | None]
 
@@ -42,14 +45,6 @@ class Binding(NamedTuple):
 
     claim: PersistentVolumeClaim
     volume: PersistentVolume | None
-
-
-def class_of(claim: PersistentVolumeClaim) -> str:
-    return claim.metadata.annotations.get(_BETA_CLASS) or claim.spec.storageClassName or ""
-
-
-def class_of_volume(volume: PersistentVolume) -> str:
-    return volume.metadata.annotations.get(_BETA_CLASS) or volume.spec.storageClassName
 
 
 def is_bound(claim: PersistentVolumeClaim) -> bool:
@@ -99,6 +94,36 @@ def fits(volume: PersistentVolume, node: Node) -> bool:
     return affinity is None or selector_matches(affinity.required, node)
 
 
+def reach(snapshot: Snapshot, volume: PersistentVolume) -> Mask:
+    """``fits`` for all rows."""
+    affinity = volume.spec.nodeAffinity
+    if affinity is None or affinity.required is None:
+        return np.ones(snapshot.size, np.bool_)
+    return selector_rows(snapshot, affinity.required)
+
+
+def places_for(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim]) -> Mask:
+    """The rows for which there is a plan."""
+    out = np.ones(snapshot.size, np.bool_)
+    made = np.ones(snapshot.size, np.bool_)
+    for claim in waiting:
+        can_make = _made(snapshot, claim)
+        selected = claim.metadata.annotations.get(SELECTED_NODE)
+        if selected:
+            node = snapshot.by_name.get(selected)
+            only = np.zeros(snapshot.size, np.bool_)
+            if node is not None:
+                only[node.row] = can_make[node.row]
+            out &= only
+        else:
+            out &= can_make | _offered(snapshot, claim)
+        made &= can_make
+    if len(waiting) > 1:  # two claims may want the same volume
+        for row in np.flatnonzero(out & ~made):
+            out[row] = plan(snapshot, waiting, snapshot.nodes[int(row)].node) is not None
+    return out
+
+
 def plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: Node) -> list[Binding] | None:
     """Volumes for the claims that wait, smallest claim first; None = the node has not what they need."""
     out: list[Binding] = []
@@ -125,43 +150,98 @@ def _size(claim: PersistentVolumeClaim) -> int:
     return parse(claim.spec.resources.requests.get("storage", "0")).nano
 
 
+def _selector(claim: PersistentVolumeClaim) -> Selector:
+    if claim.spec.selector is None:
+        return labels.EVERYTHING
+    try:
+        return labels.from_label_selector(claim.spec.selector)
+    except SelectorError:
+        return labels.NOTHING
+
+
+def _promised(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[PersistentVolume]:
+    """Volumes that were made for this claim, or given to it by a decision; they go before all others."""
+    meta, storage = claim.metadata, snapshot.storage
+    out = []
+    for name in storage.promised.get((meta.namespace, meta.name), ()):
+        volume = storage.volumes.get(name)
+        if volume is None or volume.metadata.deletionTimestamp is not None:
+            continue
+        ref = volume.spec.claimRef
+        if ref is not None and ref.uid not in ("", meta.uid):
+            continue
+        if ref is None and not _takes(claim, shape_of(volume)):
+            continue
+        if _suits(claim, shape_of(volume)):
+            out.append(volume)
+    return out
+
+
+def _suits(claim: PersistentVolumeClaim, shape: Shape) -> bool:
+    spec = claim.spec
+    mode, attributes = spec.volumeMode or "Filesystem", spec.volumeAttributesClassName or ""
+    return shape.size >= _size(claim) and shape.mode == mode and shape.attributes == attributes
+
+
+def _takes(claim: PersistentVolumeClaim, shape: Shape) -> bool:
+    return shape.class_name == class_of(claim) and shape.modes.issuperset(claim.spec.accessModes)
+
+
+def _pools(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[Pool]:
+    """Those whose volumes would do, by size."""
+    pools = snapshot.storage.pools.get(class_of(claim), {})
+    found = [(shape.size, pool) for shape, pool in pools.items() if _suits(claim, shape) and _takes(claim, shape)]
+    return [pool for _, pool in sorted(found, key=lambda item: item[0])]
+
+
+def _offered(snapshot: Snapshot, claim: PersistentVolumeClaim) -> Mask:
+    """The rows that reach a volume for the claim."""
+    out = np.zeros(snapshot.size, np.bool_)
+    for volume in _promised(snapshot, claim):
+        out |= reach(snapshot, volume)
+    selector = _selector(claim)
+    for pool in _pools(snapshot, claim):
+        if selector.empty:
+            out |= pool.supply(snapshot, reach) > 0
+            continue
+        for place in pool.places.values():
+            if any(selector.matches(snapshot.storage.volumes[name].metadata.labels) for name in place.names):
+                out |= reach(snapshot, place.volume)
+    return out
+
+
 def _match(snapshot: Snapshot, claim: PersistentVolumeClaim, node: Node, taken: set[str]) -> PersistentVolume | None:
     """The smallest that does; one that was made for this claim goes first."""
-    storage = snapshot.storage
-    meta, spec = claim.metadata, claim.spec
-    best: PersistentVolume | None = None
-    best_size = 0
-    try:
-        selector = labels.from_label_selector(spec.selector) if spec.selector is not None else labels.EVERYTHING
-    except SelectorError:
+    for volume in _promised(snapshot, claim):
+        if volume.metadata.name not in taken and fits(volume, node):
+            return volume
+    found = snapshot.by_name.get(node.metadata.name)
+    if found is None:
         return None
-    for volume in storage.volumes.values():
-        name = volume.metadata.name
-        if name in taken or storage.assumed.get(name, (meta.namespace, meta.name)) != (meta.namespace, meta.name):
-            continue
-        if volume.metadata.deletionTimestamp is not None:
-            continue
-        own = volume.spec
-        size = parse(own.capacity.get("storage", "0")).nano
-        if size < _size(claim) or (own.volumeMode or "Filesystem") != (spec.volumeMode or "Filesystem"):
-            continue
-        if (own.volumeAttributesClassName or "") != (spec.volumeAttributesClassName or ""):
-            continue
-        if not fits(volume, node):
-            continue
-        ref = own.claimRef
-        if ref is not None:
-            mine = ref.name == meta.name and ref.namespace == meta.namespace and ref.uid in ("", meta.uid)
-            if mine:
+    selector = _selector(claim)
+    for pool in _pools(snapshot, claim):
+        pool.supply(snapshot, reach)
+        for name in pool.reached(found.row):
+            volume = snapshot.storage.volumes[name]
+            if name not in taken and selector.matches(volume.metadata.labels):
                 return volume
-            continue
-        if volume.status.phase != "Available" or class_of_volume(volume) != class_of(claim):
-            continue
-        if not selector.matches(volume.metadata.labels) or not set(spec.accessModes) <= set(own.accessModes):
-            continue
-        if best is None or size < best_size:
-            best, best_size = volume, size
-    return best
+    return None
+
+
+def _made(snapshot: Snapshot, claim: PersistentVolumeClaim) -> Mask:
+    """The rows for which a volume can be made."""
+    of = snapshot.storage.classes.get(class_of(claim))
+    if of is None or not of.provisioner or of.provisioner == NO_PROVISIONER:
+        return np.zeros(snapshot.size, np.bool_)
+    if not of.allowedTopologies:
+        return np.ones(snapshot.size, np.bool_)
+    out = np.zeros(snapshot.size, np.bool_)
+    for term in of.allowedTopologies:
+        rows = np.ones(snapshot.size, np.bool_)
+        for e in term.matchLabelExpressions:
+            rows &= requirement_rows(snapshot, Requirement(e.key, labels.IN, tuple(e.values)))
+        out |= rows
+    return out
 
 
 def _can_make(of: StorageClass | None, node: Node) -> bool:

@@ -27,7 +27,7 @@ from pelamis.scheduler.extension import (
 )
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
-from pelamis.scheduler.volumes import claims_of, fits, plan
+from pelamis.scheduler.volumes import claims_of, places_for, reach
 
 NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
@@ -46,18 +46,19 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     if not info.claims:
         return ()
     claims = claims_of(snapshot, info)
-    numbers = rows_of(snapshot, rows)
-    nodes = [snapshot.nodes[row].node for row in numbers]
     out = []
     if any(volume is None for _, volume in claims.bound):
-        return (Rejection(np.ones(len(nodes), np.bool_), NO_VOLUME, False),)
+        return (Rejection(np.ones(len(rows_of(snapshot, rows)), np.bool_), NO_VOLUME, False),)
     volumes = [v for _, v in claims.bound if v is not None and v.spec.nodeAffinity is not None]
     if volumes:
-        mask = np.array([not all(fits(v, node) for v in volumes) for node in nodes], np.bool_)
-        out.append(Rejection(mask, NODE_CONFLICT, False))
+        reached = reach(snapshot, volumes[0])
+        for volume in volumes[1:]:
+            reached = reached & reach(snapshot, volume)
+        out.append(Rejection(~reached[rows], NODE_CONFLICT, False))
     if claims.waiting:
-        mask = np.array([plan(snapshot, claims.waiting, node) is None for node in nodes], np.bool_)
-        out.append(Rejection(mask, NOTHING_TO_BIND, False))
+        found = places_for(snapshot, claims.waiting)
+        if not found.all():
+            out.append(Rejection(~found[rows], NOTHING_TO_BIND, False))
     return out
 
 

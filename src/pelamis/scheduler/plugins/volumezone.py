@@ -19,7 +19,6 @@ from pelamis.scheduler.extension import (
     Rejection,
     Rows,
     Verdict,
-    rows_of,
 )
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
@@ -64,17 +63,19 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
         wanted += [(key, set(own[key].split(_SEPARATOR))) for key in _KEYS if key in own]
     if not wanted:
         return ()
-    out = []
-    for row in rows_of(snapshot, rows):
-        labels = snapshot.nodes[row].node.metadata.labels
-        placed = any(key in labels for key in _KEYS)  # a node that is nowhere in particular is everywhere
-        out.append(placed and any(_value(labels, key) not in values for key, values in wanted))
-    return (Rejection(np.array(out, np.bool_), REASON, False),)
-
-
-def _value(labels: dict[str, str], key: str) -> str | None:
-    found = labels.get(key)
-    return found if found is not None else labels.get(_GA.get(key, ""))
+    size = snapshot.size
+    placed = np.zeros(size, np.bool_)  # a node that is nowhere in particular is everywhere
+    for key in _KEYS:
+        placed |= snapshot.labels(key).ids[:size] >= 0
+    wrong = np.zeros(size, np.bool_)
+    for key, values in wanted:
+        column = snapshot.labels(key)
+        right = column.rows(values.__contains__, False, size)
+        if key in _GA:
+            newer = snapshot.labels(_GA[key])
+            right |= (column.ids[:size] < 0) & newer.rows(values.__contains__, False, size)
+        wrong |= ~right
+    return (Rejection((placed & wrong)[rows], REASON, False),)
 
 
 def plugin(args: Args = Args()) -> Plugin:
