@@ -1,9 +1,9 @@
 """The runtime seam in memory: sandboxes and containers that cost a few objects each, for scale tests and simulators.
 
-A container's command says what it does: ``sleep N`` and ``exit N`` are understood, alone or after each other
-(``sleep 5; exit 1``), also as ``sh -c TEXT``; anything else runs until it is stopped. exec always succeeds, except for
-``false`` and ``exit N``. Delays of the calls and the clock are given, so virtual time works; ``fail`` may refuse calls.
-Addresses are taken from a range in order. Logs are not written unless ``logs`` is set.
+A container's command says what it does, as far as ``kubelet.hollow.script`` understands it (``sleep 5; exit 1``);
+anything else runs until it is stopped. exec always succeeds, except for what is known to fail. Delays of the calls and
+the clock are given, so virtual time works; ``fail`` may refuse calls. Addresses are taken from a range in order. Logs
+are not written unless ``logs`` is set.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri.runtime import NO_LABELS, CriError, RuntimeEvent
+from pelamis.kubelet.hollow import image as images_known
+from pelamis.kubelet.hollow.script import plan
 
 STOPPED_BY_SIGNAL = 143
 KILLED = 137
@@ -63,28 +65,6 @@ class Delays:
     pull: float = 0.0
 
 
-def plan(command: Sequence[str]) -> tuple[float | None, int]:
-    """(seconds until it ends by itself or None, exit code) of a container's command."""
-    words = list(command)
-    if len(words) >= 3 and words[0].rpartition("/")[2] == "sh" and words[1] == "-c":
-        text = words[2]
-    else:
-        text = " ".join(words)
-    total, seen = 0.0, False
-    for step in text.split(";"):
-        part = step.split()
-        if len(part) == 2 and part[0] == "sleep" and part[1].replace(".", "", 1).isdigit():
-            total += float(part[1])
-            seen = True
-        elif len(part) == 2 and part[0] == "exit" and part[1].isdigit():
-            return total, int(part[1])
-        elif part in (["true"], ["false"]):
-            return total, int(part[0] == "false")
-        else:
-            return None, 0
-    return (total, 0) if seen else (None, 0)
-
-
 class HollowRuntime:
     """images: references that are present. pullable(reference): whether a pull of it succeeds."""
 
@@ -93,7 +73,7 @@ class HollowRuntime:
         now: Callable[[], float],
         *,
         images: Sequence[str] = (),
-        pullable: Callable[[str], bool] = lambda image: True,
+        pullable: Callable[[str], bool] = images_known.exists,
         subnet: str = "10.244.0.0/16",
         delays: Delays = Delays(),
         fail: Callable[[str, str], str | None] = lambda method, name: None,
