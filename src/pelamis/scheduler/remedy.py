@@ -221,19 +221,20 @@ def _representatives(snapshot: Snapshot, info: PodInfo, report: Report) -> Itera
 # -- deleting pods
 
 
-def _removable(pod: PodInfo) -> bool:
-    """What a DaemonSet or the node itself keeps there comes back."""
+def _removable(pod: PodInfo, info: PodInfo) -> bool:
+    """What a DaemonSet or the node itself keeps there comes back; a pod of the same owner would only change places."""
     meta = pod.pod.metadata
     if "kubernetes.io/config.mirror" in meta.annotations:
         return False
-    return not any(r.controller and r.kind in ("DaemonSet", "Node") for r in meta.ownerReferences)
+    own = {r.uid for r in info.pod.metadata.ownerReferences if r.controller}
+    return not any(r.controller and (r.kind in ("DaemonSet", "Node") or r.uid in own) for r in meta.ownerReferences)
 
 
 def _victims(snapshot: Snapshot, plugin: Plugin, info: PodInfo, node: NodeInfo) -> Edit | None:
     """The fewest pods whose end makes the plugin content with the node; the less important first."""
-    pods = [p for p in node.pods.values() if _removable(p)]
+    pods = [p for p in node.pods.values() if _removable(p, info)]
     near = _neighbours(snapshot, info, node)
-    pods += [p for p in near if p.uid not in node.pods and _removable(p)]
+    pods += [p for p in near if p.uid not in node.pods and _removable(p, info)]
 
     def enough(gone: Sequence[PodInfo]) -> bool:
         edit = Edit("", 0, victims=tuple(p.uid for p in gone))
@@ -346,7 +347,7 @@ def _about_taints(info: PodInfo, node: NodeInfo) -> Iterator[Edit]:
             yield Edit(
                 f"make {node.name} healthy: it is {state}", 2, f"pelamis why node/{node.name}", "health", node=untaint
             )
-            yield _toleration(taint, 9)
+            yield _toleration(taint, 12)
         else:
             yield _toleration(taint, 2)
             command = f"kubectl taint nodes {node.name} {taint.key}:{taint.effect}-"
@@ -480,7 +481,7 @@ def _about_spreading(snapshot: Snapshot, info: PodInfo, node: NodeInfo) -> Itera
                 tree["spec"]["topologySpreadConstraints"][i]["maxSkew"] = skew
 
             text = f"raise maxSkew of the spread over {key} from {constraint.maxSkew} to {skew}"
-            yield Edit(text, 4 + skew - constraint.maxSkew, sort=f"skew {key}", pod=widen)
+            yield Edit(text, 3 + skew - constraint.maxSkew, sort=f"skew {key}", pod=widen)
 
         def soften(tree: Tree, i: int = i) -> None:
             tree["spec"]["topologySpreadConstraints"][i]["whenUnsatisfiable"] = "ScheduleAnyway"
@@ -555,10 +556,12 @@ def _about_volumes(snapshot: Snapshot, info: PodInfo, node: NodeInfo) -> Iterato
         of = class_of(claim)
         if not claim.spec.volumeName:
             size = claim.spec.resources.requests.get("storage", "0")
-            bound = f"get the PersistentVolumeClaim {name} bound"
-            yield Edit(bound, 2, f"pelamis why pvc/{name} -n {info.namespace}", world=_with_claim(key, _tree(claim)))
             if of and of not in storage.classes:
                 yield Edit(f"create the StorageClass {of}", 1, world=_with_class(of))
+            else:
+                bound = f"get the PersistentVolumeClaim {name} bound"
+                command = f"pelamis why pvc/{name} -n {info.namespace}"
+                yield Edit(bound, 2, command, world=_with_claim(key, _tree(claim)))
             volume = f"create a PersistentVolume of {size} with class {of or '(none)'} that {node.name} reaches"
             yield Edit(volume, 3, sort=f"volume {name}", world=_with_volume(claim))
         elif claim.spec.volumeName not in storage.volumes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class Advice(NamedTuple):
-    """command: what carries it out, "" where that is for people."""
+    """command: what carries it out, one command a line; "" where that is for people."""
 
     text: str
     command: str = ""
@@ -87,8 +87,7 @@ def _lines(cause: Cause, first: str, rest: str) -> Iterator[str]:
         yield from (f"{inner}{line}" for line in columns(cause.table))
     for advice in cause.advice:
         yield f"{inner}→ {advice.text}"
-        if advice.command:
-            yield f"{inner}    {advice.command}"
+        yield from (f"{inner}    {line}" for line in advice.command.splitlines())
     for i, each in enumerate(cause.deeper):
         last = i == len(cause.deeper) - 1
         yield from _lines(each, rest + ("└ " if last else "├ "), rest + ("  " if last else "│ "))

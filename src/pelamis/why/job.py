@@ -31,7 +31,7 @@ def why_job(world: World, job: Any) -> Cause:
     if failed is not None and failed.status == "True":
         text = f"has failed: {_REASONS.get(failed.reason, failed.message) or failed.reason} ({failed.reason})"
         get = f"kubectl get job {meta.name} -n {meta.namespace} -o yaml > job.yaml"
-        again = f"{get}; edit job.yaml; kubectl replace --force -f job.yaml"
+        again = f"{get}  # then edit it, and:\nkubectl replace --force -f job.yaml"
         advice = Advice("a failed Job is not tried again: correct it and make it anew", again)
         said = (failed.message,) if failed.message and failed.reason in _REASONS else ()
         return Cause(about, text, facts=said, advice=(advice,), deeper=_failures(world, job))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pelamis.api.apps.replicaset import KIND as REPLICASET
@@ -79,7 +80,7 @@ def why_pod(world: World, pod: Any, *, placement: bool = False) -> Cause:
     there = why_there(world, pod) if placement else None
     since = next((world.ago(c.lastTransitionTime) for c in status.conditions if c.type == "Ready"), "")
     restarts = sum(c.restartCount for c in status.containerStatuses)
-    facts = (f"its containers were restarted {restarts} times",) if restarts else ()
+    facts = (f"it has had {_times(restarts)}",) if restarts else ()
     return Cause(
         about,
         f"runs on {pod.spec.nodeName} and is ready" + (f" for {since}" if since else ""),
@@ -100,7 +101,7 @@ def how_to_change(world: World, pod: Any) -> Advice | None:
     if owner is None:
         name = pod.metadata.name
         get = f"kubectl get pod {name} -n {namespace} -o yaml > pod.yaml"
-        again = f"{get}; edit pod.yaml; kubectl replace --force -f pod.yaml"
+        again = f"{get}  # then edit it, and:\nkubectl replace --force -f pod.yaml"
         return Advice("make the pod anew", again)
     kind, name = owner.kind, owner.name
     if kind == "ReplicaSet":
@@ -130,7 +131,7 @@ def _terminating(world: World, pod: Any) -> Cause:
 def _failed(world: World, pod: Any) -> Cause:
     about, status = f"pod/{pod.metadata.name}", pod.status
     ended = [c for c in status.containerStatuses if c.state.terminated is not None and c.state.terminated.exitCode]
-    deeper = tuple(_ended(pod, c, c.state.terminated) for c in ended)
+    deeper = tuple(_with_logs(pod, _ended(pod, c, c.state.terminated), c.name) for c in ended)
     reason = status.reason or "its containers ended with errors"
     text = f"has failed: {reason}" + (f": {status.message}" if status.message else "")
     advice: tuple[Advice, ...] = ()
@@ -141,6 +142,11 @@ def _failed(world: World, pod: Any) -> Cause:
     elif status.reason == "DeadlineExceeded":
         advice = (Advice("it ran longer than spec.activeDeadlineSeconds"),)
     return Cause(about, text, advice=advice, deeper=deeper)
+
+
+def _with_logs(pod: Any, cause: Cause, name: str) -> Cause:
+    command = f"kubectl logs {pod.metadata.name} -n {pod.metadata.namespace} -c {name}"
+    return replace(cause, advice=(*cause.advice, Advice("what it printed:", command)))
 
 
 def _claims(world: World, pod: Any) -> Iterator[Cause]:
@@ -255,7 +261,7 @@ def _container(world: World, pod: Any, container: Any, status: Any, word: str) -
     elif waiting is not None and waiting.reason == "CrashLoopBackOff":
         last = status.lastState.terminated
         found = _ended(pod, status, last)
-        text = f"ends again and again: {status.restartCount} restarts"
+        text = f"ends again and again: {_times(status.restartCount)}"
         facts = (f"the last time: {found.text}", *found.facts)
         probes = world.events(POD, pod, "Unhealthy", "Killing")
         if last is not None and probes and any("Liveness" in e.message or "liveness" in e.message for e in probes):
@@ -299,6 +305,10 @@ def _unready(world: World, pod: Any, container: Any, status: Any, about: str, lo
     if not events:
         facts = (first,)
     return Cause(about, text, facts=facts, advice=tuple(advice))
+
+
+def _times(restarts: int) -> str:
+    return "1 restart" if restarts == 1 else f"{restarts} restarts"
 
 
 def _probe(probe: Any) -> str:

@@ -110,7 +110,7 @@ def advise(remedy: Remedy, size: int, where: Advice | None) -> Advice:
     commands = [e.command for e in remedy.edits if e.command]
     if where is not None and any(e.pod is not None for e in remedy.edits):
         commands.append(where.command)
-    return Advice(text, " && ".join(commands))
+    return Advice(text, "\n".join(dict.fromkeys(commands)))
 
 
 def names_of(group: Group) -> str:
