@@ -30,15 +30,15 @@ from pelamis.reconcile.kinds import RegistryKinds
 from pelamis.reconcile.runner import run_all
 from tests.apiserver.harness import running
 
-from .hollow import HollowNodes
+from .hollow import hollow_nodes
+from .hollow import tasks as node_tasks
 
 SELECTOR = {"matchLabels": {"app": "web"}}
 
 
 class Live:
-    def __init__(self, client: Any, nodes: HollowNodes) -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
-        self.nodes = nodes
 
     async def do(self, *actions: Any) -> None:
         for outcome in await self.client.commit(actions):
@@ -60,16 +60,12 @@ class Live:
             cancel()
 
 
-def finish(pod: Any) -> int | None:
-    return 0 if pod.spec.restartPolicy == "Never" else None
-
-
 @asynccontextmanager
 async def live() -> AsyncIterator[Live]:
     async with running() as harness:
         server = harness.server
         client = server.client(LOOPBACK_USER)
-        nodes = HollowNodes(client, ("node-1", "node-2"), time.time, finish)
+        nodes = hollow_nodes(server, "node-1", "node-2")
         options = Options(ca_bundle="PEM", node_ranges=(("10.244.0.0/16", 24),))
         reader = server.client("system:kube-controller-manager")
 
@@ -86,12 +82,11 @@ async def live() -> AsyncIterator[Live]:
         kinds = RegistryKinds(server.registry)
         tasks = [
             asyncio.ensure_future(run_all(controllers(options), client_for, clock=time.time, kinds=kinds)),
-            asyncio.ensure_future(nodes.run()),
+            *node_tasks(server, nodes),
         ]
         try:
-            await nodes.register()
-            yield Live(client, nodes)
-            assert not nodes.refused
+            await nodes.ready.wait()
+            yield Live(client)
             for task in tasks:
                 assert not task.done(), task
         finally:
@@ -104,9 +99,9 @@ def made(kind: Any, name: str, **spec: Any) -> Create:
     return Create(kind, {"metadata": {"name": name, "namespace": "team"}, "spec": spec})
 
 
-def template(app: str, **spec: Any) -> dict[str, Any]:
+def template(app: str, *command: str, **spec: Any) -> dict[str, Any]:
     meta = {"labels": {"app": app}} if app else {}
-    containers = [{"name": "c", "image": "nginx:1"}]
+    containers = [{"name": "c", "image": "nginx:1", "command": list(command)}]
     return {"metadata": meta, "spec": {"containers": containers, "terminationGracePeriodSeconds": 1, **spec}}
 
 
@@ -157,7 +152,7 @@ def test_what_is_declared_comes_to_be_and_goes(refusals: Callable[[], list[str]]
             await world.do(
                 made(STATEFULSET, "db", replicas=2, serviceName="db", selector=other, template=template("other")),
                 made(DAEMONSET, "agent", selector=agent, template=template("agent")),
-                made(JOB, "work", completions=3, parallelism=2, template=template("", restartPolicy="Never")),
+                made(JOB, "work", completions=3, parallelism=2, template=template("", "true", restartPolicy="Never")),
             )
             await world.until(STATEFULSET, ready(STATEFULSET, "db", "availableReplicas", 2))
             await world.until(DAEMONSET, ready(DAEMONSET, "agent", "numberAvailable", 2))
