@@ -156,3 +156,37 @@ def test_a_plan_of_continuations_alone_is_carried_out() -> None:
         task.cancel()
 
     run(main())
+
+
+def test_a_dear_key_rests_and_its_changes_are_looked_at_together() -> None:
+    """Counted in runs, on virtual time: a hundred changes within a second."""
+
+    def runs(cost_s: float) -> int:
+        ran: list[float] = []
+        spent = 0.0
+
+        def reconcile(world: Any, at: float) -> Plan:
+            nonlocal spent
+            spent += cost_s
+            ran.append(at)
+            return Plan()
+
+        async def main() -> None:
+            server = FakeServer(now)
+            server.do(config("a"))
+            client: Any = FakeClient(server)
+            task = asyncio.ensure_future(Runner(copier(reconcile), client, clock=now, cpu=lambda: spent).run())
+            for i in range(100):
+                await asyncio.sleep(0.01)
+                server.do(Patch(CONFIGMAP, "n", "a", {"data": {"k": str(i)}}))
+            await asyncio.sleep(2)
+            last = server.get(CONFIGMAP, "n", "a").data["k"]
+            assert last == "99"
+            assert ran[-1] >= now() - 3
+            task.cancel()
+
+        run(main())
+        return len(ran)
+
+    assert runs(0.0001) == 101
+    assert runs(0.003) < 25

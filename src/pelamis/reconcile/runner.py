@@ -6,6 +6,10 @@ run for other keys; a key itself is never run twice at a time. When the outcomes
 continued with them, events are recorded, failures are retried with back-off, and a key that wrote is held until its
 views show its own writes (see queue). A turn that used 5 ms of CPU commits what it has and lets the loop go on.
 
+A key that is dear (a thousand pods to count) rests after a run for a multiple of what it cost, so that the changes of
+that time are looked at together: a controller under load gets a share of the loop, not all of it. The first dear run
+of a key does not count: it may have been the first of its code.
+
 Nothing polls: views wake keys, one ``call_at`` timer serves the earliest key with a time.
 """
 
@@ -28,6 +32,10 @@ from pelamis.reconcile.spec import Controller, Kinds, Watch
 log = logging.getLogger("pelamis.reconcile")
 TURN_S = 0.005
 COMMITS_AT_ONCE = 16
+DEAR_S = 0.001
+SHARE = 0.2
+"""How much of the loop's time a controller whose keys are dear may take."""
+LONGEST_REST_S = 1.0
 
 
 class _Views:
@@ -79,6 +87,7 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._cancels: list[Callable[[], None]] = []
         self._every: dict[Kind, Callable[[], None]] = {}
+        self._dear: dict[Key, float] = {}
 
     @property
     def depth(self) -> int:
@@ -170,7 +179,9 @@ class Runner:
         started = self._cpu()
         batch: list[tuple[Key, Plan]] = []
         while (key := self._queue.pop(self._clock())) is not None:
+            began = self._cpu()
             plan = self._plan(key)
+            self._weigh(key, self._cpu() - began)
             if plan is not None and plan.on_reads is not None:
                 self._start(group, [(key, plan)])  # nobody else waits for what it reads
             elif plan is not None and (plan.actions or plan.then or plan.events or plan.on_outcomes is not None):
@@ -181,6 +192,19 @@ class Runner:
                 break
         if batch:
             self._start(group, batch)
+
+    def _weigh(self, key: Key, cost: float) -> None:
+        """Lets a dear key rest."""
+        if cost < DEAR_S:
+            self._dear.pop(key, None)
+            return
+        before = self._dear.get(key, 0.0)
+        self._dear[key] = cost
+        if before:
+            keys = max(len(self._queue), 4)  # one key alone rests too: others share the loop
+            rest = min(min(cost, before) * keys / SHARE, LONGEST_REST_S)
+            self._queue.hold(key)
+            asyncio.get_running_loop().call_later(rest, self._release, key)
 
     def _start(self, group: asyncio.TaskGroup, batch: Sequence[tuple[Key, Plan]]) -> None:
         task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
