@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_text
+from pelamis.api.check import Errors
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.api.resource.device import (
-    MOST_CONFIGS,
-    DeviceSelector,
-    OpaqueDeviceConfiguration,
-    check_opaque,
-    check_selectors,
-)
+from pelamis.api.resource.device import DeviceSelector, OpaqueDeviceConfiguration
+from pelamis.api.resource.devicevalidation import MOST_CONFIGS, check_items, check_opaque, check_selectors
 from pelamis.api.table import age
 from pelamis.base import names
-from pelamis.base.errors import invalid, too_many
+from pelamis.base.errors import invalid
 
 
 class DeviceClassConfiguration(Struct, frozen=True):
@@ -46,24 +41,38 @@ class DeviceClass(Struct, frozen=True):
     spec: Annotated[DeviceClassSpec, F(2)] = always(DeviceClassSpec)
 
 
+def _check_extended(name: str, path: str) -> Errors:
+    """An extended resource that a quota can be set for."""
+    errors: Errors = []
+    if "/" not in name:
+        detail = "a name must be a domain-prefixed path, such as 'example.com/my-prop'"
+        errors.append(invalid(path, name, detail))
+    elif "kubernetes.io/" in name:
+        errors.append(invalid(path, name, 'must not have "kubernetes.io/" domain'))
+    if name.startswith("requests."):
+        errors.append(invalid(path, name, 'must not have "requests." prefix'))
+    return errors + [invalid(path, name, m) for m in names.is_qualified_name(f"requests.{name}")]
+
+
 def validate(obj: DeviceClass) -> Errors:
-    spec = obj.spec
-    errors = check_selectors(spec.selectors, "spec.selectors")
-    if len(spec.config) > MOST_CONFIGS:
-        errors.append(too_many("spec.config", len(spec.config), MOST_CONFIGS))
-    for i, config in enumerate(spec.config):
-        errors += check_opaque(config.opaque, f"spec.config[{i}]")
-    extended = spec.extendedResourceName
-    if extended is not None:
-        path = "spec.extendedResourceName"
-        errors += check_text(names.is_qualified_name, extended, path)
-        if "/" not in extended or extended.startswith(("requests.", "kubernetes.io/")) or ".kubernetes.io/" in extended:
-            errors.append(invalid(path, extended, "must be a valid extended resource name"))
+    return _validate(obj.spec, None)
+
+
+def _validate(spec: DeviceClassSpec, old: DeviceClassSpec | None) -> Errors:
+    """Expressions that are stored were valid once."""
+    errors: Errors = []
+    if old is None or spec.selectors != old.selectors:
+        errors += check_selectors(spec.selectors, "spec.selectors")
+    if old is None or spec.config != old.config:
+        check = lambda config, at: check_opaque(config.opaque, at)  # noqa: E731
+        errors += check_items(spec.config, MOST_CONFIGS, "spec.config", check)
+    if spec.extendedResourceName is not None:
+        errors += _check_extended(spec.extendedResourceName, "spec.extendedResourceName")
     return errors
 
 
 def validate_update(obj: DeviceClass, old: DeviceClass) -> Errors:
-    return validate(obj)
+    return _validate(obj.spec, old.spec)
 
 
 def cells(obj: DeviceClass, now: float) -> Sequence[Any]:

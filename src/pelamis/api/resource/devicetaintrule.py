@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.check import Errors, check_text
+from pelamis.api.constraint import check_count
 from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
 from pelamis.api.metavalidate import validate_conditions
-from pelamis.api.resource.device import DeviceTaint, check_driver, check_pool, check_taint
+from pelamis.api.resource.device import DeviceTaint
+from pelamis.api.resource.devicevalidation import check_driver, check_pool, check_taint
 from pelamis.base import names
 
 
@@ -42,6 +44,9 @@ class DeviceTaintRule(Struct, frozen=True):
     status: Annotated[DeviceTaintRuleStatus, F(3)] = always(DeviceTaintRuleStatus)
 
 
+_MOST_CONDITIONS = 8
+
+
 def prepare_create(tree: Tree) -> None:
     taint = tree["spec"].setdefault("taint", {})
     created = tree["metadata"].get("creationTimestamp")
@@ -68,7 +73,8 @@ def validate_update(obj: DeviceTaintRule, old: DeviceTaintRule) -> Errors:
 
 
 def validate_status_update(obj: DeviceTaintRule, old: DeviceTaintRule) -> Errors:
-    return list(validate_conditions(obj.status.conditions, "status.conditions"))
+    errors: Errors = list(validate_conditions(obj.status.conditions, "status.conditions"))
+    return errors + check_count(obj.status.conditions, "status.conditions", _MOST_CONDITIONS)
 
 
 def cells(obj: DeviceTaintRule, now: float) -> Sequence[Any]:

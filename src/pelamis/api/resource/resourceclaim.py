@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from pelamis.api.check import Errors, check_choice, check_immutable, check_text
+from pelamis.api.check import Errors, check_immutable, check_required_choice, check_text
+from pelamis.api.constraint import check_count, check_unique, is_uuid
 from pelamis.api.core.nodeselector import NodeSelector
 from pelamis.api.core.pod.validate_affinity import check_node_selector
 from pelamis.api.field import F, Quantity, RawJSON, Struct, Time, Tree, always
@@ -18,15 +20,27 @@ from pelamis.api.resource.device import (
     DeviceToleration,
     OpaqueDeviceConfiguration,
     ResourceClaimSpec,
+    default_claim,
+)
+from pelamis.api.resource.devicevalidation import (
+    MOST_CONFIGS,
+    Known,
+    check_binding,
     check_driver,
+    check_items,
     check_opaque,
     check_pool,
-    default_claim,
+    check_raw,
+    check_reference,
+    check_references,
+    check_skipped,
+    check_toleration,
+    known_requests,
     validate_claim_spec,
 )
 from pelamis.api.table import age
 from pelamis.base import names
-from pelamis.base.errors import duplicate, forbidden, invalid, required, too_many
+from pelamis.base.errors import forbidden, invalid, required, too_long
 
 
 class DeviceRequestAllocationResult(Struct, frozen=True):
@@ -148,7 +162,8 @@ class ResourceClaim(Struct, frozen=True):
     status: Annotated[ResourceClaimStatus, F(3)] = always(ResourceClaimStatus)
 
 
-_MOST_CONSUMERS, _MOST_RESULTS = 256, 32
+_MOST_CONSUMERS, _MOST_RESULTS, _MOST_CONDITIONS, _MOST_ADDRESSES = 256, 32, 8, 16
+_LARGEST_DATA, _LONGEST_INTERFACE, _LONGEST_HARDWARE = 10 * 1024, 256, 128
 
 
 def default(tree: Tree) -> None:
@@ -163,77 +178,113 @@ def validate_update(obj: ResourceClaim, old: ResourceClaim) -> Errors:
     return check_immutable(obj.spec, old.spec, "spec")
 
 
-def _validate_allocation(allocation: AllocationResult, known: set[str], path: str) -> Errors:
-    errors: Errors = []
-    results, where = allocation.devices.results, f"{path}.devices.results"
-    if len(results) > _MOST_RESULTS:
-        errors.append(too_many(where, len(results), _MOST_RESULTS))
-    for i, result in enumerate(results):
-        if result.request not in known:
-            detail = "must be the name of a request in the claim or the name of a request and a subrequest"
-            errors.append(invalid(f"{where}[{i}].request", result.request, detail))
-        errors += check_driver(result.driver, f"{where}[{i}].driver")
-        errors += check_pool(result.pool, f"{where}[{i}].pool")
-        errors += check_text(names.is_dns1123_label, result.device, f"{where}[{i}].device")
-    for i, config in enumerate(allocation.devices.config):
-        at = f"{path}.devices.config[{i}]"
-        errors += check_choice(config.source, f"{at}.source", ("FromClaim", "FromClass"))
-        errors += check_opaque(config.opaque, at)
+def _check_result(result: DeviceRequestAllocationResult, path: str, known: Known) -> Errors:
+    errors = check_reference(result.request, f"{path}.request", known)
+    errors += check_driver(result.driver, f"{path}.driver")
+    errors += check_pool(result.pool, f"{path}.pool")
+    errors += check_text(names.is_dns1123_label, result.device, f"{path}.device")
+    errors += check_binding(result.bindingConditions, result.bindingFailureConditions, path)
+    for i, toleration in enumerate(result.tolerations):
+        errors += check_toleration(toleration, f"{path}.tolerations[{i}]")
+    if result.shareID is not None:
+        errors += check_text(is_uuid, result.shareID, f"{path}.shareID")
+    return errors + check_skipped(result.skipNodeOperations, f"{path}.skipNodeOperations")
+
+
+def _check_config(config: DeviceAllocationConfiguration, path: str, known: Known) -> Errors:
+    errors = check_required_choice(config.source, f"{path}.source", ("FromClaim", "FromClass"))
+    errors += check_references(config.requests, f"{path}.requests", known)
+    return errors + check_opaque(config.opaque, path)
+
+
+def _validate_allocation(allocation: AllocationResult, known: Known, path: str) -> Errors:
+    at = f"{path}.devices"
+    check = lambda result, where: _check_result(result, where, known)  # noqa: E731
+    errors = check_items(allocation.devices.results, _MOST_RESULTS, f"{at}.results", check)
+    check_own = lambda config, where: _check_config(config, where, known)  # noqa: E731
+    errors += check_items(allocation.devices.config, 2 * MOST_CONFIGS, f"{at}.config", check_own)
     if allocation.nodeSelector is not None:
         check_node_selector(allocation.nodeSelector, f"{path}.nodeSelector", errors)
-        if len(allocation.nodeSelector.nodeSelectorTerms) != 1:
-            terms = allocation.nodeSelector.nodeSelectorTerms
-            detail = "must have exactly one node selector term"
-            errors.append(invalid(f"{path}.nodeSelector.nodeSelectorTerms", terms, detail))
     return errors
+
+
+def _check_consumer(consumer: ResourceClaimConsumerReference, path: str) -> Errors:
+    return [required(f"{path}.{name}") for name in ("resource", "name", "uid") if not getattr(consumer, name)]
 
 
 def _validate_consumers(obj: ResourceClaim, old: ResourceClaim) -> Errors:
     consumers, path = obj.status.reservedFor, "status.reservedFor"
-    errors: Errors = []
-    if len(consumers) > _MOST_CONSUMERS:
-        errors.append(too_many(path, len(consumers), _MOST_CONSUMERS))
-    seen: set[str] = set()
-    for i, consumer in enumerate(consumers):
-        where = f"{path}[{i}]"
-        if consumer.apiGroup:
-            errors += check_text(names.is_dns1123_subdomain, consumer.apiGroup, f"{where}.apiGroup")
-        for name in ("resource", "name", "uid"):
-            if not getattr(consumer, name):
-                errors.append(required(f"{where}.{name}"))
-        if consumer.uid in seen:
-            errors.append(duplicate(f"{where}.uid", consumer.uid))
-        seen.add(consumer.uid)
+    errors = check_items(consumers, _MOST_CONSUMERS, path, _check_consumer)
+    if len(consumers) <= _MOST_CONSUMERS:
+        errors += check_unique(consumers, path, key=lambda consumer: consumer.uid)
     if consumers and obj.status.allocation is None:
         errors.append(forbidden(path, "may not be specified when `allocated` is not set"))
-    elif obj.metadata.deletionTimestamp and seen - {c.uid for c in old.status.reservedFor}:
+    elif obj.metadata.deletionTimestamp and any(c not in old.status.reservedFor for c in consumers):
         detail = "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"
         errors.append(forbidden(path, detail))
     return errors
 
 
+def _check_address(text: str, path: str) -> Errors:
+    """An address with the length of its network's prefix."""
+    try:
+        found = ipaddress.ip_interface(text) if "/" in text else None
+    except ValueError:
+        found = None
+    if found is None:
+        detail = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+        return [invalid(path, text, detail)]
+    proper = found.with_prefixlen
+    return [] if proper == text else [invalid(path, text, f'must be in canonical form ("{proper}")')]
+
+
+def _check_network(data: NetworkDeviceData, path: str) -> Errors:
+    errors: Errors = []
+    if len(data.interfaceName.encode()) > _LONGEST_INTERFACE:
+        errors.append(too_long(f"{path}.interfaceName", _LONGEST_INTERFACE))
+    if len(data.hardwareAddress.encode()) > _LONGEST_HARDWARE:
+        errors.append(too_long(f"{path}.hardwareAddress", _LONGEST_HARDWARE))
+    errors += check_items(data.ips, _MOST_ADDRESSES, f"{path}.ips", _check_address)
+    return errors if len(data.ips) > _MOST_ADDRESSES else errors + check_unique(data.ips, f"{path}.ips", key=str)
+
+
+Mark = tuple[str, str, str, str | None]
+
+
+def _mark(device: DeviceRequestAllocationResult | AllocatedDeviceStatus) -> Mark:
+    return device.driver, device.pool, device.device, device.shareID
+
+
+def _check_device(device: AllocatedDeviceStatus, path: str, allocated: set[Mark]) -> Errors:
+    errors = check_driver(device.driver, f"{path}.driver")
+    errors += check_pool(device.pool, f"{path}.pool")
+    errors += check_text(names.is_dns1123_label, device.device, f"{path}.device")
+    if device.shareID is not None:
+        errors += check_text(is_uuid, device.shareID, f"{path}.shareID")
+    if _mark(device) not in allocated:
+        shown = {"driver": device.driver, "pool": device.pool, "device": device.device}
+        errors.append(invalid(path, shown, "must be an allocated device in the claim"))
+    errors += check_count(device.conditions, f"{path}.conditions", _MOST_CONDITIONS)
+    errors += validate_conditions(device.conditions, f"{path}.conditions")
+    if device.data is not msgspec.UNSET:
+        errors += check_raw(device.data, f"{path}.data", _LARGEST_DATA)
+    if device.networkData is not None:
+        errors += _check_network(device.networkData, f"{path}.networkData")
+    return errors
+
+
 def validate_status_update(obj: ResourceClaim, old: ResourceClaim) -> Errors:
     status, was = obj.status, old.status
-    known = {r.name for r in obj.spec.devices.requests}
-    known |= {f"{r.name}/{asked.name}" for r in obj.spec.devices.requests for asked in r.firstAvailable}
     errors = _validate_consumers(obj, old)
-    if status.allocation is not None:
-        errors += _validate_allocation(status.allocation, known, "status.allocation")
-        if was.allocation is not None:
-            errors += check_immutable(status.allocation, was.allocation, "status.allocation")
     results = status.allocation.devices.results if status.allocation is not None else ()
-    allocated = {(r.driver, r.pool, r.device, r.shareID) for r in results}
-    seen: set[tuple[str, str, str, str | None]] = set()
+    allocated = {_mark(result) for result in results}
     for i, device in enumerate(status.devices):
-        path, mark = f"status.devices[{i}]", (device.driver, device.pool, device.device, device.shareID)
-        if mark in seen:
-            errors.append(duplicate(path, {"driver": device.driver, "pool": device.pool, "device": device.device}))
-        seen.add(mark)
-        if mark not in allocated:
-            detail = "must be an allocated device in the claim"
-            shown = {"driver": device.driver, "pool": device.pool, "device": device.device}
-            errors.append(invalid(path, shown, detail))
-        errors += validate_conditions(device.conditions, f"{path}.conditions")
+        errors += _check_device(device, f"status.devices[{i}]", allocated)
+    errors += check_unique(status.devices, "status.devices", key=_mark)
+    if status.allocation is not None and was.allocation is not None:
+        errors += check_immutable(status.allocation, was.allocation, "status.allocation")
+    elif status.allocation is not None:
+        errors += _validate_allocation(status.allocation, known_requests(obj.spec.devices), "status.allocation")
     return errors
 
 

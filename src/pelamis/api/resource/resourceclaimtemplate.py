@@ -10,7 +10,8 @@ from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.metavalidate import validate_annotations, validate_labels
-from pelamis.api.resource.device import ResourceClaimSpec, default_claim, validate_claim_spec
+from pelamis.api.resource.device import ResourceClaimSpec, default_claim
+from pelamis.api.resource.devicevalidation import validate_claim_spec
 from pelamis.api.table import age
 
 

@@ -7,16 +7,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pelamis.api.check import Errors, check_immutable, check_required_text, check_text
+from pelamis.api.check import Errors
 from pelamis.api.core.nodeselector import NodeSelector
-from pelamis.api.core.pod.validate_affinity import check_node_selector
 from pelamis.api.field import F, Int64, Quantity, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
-from pelamis.api.resource.device import DeviceTaint, check_driver, check_pool, check_taint
+from pelamis.api.resource.device import DeviceTaint
+from pelamis.api.resource.slicevalidation import validate_slice
 from pelamis.api.table import age
-from pelamis.base import names
-from pelamis.base.errors import duplicate, invalid, required, too_many
 
 
 class ResourcePool(Struct, frozen=True):
@@ -152,10 +150,6 @@ class ResourceSlice(Struct, frozen=True):
     spec: Annotated[ResourceSliceSpec, F(2, required=True)] = always(ResourceSliceSpec)
 
 
-_MOST_DEVICES, _MOST_ATTRIBUTES, _MOST_TAINTS, _MOST_COUNTER_SETS = 128, 32, 16, 8
-_PLACES = "nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection"
-
-
 def prepare_create(tree: Tree) -> None:
     """A taint without a time has the slice's own."""
     created = tree["metadata"].get("creationTimestamp")
@@ -165,110 +159,12 @@ def prepare_create(tree: Tree) -> None:
                 taint["timeAdded"] = created
 
 
-def _validate_place(owner: ResourceSliceSpec | Device, chosen: Sequence[str], path: str) -> Errors:
-    """Exactly one says where the devices can be reached from."""
-    given = [name for name in chosen if getattr(owner, name) not in (None, False)]
-    if not given:
-        listed = ", ".join(f"`{name}`" for name in chosen)
-        return [required(path, f"exactly one of {listed} is required")]
-    if len(given) > 1:
-        listed = ", ".join(f"`{name}`" for name in chosen)
-        detail = f"exactly one of {listed} is required, but multiple fields are set"
-        return [invalid(path, "{" + ", ".join(given) + "}", detail)]
-    errors: Errors = []
-    if owner.nodeName is not None:
-        errors += check_text(names.is_dns1123_subdomain, owner.nodeName, f"{path}.nodeName")
-    if owner.nodeSelector is not None:
-        check_node_selector(owner.nodeSelector, f"{path}.nodeSelector", errors)
-        if len(owner.nodeSelector.nodeSelectorTerms) != 1:
-            terms = owner.nodeSelector.nodeSelectorTerms
-            detail = "must have exactly one node selector term"
-            errors.append(invalid(f"{path}.nodeSelector.nodeSelectorTerms", terms, detail))
-    return errors
-
-
-def _check_qualified(name: str, path: str) -> Errors:
-    domain, slash, identifier = name.rpartition("/")
-    errors = check_text(names.is_dns1123_subdomain, domain, path) if slash else []
-    return errors + check_required_text(names.is_c_identifier, identifier, path)
-
-
-def _validate_attribute(attribute: DeviceAttribute, path: str) -> Errors:
-    given = [n for n in ("int_", "bool_", "string", "version") if getattr(attribute, n) is not None]
-    given += [n for n in ("ints", "bools", "strings", "versions") if getattr(attribute, n)]
-    if not given:
-        return [required(path, "exactly one value must be specified")]
-    if len(given) > 1:
-        return [invalid(path, attribute, "exactly one value must be specified")]
-    errors: Errors = []
-    for name in ("string", "version"):
-        value = getattr(attribute, name)
-        if value is not None and len(value) > 64:
-            errors.append(invalid(f"{path}.{name}", value, "must be no more than 64 characters"))
-    return errors
-
-
-def _validate_device(device: Device, path: str, per_device: bool) -> Errors:
-    errors = check_required_text(names.is_dns1123_label, device.name, f"{path}.name")
-    if len(device.attributes) + len(device.capacity) > _MOST_ATTRIBUTES:
-        count = len(device.attributes) + len(device.capacity)
-        detail = f"the total number of attributes and capacities must not exceed {_MOST_ATTRIBUTES}"
-        errors.append(invalid(path, count, detail))
-    for name, attribute in sorted(device.attributes.items()):
-        errors += _check_qualified(name, f"{path}.attributes[{name}]")
-        errors += _validate_attribute(attribute, f"{path}.attributes[{name}]")
-    for name in sorted(device.capacity):
-        errors += _check_qualified(name, f"{path}.capacity[{name}]")
-    if len(device.taints) > _MOST_TAINTS:
-        errors.append(too_many(f"{path}.taints", len(device.taints), _MOST_TAINTS))
-    for i, taint in enumerate(device.taints):
-        errors += check_taint(taint, f"{path}.taints[{i}]")
-    if per_device:
-        errors += _validate_place(device, _PLACES[:3], path)
-    else:
-        for name in _PLACES[:3]:
-            if getattr(device, name) is not None:
-                detail = "can only be specified if `perDeviceNodeSelection` is set to true"
-                errors.append(invalid(f"{path}.{name}", getattr(device, name), detail))
-    return errors
-
-
 def validate(obj: ResourceSlice) -> Errors:
-    spec = obj.spec
-    errors = check_driver(spec.driver, "spec.driver")
-    errors += check_pool(spec.pool.name, "spec.pool.name")
-    if spec.pool.resourceSliceCount <= 0:
-        errors.append(
-            invalid("spec.pool.resourceSliceCount", spec.pool.resourceSliceCount, "must be greater than zero")
-        )
-    if spec.pool.generation < 0:
-        detail = "must be greater than or equal to zero"
-        errors.append(invalid("spec.pool.generation", spec.pool.generation, detail))
-    errors += _validate_place(spec, _PLACES, "spec")
-    if len(spec.devices) > _MOST_DEVICES:
-        errors.append(too_many("spec.devices", len(spec.devices), _MOST_DEVICES))
-    seen: set[str] = set()
-    for i, device in enumerate(spec.devices):
-        path = f"spec.devices[{i}]"
-        errors += _validate_device(device, path, bool(spec.perDeviceNodeSelection))
-        if device.name in seen:
-            errors.append(duplicate(f"{path}.name", device.name))
-        seen.add(device.name)
-    if len(spec.sharedCounters) > _MOST_COUNTER_SETS:
-        errors.append(too_many("spec.sharedCounters", len(spec.sharedCounters), _MOST_COUNTER_SETS))
-    for i, counters in enumerate(spec.sharedCounters):
-        path = f"spec.sharedCounters[{i}]"
-        errors += check_required_text(names.is_dns1123_label, counters.name, f"{path}.name")
-        if not counters.counters:
-            errors.append(required(f"{path}.counters"))
-    return errors
+    return validate_slice(obj.spec)
 
 
 def validate_update(obj: ResourceSlice, old: ResourceSlice) -> Errors:
-    errors = validate(obj)
-    for name in ("driver", "nodeName", "perDeviceNodeSelection"):
-        errors += check_immutable(getattr(obj.spec, name), getattr(old.spec, name), f"spec.{name}")
-    return errors + check_immutable(obj.spec.pool.name, old.spec.pool.name, "spec.pool.name")
+    return validate_slice(obj.spec, old.spec)
 
 
 def cells(obj: ResourceSlice, now: float) -> Sequence[Any]:
