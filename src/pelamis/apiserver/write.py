@@ -16,6 +16,10 @@ from pelamis.base.errors import Forbidden, StatusError
 from pelamis.cache.entry import Entry
 
 
+_OPTIONS, _DELETION = WriteOptions(), DeleteOptions()
+"""What is asked for when nothing is; shared, and never changed."""
+
+
 @dataclass(slots=True)
 class Patch:
     """type: json, merge, strategic, apply. body: the decoded patch."""
@@ -41,8 +45,8 @@ class Write:
     subresource: str = ""
     tree: Tree = field(default_factory=dict)
     patch: Patch | None = None
-    options: WriteOptions = field(default_factory=WriteOptions)
-    deletion: DeleteOptions = field(default_factory=DeleteOptions)
+    options: WriteOptions = field(default_factory=lambda: _OPTIONS)
+    deletion: DeleteOptions = field(default_factory=lambda: _DELETION)
     user_agent: str = ""
     old: Entry | None = None
     operation: str = ""

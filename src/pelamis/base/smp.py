@@ -274,7 +274,6 @@ def _merge_items(old: list[Any], patch: list[Any], element: Node | None, key: st
 
 def _order(merged: list[Any], patch_order: list[Any], server_order: list[Any], key: str) -> list[Any]:
     wanted = _position(patch_order, key)
-    server = _position(server_order, key)
     named: list[Any] = []
     rest: list[Any] = []
     for item in merged:
@@ -282,6 +281,9 @@ def _order(merged: list[Any], patch_order: list[Any], server_order: list[Any], k
             raise _no_key(item, key)
         (named if _hashable(item[key]) in wanted else rest).append(item)
     named.sort(key=lambda item: wanted[_hashable(item[key])])
+    if not rest:
+        return named
+    server = _position(server_order, key)
     last = len(server)
     rest.sort(key=lambda item: server.get(_hashable(item[key]), last))
     return _interleave(rest, named, server, key)

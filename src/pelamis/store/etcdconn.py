@@ -91,7 +91,8 @@ class Call:
     """One call in flight. ``ended``: the answer of a unary call; of a stream b"" when the peer has ended it."""
 
     __slots__ = (
-        "_connection", "_on_message", "_settle", "buffer", "code", "due", "ended", "message", "number", "rest", "window"
+        "_connection", "_on_message", "_settle", "buffer", "code", "due", "ended", "message", "number", "rest", "taken",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +101,8 @@ class Call:
         self._connection = connection
         self._on_message = on_message
         self._settle: Settle | None = None
+        self.taken = 0
+        """Received, and not yet given back to the peer's window."""
         self.number = number
         self.window = window
         self.due = due
@@ -398,8 +401,10 @@ class Connection(asyncio.Protocol):
             return
         if flags & _PADDED:
             payload = payload[1 : size - payload[0]]
-        if size and not flags & _END_STREAM and (size > 8_192 or call._on_message is not None):
-            self._write(_frame(_WINDOW, 0, number, _NUMBER.pack(size)))
+        call.taken += size
+        if call.taken > _STREAM_WINDOW // 4 and not flags & _END_STREAM:
+            self._write(_frame(_WINDOW, 0, number, _NUMBER.pack(call.taken)))
+            call.taken = 0
         try:
             call._take(payload)
         except Exception as error:
