@@ -15,7 +15,6 @@ from pelamis.apiserver.user import User
 from pelamis.base.errors import Forbidden, StatusError
 from pelamis.cache.entry import Entry
 
-
 _OPTIONS, _DELETION = WriteOptions(), DeleteOptions()
 """What is asked for when nothing is; shared, and never changed."""
 
