@@ -136,7 +136,7 @@ def check(cluster: Cluster) -> None:
         raise ConfigError(f"--hollow-nodes {count}: {error}") from None
 
 
-def _role() -> list[dict[str, Any]]:
+def roles() -> list[dict[str, Any]]:
     """What the process may do by itself."""
     read = ["get", "list", "watch"]
     rules = [
@@ -185,7 +185,7 @@ async def _allow(url: str, ca: bytes, admin: Pair) -> None:
     from pelamis.net.tls import client_context
 
     client = HttpClient(url, client_context(ca, admin), user_agent=AGENT)
-    role, binding = _role()
+    role, binding = roles()
     try:
         actions = [
             Patch(ROLE, "", USER, role, "apply", force=True),
