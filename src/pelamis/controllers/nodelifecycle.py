@@ -38,18 +38,23 @@ EVICTIONS_PER_S = 0.1
 SLOW_EVICTIONS_PER_S = 0.01
 LARGE_ZONE = 50
 UNHEALTHY_SHARE = 0.55
+MARK_AGAIN_S = 10.0
 WATCHED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 _LABELS = (("beta.kubernetes.io/os", "kubernetes.io/os"), ("beta.kubernetes.io/arch", "kubernetes.io/arch"))
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """renewed, heartbeat: the last values; at: when one of them was seen to change; ready: the last Ready status."""
+    """renewed, heartbeat: the last values; at: when one of them was seen to change; ready: the last Ready status.
+
+    marked_at: when its pods were last marked as not ready.
+    """
 
     renewed: str
     heartbeat: str
     at: float
     ready: str
+    marked_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ def _node(world: NodeWorld, now: float) -> Plan:
         grace = world.startup_grace_s
         fresh = Seen(world.renewed, heartbeat, max(at, seen.at if seen is not None else at), "")
     elif seen is None or seen.renewed != world.renewed or (heartbeat and seen.heartbeat != heartbeat):
-        fresh = Seen(world.renewed, heartbeat, now, seen.ready if seen is not None else "")
+        marked_at = seen.marked_at if seen is not None else 0.0
+        fresh = Seen(world.renewed, heartbeat, now, seen.ready if seen is not None else "", marked_at)
     else:
         fresh = seen
     silent = now >= fresh.at + grace
@@ -121,18 +127,20 @@ def _node(world: NodeWorld, now: float) -> Plan:
     if turned:
         message = f"Node {world.name} status is now: NodeNotReady"
         events.append(EventNote(node, "Normal", "NodeNotReady", message))
+    again = None if silent else fresh.at + grace
     if turned or status == "Unknown":
-        for pod in world.pods():
-            if is_ready(pod) and not is_finished(pod):
+        pods = [p for p in world.pods() if is_ready(p) and not is_finished(p)]
+        if pods and not turned and now < fresh.marked_at + MARK_AGAIN_S:
+            # its kubelet lives and says otherwise: not as fast as it can answer
+            due = fresh.marked_at + MARK_AGAIN_S
+            again = due if again is None else min(again, due)
+        elif pods:
+            fresh = replace(fresh, marked_at=now)
+            for pod in pods:
                 actions.append(_not_ready(pod, now))
                 events.append(EventNote(pod, "Warning", "NodeNotReady", "Node is not ready"))
     fresh = replace(fresh, ready=status)
-    return Plan(
-        actions=actions,
-        events=events,
-        memo=fresh if fresh != seen else seen,
-        requeue_at=None if silent else fresh.at + grace,
-    )
+    return Plan(actions=actions, events=events, memo=fresh if fresh != seen else seen, requeue_at=again)
 
 
 def _lacks(node: Node, old: str, new: str) -> bool:

@@ -129,9 +129,20 @@ class NodeAgent:
         self._record(self.reference, "Normal", "Starting", "Starting kubelet.")
         if self._settings.register:
             await self._register()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._lease_loop(), name="node lease")
-            tasks.create_task(self._status_loop(ready), name="node status")
+        name = self._settings.node_name
+        own = self._client.view(NODE, field_selector=f"metadata.name={name}")
+        cancel = own.subscribe(lambda key, old, new: self._judged(new))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._lease_loop(), name="node lease")
+                tasks.create_task(self._status_loop(ready), name="node status")
+        finally:
+            cancel()
+
+    def _judged(self, node: Any) -> None:
+        """The control plane took the node for lost: the next look at the status, within 10 s, says what is true."""
+        if node is not None and any(c.type == "Ready" and c.status == "Unknown" for c in node.status.conditions):
+            self._sent = {}
 
     # --- registration -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from pelamis.kubelet import admit, status
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
+from pelamis.kubelet.hollow.events import EventLimit
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
 from pelamis.kubelet.hollow.node import LEASE_NAMESPACE, HollowNode
 from pelamis.kubelet.hollow.outbox import IN_FLIGHT, Outbox, Settle
@@ -33,6 +34,7 @@ log = logging.getLogger("pelamis.kubelet.hollow")
 BATCH = 100
 """Pods that are worked off before the loop gets its turn."""
 RETRY_S = 2.0
+STATUS_S = 10.0
 GRID_S = 0.1
 """Leases are renewed at multiples of it."""
 TERMINAL = status.TERMINAL
@@ -41,8 +43,9 @@ TERMINAL = status.TERMINAL
 class HollowNodes:
     """client: reads all pods and nodes. client_for(node name): a client with that node's identity, which writes.
 
-    clock: seconds since the epoch; rng spreads what is periodic. record: where Events go, None for none. exists: which
-    images there are. ``ready`` is set once all nodes given at first are registered.
+    clock: seconds since the epoch; rng spreads what is periodic. record: where Events go, None for none; event_limit:
+    how many. exists: which images there are. in_flight: how many nodes write at a time. ``ready`` is set once all nodes
+    given at first are registered.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class HollowNodes:
         clock: Callable[[], float],
         rng: Random,
         record: Recorder | None = None,
+        event_limit: EventLimit | None = None,
         exists: Callable[[str], bool] = image.exists,
         delays: Delays = Delays(),
         lease_s: int = 40,
@@ -72,6 +76,7 @@ class HollowNodes:
         self._clock = clock
         self._rng = rng
         self._record = record
+        self._event_limit = event_limit
         self._exists = exists
         self._delays = delays
         self._lease_s = lease_s
@@ -94,7 +99,9 @@ class HollowNodes:
         self._failure = asyncio.get_running_loop().create_future()
         timers = Timers(self._fail)
         outbox = Outbox(self.client_for, timers, self._fail, self._in_flight)
-        self.agent = Agent(self._clock, timers, outbox, self._exists, self._delays, self._record)
+        self.agent = Agent(
+            self._clock, timers, outbox, self._exists, self._delays, self._record, limit=self._event_limit
+        )
         self._pod_view = self.client.view(POD, field_selector="spec.nodeName!=")
         self._node_view = self.client.view(NODE)
         cancels: list[Callable[[], None]] = []
@@ -248,7 +255,7 @@ class HollowNodes:
             self.ready.set()
 
     def _tell(self, kubelet: HollowKubelet, reason: str, message: str) -> None:
-        if self._record is not None:
+        if self._record is not None and (self._event_limit is None or self._event_limit.take("Normal")):
             name = kubelet.spec.name
             self._record(ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name), "Normal", reason, message)
 
@@ -318,6 +325,14 @@ class HollowNodes:
         kubelet = self.kubelets.get(key[1])
         if kubelet is not None and new is not None and not kubelet.frozen and not kubelet.cut:
             kubelet.know(new)
+            if kubelet.registered and _judged(new) and not (old is not None and _judged(old)):
+                # the control plane took it for lost: a kubelet looks at that every 10 s
+                self.agent.timers.after(STATUS_S, self._contradict, kubelet)
+
+    def _contradict(self, kubelet: HollowKubelet) -> None:
+        found = self._node_view.get("", kubelet.spec.name)
+        if found is not None and kubelet.reachable and _judged(found):
+            self._report(kubelet)
 
     # --- pods ---------------------------------------------------------------------------------------------------------
 
@@ -442,3 +457,8 @@ class HollowNodes:
         """What a node and its pods use now, as ``/stats/summary`` answers. Raises KeyError."""
         kubelet = self.kubelets[name]
         return usage.summary(kubelet, list(kubelet.pods.values()), self._started_at, self._clock())
+
+
+def _judged(obj: Any) -> bool:
+    """Somebody else has said that the node is not Ready."""
+    return any(c.type == "Ready" and c.status != "True" for c in obj.status.conditions)
