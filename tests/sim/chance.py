@@ -214,7 +214,7 @@ async def change(life: Life, cluster: Cluster) -> None:
                 await cluster.admin.commit([Create(POD, body, "eviction", victim.name)])
     elif what == "label":
         pods = [p for p in cluster.pods() if p.metadata.deletionTimestamp is None and "app" in p.metadata.labels]
-        pods = [p for p in pods if not any(r.kind == "Job" for r in p.metadata.ownerReferences)]
+        pods = [p for p in pods if not any(r.kind in ("Job", "StatefulSet") for r in p.metadata.ownerReferences)]
         if pods:
             orphan = rng.choice(pods).metadata
             life.log.append(f"{cluster.now:.1f} label pod {orphan.namespace}/{orphan.name}")
