@@ -34,6 +34,7 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
+from pelamis.apiserver.metricsapi.summary import MemorySummaries, Summary
 from pelamis.apiserver.server import ApiServer, Config
 from pelamis.apiserver.user import LOOPBACK_USER, User
 from pelamis.base.errors import StatusError
@@ -191,12 +192,19 @@ class Cluster:
             clock=self.clock,
             entropy=Random(f"{self.seed}/server/{self.door.generation}").randbytes,
             retain_s=RETAIN_S,
-            **self._config,
+            **{"summaries": MemorySummaries(self._summary), **self._config},
         )
         server = ApiServer(config)
         await server.start()
         self.server = server
         self.door.open(server)
+
+    def _summary(self, node: str) -> Summary | None:
+        """What the metrics API reads of a node; None while its kubelet does not run."""
+        try:
+            return msgspec.convert(self.nodes.summary(node), Summary)
+        except KeyError:
+            return None
 
     # -- components
 
