@@ -98,7 +98,11 @@ def test_audit_at_level_metadata() -> None:
         assert event["user"] == {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
         assert event["objectRef"] == {"resource": "pods", "namespace": "default", "apiVersion": "v1"}
         assert event["responseStatus"]["code"] == 201
-        assert event["annotations"] == {"pod-security.kubernetes.io/enforce-policy": "baseline:latest"}
+        assert event["annotations"] == {
+            "authorization.k8s.io/decision": "allow",
+            "authorization.k8s.io/reason": "",
+            "pod-security.kubernetes.io/enforce-policy": "baseline:latest",
+        }
 
     run(scenario, audit=lines.append)
 

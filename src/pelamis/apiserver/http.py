@@ -18,6 +18,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.admission.connect import connection
+from pelamis.apiserver.auditpolicy import Judgment
 from pelamis.apiserver.authn import impersonation
 from pelamis.apiserver.flow import dump
 from pelamis.apiserver.flow.rules import NONE as NO_FLOW
@@ -85,14 +86,15 @@ _encode = msgspec.json.Encoder().encode
 class Call:
     """One request on its way through the server."""
 
-    __slots__ = ("audit_id", "commit_s", "flow", "form", "info", "kind", "labels", "notes", "request", "seated_s",
-                 "started", "user", "warnings")  # fmt: skip
+    __slots__ = ("audit_id", "audited", "authenticated", "commit_s", "flow", "form", "info", "kind", "labels", "notes",
+                 "request", "seated_s", "started", "user", "warnings")  # fmt: skip
 
     def __init__(self, request: Request, info: RequestInfo, user: User, audit_id: str) -> None:
         self.request = request
         self.info = info
-        self.user = user
+        self.user = self.authenticated = user
         self.audit_id = audit_id
+        self.audited: Judgment | None = None
         self.form: Format = PLAIN
         self.kind: Kind | None = None
         self.started = request.received_at
@@ -161,8 +163,13 @@ class Api:
         try:
             user = self._server.authenticator.authenticate(request, self._clock())
         except StatusError as error:
-            return self._failed(Call(request, info, User(""), audit_id), error)
+            call = Call(request, info, User(""), audit_id)
+            if self._audit is not None:
+                self._audit.received(call, self._clock())
+            return self._failed(call, error)
         call = Call(request, info, user, audit_id)
+        if self._audit is not None:
+            self._audit.received(call, self._clock())
         limit_s = 0.0
         try:
             if "timeout=" in request.query and not is_long_running(info):
@@ -182,7 +189,7 @@ class Api:
             return self._failed(call, Internal(f"{type(error).__name__}: {error}"))
         if answer is None or isinstance(answer, Response):
             if answer is not None:
-                self._count(call, answer.status)
+                self._count(call, answer.status, answer)
             return answer
         return self._finish(call, _within(answer, limit_s) if 0 < limit_s < TIMEOUT_S else answer)
 
@@ -199,7 +206,7 @@ class Api:
             log.exception("%s %s failed", call.request.method, call.request.raw_path)
             return self._failed(call, Internal(f"{type(error).__name__}: {error}"))
         if response is not None:
-            self._count(call, response.status)
+            self._count(call, response.status, response)
         return response
 
     def _failed(self, call: Call, error: StatusError) -> Response:
@@ -212,7 +219,7 @@ class Api:
         extra = getattr(error, "metadata", None)
         if extra:
             tree["metadata"] = extra
-        self._count(call, error.code)
+        self._count(call, error.code, tree)
         headers = (*call.headers(), *error.headers.items()) if error.headers else call.headers()
         delay = (error.details or {}).get("retryAfterSeconds")
         if delay and "Retry-After" not in error.headers:
@@ -237,7 +244,7 @@ class Api:
             return msgspec.json.format(body, indent=2) + b"\n", JSON
         return body, JSON
 
-    def _count(self, call: Call, code: int) -> None:
+    def _count(self, call: Call, code: int, answer: Response | Tree | None = None) -> None:
         info = call.info
         labels = call.labels
         if not labels:
@@ -252,7 +259,7 @@ class Api:
         if took > SLOW_S and not call.labels:
             log.warning("%s", slow(call, code, took))
         if self._audit is not None:
-            self._audit.note(call, code, self._clock(), took)
+            self._audit.note(call, code, self._clock(), took, answer)
 
     # -- routing
 
@@ -420,7 +427,11 @@ class Api:
             connecting = connection(info, call.kind, call.user, call.request.query_items())
             if connecting is not None:
                 await self._server.admission.review(connecting)
+            if self._audit is not None:
+                self._audit.started(call, self._clock(), self._server.loop.time() - call.started)
             response: Response | None = await handler(call.request, info, call.user, self._server)
+            if response is None and self._audit is not None:
+                self._audit.note(call, 101, self._clock(), self._server.loop.time() - call.started)
             return response
         finally:
             self._metrics.ended(labels)
@@ -537,7 +548,10 @@ class Api:
 
         def ended() -> None:
             self._metrics.ended(labels)
-            self._metrics.request(labels, 200, self._server.loop.time() - call.started)
+            took = self._server.loop.time() - call.started
+            self._metrics.request(labels, 200, took)
+            if self._audit is not None:
+                self._audit.note(call, 200, self._clock(), took)
 
         try:
             self._server.watches.start(
@@ -552,6 +566,8 @@ class Api:
         except StatusError:
             self._metrics.ended(labels)
             raise
+        if self._audit is not None:
+            self._audit.started(call, self._clock(), self._server.loop.time() - call.started)
 
     # -- writing
 

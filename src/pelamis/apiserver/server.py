@@ -27,6 +27,7 @@ from pelamis.apiserver.admission.webhookclient import Webhooks
 from pelamis.apiserver.aggregation import Aggregation
 from pelamis.apiserver.allocator import ServiceAllocator
 from pelamis.apiserver.audit import Audit, Sink
+from pelamis.apiserver.auditpolicy import Policy
 from pelamis.apiserver.authn.chain import Authenticator
 from pelamis.apiserver.authn.frontproxy import FrontProxy
 from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
@@ -122,6 +123,8 @@ class Config:
     """In place of the built-in ones."""
     audit: Sink | None = None
     """Gets the lines of the audit log; None = no audit."""
+    audit_policy: Policy | None = None
+    """None = the metadata of each finished request."""
     enable_admission: Sequence[str] = ()
     disable_admission: Sequence[str] = ()
     """Names of plugins, besides or without those that are on by default."""
@@ -225,7 +228,9 @@ class ApiServer:
         )
         self.upkeep = Upkeep(self)
         self.metrics.flow = self.flow
-        self.audit = Audit(config.audit) if config.audit is not None else None
+        self.audit = (
+            Audit(config.audit, self.gate.authorizer, config.audit_policy) if config.audit is not None else None
+        )
         self.lister = Lister(self.store, shared=config.shared)
         self.kubelets = Kubelets(self.objects.get, self._kubelet_context())
         self.http: Server

@@ -174,6 +174,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a KubeSchedulerConfiguration: profiles, plugins, extenders; kept for later starts (docs/scheduler.md)",
     )
+    up.add_argument("--audit-policy-file", metavar="FILE", help="an audit.k8s.io/v1 Policy: what the audit log notes")
+    up.add_argument("--audit-log-path", metavar="FILE", help="where it goes; -: to the server's log (default: none)")
+    for option, default, text in (
+        ("maxsize", 100, "megabytes after which a file is set aside"),
+        ("maxbackup", 0, "files set aside that are kept; 0: all"),
+        ("maxage", 0, "days that they are kept; 0: for ever"),
+    ):
+        up.add_argument(f"--audit-log-{option}", type=int, metavar="N", help=f"{text} (default: {default})")
     up.add_argument("--no-merge-kubeconfig", action="store_true", help="leave ~/.kube/config as it is")
     down = add("down", _down, "stop a cluster and remove what it left on the machine")
     down.add_argument("--purge", action="store_true", help="delete its data too: every object, key and image")

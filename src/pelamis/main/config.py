@@ -48,6 +48,13 @@ class Cluster:
     datastore_password_file: str = ""
     scheduler_config: str = ""
     """A KubeSchedulerConfiguration file; read when the server starts."""
+    audit_policy: str = ""
+    audit_log: str = ""
+    """The audit policy's file, and where the log goes ("" = nowhere, "-" = the server's output)."""
+    audit_maxsize: int = 100
+    audit_maxbackup: int = 0
+    audit_maxage: int = 0
+    """Megabytes of a file, files set aside, days that they are kept; 0 = no limit."""
     runtime_config: str = ""
     """What --runtime-config said: which API versions are served."""
     hollow_nodes: int | None = None

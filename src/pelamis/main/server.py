@@ -15,11 +15,16 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pelamis.main import pki
 from pelamis.main.addresses import node_hosts, server_hosts
 from pelamis.main.config import Cluster, load
 from pelamis.main.supervisor import notifier
+
+if TYPE_CHECKING:
+    from pelamis.apiserver.auditpolicy import Policy
+    from pelamis.main.auditlog import AuditLog
 
 _GIVE_BACK_S = 5.0
 
@@ -62,6 +67,19 @@ preferences: {{}}
     temporary.replace(path)
 
 
+def _audit(cluster: Cluster) -> tuple[AuditLog | None, Policy | None]:
+    """Where the audit log goes, and what is noted there. Raises OSError and PolicyError: `up` has tried both."""
+    if not cluster.audit_log:
+        return None, None
+    from pelamis.apiserver.auditpolicy import load
+    from pelamis.main.auditlog import AuditLog
+
+    out = AuditLog(
+        cluster.audit_log, most_mb=cluster.audit_maxsize, backups=cluster.audit_maxbackup, days=cluster.audit_maxage
+    )
+    return out, load(Path(cluster.audit_policy).read_text()) if cluster.audit_policy else None
+
+
 async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -> None:
     """Until SIGTERM or SIGINT."""
     from pelamis.api.enablement import Enablement
@@ -71,6 +89,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
     from pelamis.net.tls import server_context
 
     say = notifier()
+    log, policy = _audit(cluster)
     store = await open_store(cluster)
     server = ApiServer(
         Config(
@@ -89,6 +108,8 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             kubelet_client=keys.kubelet_client,
             kubelet_ca=keys.ca.cert,
             shared=bool(cluster.datastore),
+            audit=log,
+            audit_policy=policy,
             registry=Enablement(cluster.runtime_config).registry() if cluster.runtime_config else None,
         )
     )

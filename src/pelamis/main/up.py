@@ -96,6 +96,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     else:
         cluster = with_options(cluster, port=args.port, node=node)
     cluster = _with_hollow(_with_scheduler(_with_datastore(cluster, args, new=new), args), args)
+    cluster = _with_audit(cluster, args)
     versions = _runtime_config(args)
     if versions is not None:
         cluster = replace(cluster, runtime_config=versions)
@@ -229,6 +230,34 @@ def _with_scheduler(cluster: Cluster, args: argparse.Namespace) -> Cluster:
             raise ConfigError(
                 f"the scheduler's configuration {cluster.scheduler_config} cannot be used:{lines}{hint}"
             ) from None
+    return cluster
+
+
+def _with_audit(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """The audit log, its policy checked: of the flags, or as an earlier start was told."""
+
+    def full(path: str) -> str:
+        return path if path in ("", "-") else str(Path(path).resolve())
+
+    if args.audit_log_path is not None:
+        cluster = replace(cluster, audit_log=full(args.audit_log_path))
+    if args.audit_policy_file is not None:
+        cluster = replace(cluster, audit_policy=full(args.audit_policy_file))
+    if args.audit_log_maxsize is not None:
+        cluster = replace(cluster, audit_maxsize=max(args.audit_log_maxsize, 0))
+    if args.audit_log_maxbackup is not None:
+        cluster = replace(cluster, audit_maxbackup=max(args.audit_log_maxbackup, 0))
+    if args.audit_log_maxage is not None:
+        cluster = replace(cluster, audit_maxage=max(args.audit_log_maxage, 0))
+    if cluster.audit_policy:
+        from pelamis.apiserver.auditpolicy import PolicyError
+        from pelamis.apiserver.auditpolicy import load as load_policy
+
+        try:
+            load_policy(Path(cluster.audit_policy).read_text())
+        except (OSError, ValueError, PolicyError) as error:
+            hint = "" if args.audit_policy_file else '\nTo do without it: --audit-policy-file ""'
+            raise ConfigError(f"the audit policy {cluster.audit_policy} cannot be used: {error}{hint}") from None
     return cluster
 
 
