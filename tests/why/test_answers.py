@@ -87,7 +87,7 @@ def job(status: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 N = node()
 CASES: dict[str, tuple[str, list[Any], list[str]]] = {
-    "pod: well": ("pod/p", [N, pod("p")], ["pod/p: runs on n1 and is ready for 60m", "the best of 1 nodes that fit"]),
+    "pod: well": ("pod/p", [N, pod("p")], ["pod/p: runs on n1 and is ready for 60m", "the only node of 1 that fits"]),
     "pod: no room": (
         "pod/p",
         [N, pod("p", "", container=BIG)],

@@ -76,11 +76,15 @@ def _settings(args: argparse.Namespace, access: Access) -> Settings:
             name = access.context.removeprefix("pelamis").removeprefix("-") or "default"
         if not name:
             return Settings()
-        try:
-            cluster = load_cluster(data_dir(name, args.data_dir))
-        except (ConfigError, OSError):
-            return Settings()
-        file = cluster.scheduler_config if cluster is not None else ""
+        homes = [data_dir(name, args.data_dir), *(p.parent for p in paths(os.environ, args.kubeconfig or ""))]
+        for home in homes:
+            try:
+                cluster = load_cluster(home)
+            except (ConfigError, OSError):
+                continue
+            if cluster is not None and cluster.context == access.context:
+                file = cluster.scheduler_config
+                break
     try:
         return load_scheduler(Path(file)) if file else Settings()
     except SchedulerConfigError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pelamis.scheduler.explain import Group, Report, explain
+from pelamis.scheduler.explain import Group, Objection, Report, explain
 from pelamis.scheduler.intake import SOURCES, Intake
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.profile import Profile, Settings
 from pelamis.scheduler.queue import Queue
-from pelamis.scheduler.remedy import Remedy, remedies
+from pelamis.scheduler.remedy import Remedy, remedies, shown
 from pelamis.scheduler.snapshot import Snapshot
+from pelamis.scheduler.toleration import tolerates
 from pelamis.scheduler.userplugin import PluginError
 from pelamis.why.cause import Advice, Cause
 from pelamis.why.world import World
@@ -98,7 +99,7 @@ def _nowhere(
     advice_of = tuple(advise(r, snapshot.size, where) for r in found)
     if not found:
         advice_of = (Advice("no single change that was tried helps; the table says what is in the way"),)
-    return Cause(about, text, facts=facts, advice=advice_of, table=verdicts(report), data=data)
+    return Cause(about, text, facts=facts, advice=advice_of, table=verdicts(report, snapshot, PodInfo(pod)), data=data)
 
 
 def advise(remedy: Remedy, size: int, where: Advice | None) -> Advice:
@@ -120,13 +121,34 @@ def names_of(group: Group) -> str:
     return f"{names[0]}, {names[1]} … {names[-1]}"
 
 
-def verdicts(report: Report) -> tuple[tuple[str, ...], ...]:
+def _detail(snapshot: Snapshot, info: PodInfo, objection: Objection, names: Sequence[str]) -> str:
+    """What the words of a rejection leave out: how much is there, which taints."""
+    nodes = [snapshot.by_name[n] for n in names]
+    resource = objection.reason.removeprefix("Insufficient ")
+    if resource != objection.reason and resource in info.requests:
+        column = snapshot.resource(resource)
+        free = max(int(snapshot.allocatable[column, n.row] - snapshot.requested[column, n.row]) for n in nodes)
+        return f" (wants {shown(resource, info.requests[resource])}, at most {shown(resource, max(free, 0))} is free)"
+    if objection.plugin == "TaintToleration":
+        own = info.pod.spec.tolerations
+        found = {
+            f"{t.key}={t.value}:{t.effect}" if t.value else f"{t.key}:{t.effect}"
+            for n in nodes
+            for t in n.node.spec.taints
+            if t.effect != "PreferNoSchedule" and not tolerates(own, t)
+        }
+        return f" ({', '.join(sorted(found)[:NAMED])}{' …' if len(found) > NAMED else ''})"
+    return ""
+
+
+def verdicts(report: Report, snapshot: Snapshot, info: PodInfo) -> tuple[tuple[str, ...], ...]:
     """Few rows, however many nodes."""
     rows = [("NODES", "", "PLUGIN", "VERDICT")]
     for group in report.groups:
         for i, objection in enumerate(group.objections):
             first = (f"{len(group.names):,}", names_of(group)) if i == 0 else ("", "")
-            rows.append((*first, objection.plugin, objection.reason))
+            said = objection.reason + _detail(snapshot, info, objection, group.names)
+            rows.append((*first, objection.plugin, said))
     return tuple(rows)
 
 
@@ -135,30 +157,32 @@ def scores(report: Report) -> tuple[tuple[str, ...], ...]:
     feasible = report.feasible
     if not feasible:
         return ()
-    shown = list(feasible[:SHOWN_NODES])
-    shown += [n for n in feasible[SHOWN_NODES:] if n.name == report.node]
+    best = list(feasible[:SHOWN_NODES])
+    best += [n for n in feasible[SHOWN_NODES:] if n.name == report.node]
     # A plugin that has no opinion on the pod is left out.
     plugins = [
         s.plugin
-        for s in shown[0].scores
-        if any(c.raw is not None for n in shown for c in n.scores if c.plugin == s.plugin)
+        for s in best[0].scores
+        if any(c.raw is not None for n in best for c in n.scores if c.plugin == s.plugin)
     ]
     rows = [("NODE", "TOTAL", *plugins)]
-    for node in shown:
+    for node in best:
         by = {s.plugin: s for s in node.scores}
         cells = ["-" if by[p].raw is None else f"{by[p].raw}×{by[p].weight}" for p in plugins]
         rows.append((node.name + (" *" if node.name == report.node else ""), str(node.total), *cells))
-    left = len(feasible) - len(shown)
+    left = len(feasible) - len(best)
     if left:
         rows.append((f"… {left:,} more",))
     return tuple(rows)
 
 
-def why_there(world: World, pod: Any) -> Cause | None:
-    """Of a pod that has a node: how the scheduler would judge now. None: the scheduler does not place it."""
+def why_there(world: World, pod: Any) -> Cause:
+    """Of a pod that has a node: how the scheduler would judge now."""
     profile = _profile(world, pod)
     if profile is None:
-        return None
+        text = f'it was placed by the scheduler "{pod.spec.schedulerName}", whose profile is not known here'
+        advice = Advice("for its verdicts, give the scheduler's configuration: --scheduler-config FILE")
+        return Cause(f"node/{pod.spec.nodeName}", text, True, advice=(advice,))
     snapshot = snapshot_of(world)
     try:
         report = explain(snapshot, profile.plugins, PodInfo(pod))
@@ -173,10 +197,15 @@ def why_there(world: World, pod: Any) -> Cause | None:
     if own.objections:
         said = "; ".join(f"{o.reason} ({o.plugin})" for o in own.objections)
         text = f"the pod would not be placed there today: {said}"
-        return Cause(about, text, True, table=verdicts(report), data=data)
+        return Cause(about, text, True, table=verdicts(report, snapshot, PodInfo(pod)), data=data)
     better = sum(1 for n in report.feasible if n.total > own.total)
     rank = "the best" if not better else f"number {better + 1}"
-    text = f"{rank} of {number:,} nodes that fit, were the pod placed now ({size - number:,} of {size:,} do not fit)"
+    if number == 1:
+        text = f"the only node of {size:,} that fits, were the pod placed now"
+    else:
+        text = (
+            f"{rank} of {number:,} nodes that fit, were the pod placed now ({size - number:,} of {size:,} do not fit)"
+        )
     return Cause(about, text, True, table=scores(report), data=data)
 
 

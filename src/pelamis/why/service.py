@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
@@ -61,16 +62,15 @@ def why_service(world: World, service: Any) -> Cause:
 
 def _nobody(world: World, service: Any, about: str, selector: str, everyone: list[Any]) -> Cause:
     meta, wanted = service.metadata, service.spec.selector
-    near: dict[tuple[str, ...], tuple[int, Any]] = {}
+    near: dict[tuple[str, ...], tuple[float, Any]] = {}
     for pod in everyone:
         own = pod.metadata.labels
-        score = sum(2 if own.get(k) == v else 1 for k, v in wanted.items() if k in own)
         # A value that differs a little is likely what was meant.
-        score += sum(1 for k, v in wanted.items() if k in own and own[k] != v and (v in own[k] or own[k] in v))
+        score = sum(SequenceMatcher(None, own[k], v).ratio() for k, v in wanted.items() if k in own)
         differ = tuple(
             f"{k}={own[k]}" if k in own else f"{k} is missing" for k, v in sorted(wanted.items()) if own.get(k) != v
         )
-        if score and differ not in near:
+        if score >= 0.3 and differ not in near:
             near[differ] = (score, pod)
     best = sorted(near.items(), key=lambda item: (-item[1][0], item[1][1].metadata.name))[:NEAREST]
     deeper = tuple(Cause(f"pod/{p.metadata.name}", f"comes near, but {', '.join(d)}") for d, (_, p) in best)
