@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.scheduler.explain import Group, Objection, Report, explain
 from pelamis.scheduler.intake import SOURCES, Intake
 from pelamis.scheduler.podinfo import PodInfo
@@ -29,6 +30,16 @@ def snapshot_of(world: World) -> Snapshot:
         for obj in world.all(kind):
             take(intake, (obj.metadata.namespace, obj.metadata.name), None, obj, world.now)
     return snapshot
+
+
+def _reserve(world: World, snapshot: Snapshot, info: PodInfo) -> None:
+    """Pods that others were evicted for count as if they had arrived, for pods that are not more important."""
+    for pod in world.all(POD):
+        where = pod.status.nominatedNodeName
+        if where and not pod.spec.nodeName and pod.metadata.uid != info.uid and where in snapshot.by_name:
+            other = PodInfo(pod)
+            if other.priority >= info.priority:
+                snapshot.add_pod(other, where)
 
 
 def _profile(world: World, pod: Any) -> Profile | None:
@@ -62,6 +73,7 @@ def why_unscheduled(world: World, pod: Any, where: Advice | None) -> Cause:
         )
     snapshot = snapshot_of(world)
     info = PodInfo(pod)
+    _reserve(world, snapshot, info)
     if not snapshot.size:
         return Cause(about, "the cluster has no nodes", advice=(Advice("add a node", "pelamis up"),))
     try:
@@ -84,10 +96,16 @@ def _nowhere(
     feasible = report.feasible
     data = as_data(report, found)
     if feasible:
-        text = f"{len(feasible):,} of {snapshot.size:,} nodes would take it now; the scheduler has not decided yet"
+        text = f"{len(feasible):,} of {snapshot.size:,} nodes would take it now; the scheduler has not placed it yet"
         facts: tuple[str, ...] = ()
         if pod.status.nominatedNodeName:
             facts = (f"it waits for pods to leave {pod.status.nominatedNodeName}",)
+        said = next((c.message for c in pod.status.conditions if c.type == "PodScheduled" and c.status != "True"), "")
+        if said:
+            facts += (f"the scheduler's last word: {said}",)
+        extenders = (world.settings or Settings()).extenders
+        if extenders:
+            facts += (f"it also asks {', '.join(e.urlPrefix for e in extenders)}, which were not asked here",)
         advice = Advice("wait a moment; if it stays so, look whether the scheduler runs", "pelamis status")
         return Cause(about, text, facts=facts, advice=(advice,), table=scores(report), data=data)
     nominated = pod.status.nominatedNodeName
