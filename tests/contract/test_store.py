@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from pelamis.sim.loop import VirtualLoop, run
 from pelamis.store.etcd import EtcdStore
 from pelamis.store.memory import MemoryStore
 from pelamis.store.sqlite import SqliteStore
 from pelamis.store.types import Closed, Compacted, Delete, Done, Event, Missed, Put, Store
 from tests.contract import etcd
-from tests.contract.virtual import VirtualLoop, run
 
 Make = Callable[[Path], Store]
 MAKERS: dict[str, Make] = {
@@ -56,7 +57,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[]
             yield opener
     else:
         opener = _opener(lambda: MAKERS[request.param](tmp_path))
-        opener.run = run
+        opener.run = partial(run, outside=True)
         yield opener
 
 
@@ -253,7 +254,7 @@ class Twin(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.directory = Path(tempfile.mkdtemp())
-        self.runner = asyncio.Runner(loop_factory=VirtualLoop)
+        self.runner = asyncio.Runner(loop_factory=partial(VirtualLoop, outside=True))
         self.store = MAKERS[self.name](self.directory)
         self.runner.run(self.store.open())
         self.log: list[tuple[int, str, bytes | None]] = []

@@ -11,9 +11,9 @@ from typing import Any
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.client.types import Create
 from pelamis.controllers import deployment, endpoints, endpointslice, replicaset
+from pelamis.sim.loop import run
 from tests.sim.cluster import Cluster
 from tests.sim.test_workloads import DEPLOYMENT, manifest
-from tests.sim.virtual import run
 
 
 def _shown(action: Any) -> str:

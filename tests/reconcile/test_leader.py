@@ -10,8 +10,8 @@ import pytest
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.base import errors
 from pelamis.reconcile.leader import LostLease, lead
+from pelamis.sim.loop import now, run
 from tests.sim.fake_client import FakeClient, FakeServer
-from tests.sim.virtual import now, run
 
 
 def test_one_leads_and_the_other_takes_over() -> None:

@@ -15,8 +15,8 @@ from pelamis.client.types import Create, Outcome, Patch
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.runner import Runner
 from pelamis.reconcile.spec import Controller, Watch
+from pelamis.sim.loop import now, run
 from tests.sim.fake_client import FakeClient, FakeServer
-from tests.sim.virtual import now, run
 
 
 def copier(reconcile: Callable[[Any, float], Plan], **more: Any) -> Controller:

@@ -16,8 +16,8 @@ from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.scheduler.run import Scheduler
+from pelamis.sim.loop import now, run
 from tests.sim.fake_client import FakeClient, FakeServer
-from tests.sim.virtual import now, run
 
 from .make import pod_tree
 

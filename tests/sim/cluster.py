@@ -14,9 +14,9 @@ from pelamis.base.clock import rfc3339
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.reconcile.runner import Runner
 from pelamis.reconcile.spec import Controller
+from pelamis.sim.loop import now
 
 from .fake_client import FakeClient, FakeServer
-from .virtual import now
 
 
 class StaticKinds:

@@ -22,10 +22,10 @@ from pelamis.base.clock import rfc3339, rfc3339_micro
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.controllers import Options, controllers
 from pelamis.reconcile.podstate import is_ready
+from pelamis.sim.loop import now, run
 
 from .cluster import Cluster
 from .test_workloads import manifest
-from .virtual import now, run
 
 KINDS = (NAMESPACE, POD, SERVICE, ENDPOINTS, SLICE, CONFIGMAP, SERVICEACCOUNT, REPLICASET, DEPLOYMENT, NODE, LEASE)
 

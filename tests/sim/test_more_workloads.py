@@ -20,10 +20,10 @@ from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.controllers import cronjob, daemonset, garbagecollector, job, statefulset, ttlafterfinished
 from pelamis.reconcile.podstate import is_ready
+from pelamis.sim.loop import run
 
 from .cluster import Cluster
 from .test_workloads import conditions
-from .virtual import run
 
 CONTAINER = {"name": "c", "image": "busybox:1"}
 
@@ -218,7 +218,7 @@ def test_cronjob_runs_on_time_and_keeps_few() -> None:
         }
         tree["spec"]["jobTemplate"]["spec"]["selector"] = {"matchLabels": {"job-name": "work"}}  # type: ignore[index]
         sim.server.do(Create(CRONJOB, tree))
-        await sim.settle(3600)
+        await sim.settle(3610)
         jobs = sim.server.objects(JOB)
         assert len(jobs) == 3
         times = [int(j.metadata.name.rpartition("-")[2]) for j in jobs]

@@ -14,9 +14,9 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.controllers import deployment, replicaset
+from pelamis.sim.loop import now, run
 
 from .cluster import Cluster
-from .virtual import now, run
 
 
 def manifest(replicas: int = 3, image: str = "nginx:1", **spec: Any) -> dict[str, Any]:
