@@ -123,7 +123,7 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
     ]),
     (CIDR, {"spec": {"cidrs": ["10.0.0.0/24"]}}, [
         ("spec.cidrs", [], ["spec.cidrs: Required value: at least one CIDR required"]),
-        ("spec.cidrs", ["10.0.0.0/24", "10.1.0.0/24"], ['spec.cidrs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96']),
+        ("spec.cidrs", ["10.0.0.0/24", "10.1.0.0/24"], ['spec.cidrs: Invalid value: {"cidrs":["10.0.0.0/24","10.1.0.0/24"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64']),
     ]),
     (PRIORITY, {"value": 5}, [
         ("value", 1000000001, ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"]),

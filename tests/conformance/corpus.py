@@ -250,7 +250,7 @@ MINIMAL: dict[str, Tree] = {
 }
 """Of the kinds that are not here a name is enough; PodCertificateRequest needs all that its manifest has."""
 
-_GROUP = {"schedulingPolicy": {"basic": {}}}
+_GROUP: Tree = {"schedulingPolicy": {"basic": {}}}
 _TARGET_POD = {"target": {"pod": {"name": "p", "uid": "0f0f0f0f-0000-4000-8000-000000000001"}}}
 EARLY_MINIMAL: dict[str, Tree] = {
     "LeaseCandidate": {

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.slow
 SEED = 20260131
 BUDGET_S = 15.0
 STALL_S = 5.0
-KINDS = [k for k in corpus.stored_kinds() if k.kind != "Namespace"]
+RUNTIME_CONFIG = "api/all=true"
+KINDS = [k for k in corpus.every_kind() if k.kind != "Namespace"]
 ODD: list[Any] = [
     None, True, 0, -1, 2**31, 2**63, -(2**63) - 1, 1.5, 1e308, "", "\0", "a" * 300, "é☃𝄞", "../..", "1e9Gi", "-5", "NaN",
     [], {}, [None], {"": None}, [[]], {"a": {"b": {"c": []}}}, "2026-13-45T99:99:99Z", "10.0.0.0/99", "::", "%", "$(X)",

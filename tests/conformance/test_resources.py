@@ -21,7 +21,7 @@ KINDS = corpus.every_kind()
 NAMESPACE = "conformance"
 CONFLICT = "the object has been modified; please apply your changes to the latest version and try again"
 _FIRST = "Namespace", "ServiceAccount", "Secret"
-PATCHES = {
+PATCHES: dict[str, Callable[[Kind], Any]] = {
     "application/json-patch+json": lambda k: [{"op": "add", "path": "/metadata/labels/patched", "value": "json"}],
     "application/merge-patch+json": lambda k: {"metadata": {"labels": {"patched": "merge"}}},
     "application/strategic-merge-patch+json": lambda k: {"metadata": {"labels": {"patched": "strategic"}}},

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import NONE
-from pelamis.api.certificates.signer import check_signer, pem_blocks
+from pelamis.api.certificates.signer import check_signer, pem_entries
 from pelamis.api.check import Errors, check_immutable, check_text
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
 from pelamis.base import names
-from pelamis.base.errors import invalid
+from pelamis.base.errors import invalid, too_long
 
 
 class ClusterTrustBundleSpec(Struct, frozen=True):
@@ -50,21 +50,44 @@ def _validate_name(name: str, signer: str) -> Errors:
     return [invalid(path, name, m) for m in names.is_dns1123_subdomain(name.removeprefix(prefix))]
 
 
+def _complaint(kind: str, data: bytes, headers: bool) -> str:
+    """Why a PEM block is no trust anchor; "" when it is one."""
+    from cryptography import x509
+
+    if kind != "CERTIFICATE":
+        return f"has bad block type: {kind}"
+    if headers:
+        return "has PEM block headers"
+    try:
+        certificate = x509.load_der_x509_certificate(data)
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return "does not have the CA bit set"
+    except ValueError:
+        return "does not parse as X.509"
+    return "" if basic.ca else "does not have the CA bit set"
+
+
 def _validate_bundle(text: str, path: str) -> Errors:
-    blocks = pem_blocks(text.encode())
-    if not blocks:
-        return [invalid(path, _OMITTED, "at least one trust anchor must be provided")]
+    if len(text.encode()) > _LARGEST:
+        return [too_long(path, _LARGEST)]
     errors: Errors = []
-    if len(text) > _LARGEST:
-        errors.append(invalid(path, _OMITTED, f"must be no more than {_LARGEST} bytes"))
-    seen: dict[bytes, int] = {}
-    for i, (kind, data) in enumerate(blocks):
-        if kind != "CERTIFICATE":
-            errors.append(invalid(path, _OMITTED, f"entry {i} has bad block type: {kind}"))
-        elif data in seen:
-            errors.append(invalid(path, _OMITTED, f"duplicate trust anchor (indices [{seen[data]} {i}])"))
-        seen.setdefault(data, i)
-    return errors
+    places: dict[bytes, list[int]] = {}
+    for i, (kind, data, headers) in enumerate(pem_entries(text.encode())):
+        why = _complaint(kind, data, headers)
+        if why:
+            errors.append(invalid(path, _OMITTED, f"entry {i} {why}"))
+        else:
+            places.setdefault(data, []).append(i)
+    if errors:
+        return errors
+    if not places:
+        return [invalid(path, _OMITTED, "at least one trust anchor must be provided")]
+    return [
+        invalid(path, _OMITTED, f"duplicate trust anchor (indices [{' '.join(map(str, where))}])")
+        for where in places.values()
+        if len(where) > 1
+    ]
 
 
 def validate(obj: ClusterTrustBundle) -> Errors:

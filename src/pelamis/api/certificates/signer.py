@@ -36,10 +36,18 @@ def check_signer(name: str, path: str) -> Errors:
 
 def pem_blocks(data: bytes) -> list[tuple[str, bytes]]:
     """Type and content of each block; broken ones are left out."""
-    out: list[tuple[str, bytes]] = []
+    return [(kind, content) for kind, content, _ in pem_entries(data)]
+
+
+def pem_entries(data: bytes) -> list[tuple[str, bytes, bool]]:
+    """As ``pem_blocks``, and whether the block has headers."""
+    out: list[tuple[str, bytes, bool]] = []
     for match in _PEM.finditer(data):
+        head, blank, body = match[2].replace(b"\r\n", b"\n").partition(b"\n\n")
+        headers = bool(blank) and b":" in head
         try:
-            out.append((match[1].decode(), base64.b64decode(b"".join(match[2].split()), validate=True)))
+            text = body if headers else match[2]
+            out.append((match[1].decode(), base64.b64decode(b"".join(text.split()), validate=True), headers))
         except binascii.Error:
             continue
     return out

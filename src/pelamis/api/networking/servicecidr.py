@@ -12,6 +12,7 @@ from pelamis.api.meta import Condition, ObjectMeta
 from pelamis.api.metavalidate import validate_conditions
 from pelamis.api.networking.address import families, is_canonical_cidr
 from pelamis.api.table import age
+from pelamis.base import names
 from pelamis.base.errors import invalid, required
 
 
@@ -44,20 +45,21 @@ def validate(obj: ServiceCIDR) -> Errors:
     if not cidrs:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
-        return [invalid(path, cidrs, "may only hold up to 2 values")]
-    errors = [e for i, cidr in enumerate(cidrs) for e in check_text(is_canonical_cidr, cidr, f"{path}[{i}]")]
-    if not errors and len(families(cidrs)) != len(cidrs):
-        detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96"
-        errors.append(invalid(path, cidrs, detail))
-    return errors
+        return [invalid(path, obj.spec, "may only hold up to 2 values")]
+    if len(cidrs) == 2 and (any(map(names.is_cidr, cidrs)) or len(families(cidrs)) != 2):
+        detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        return [invalid(path, obj.spec, detail)]
+    return [e for i, cidr in enumerate(cidrs) for e in check_text(is_canonical_cidr, cidr, f"{path}[{i}]")]
 
 
 def validate_update(obj: ServiceCIDR, old: ServiceCIDR) -> Errors:
     """Only a second family may be added."""
-    new, was = obj.spec.cidrs, old.spec.cidrs
+    new, was, path = obj.spec.cidrs, old.spec.cidrs, "spec.cidrs"
+    if len(new) == len(was):
+        return [e for i, cidr in enumerate(new) for e in check_immutable(cidr, was[i], f"{path}[{i}]")]
     if len(was) == 1 and len(new) == 2:
-        return check_immutable(new[0], was[0], "spec.cidrs[0]") + validate(obj)
-    return check_immutable(new, was, "spec.cidrs")
+        return check_immutable(new[0], was[0], f"{path}[0]") + validate(obj)
+    return check_immutable(new, was, path)
 
 
 def validate_status_update(obj: ServiceCIDR, old: ServiceCIDR) -> Errors:

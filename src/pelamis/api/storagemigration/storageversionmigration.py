@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_immutable, check_required_text, check_text
+from pelamis.api.check import Errors, check_immutable
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, GroupResource, ObjectMeta
 from pelamis.api.metavalidate import validate_conditions
 from pelamis.base import names
-from pelamis.base.errors import forbidden, invalid
+from pelamis.base.errors import invalid, required
 
 
 class StorageVersionMigrationSpec(Struct, frozen=True):
@@ -40,35 +41,48 @@ class StorageVersionMigration(Struct, frozen=True):
 
 def validate(obj: StorageVersionMigration) -> Errors:
     resource, path = obj.spec.resource, "spec.resource"
-    errors = check_required_text(names.is_dns1035_label, resource.resource, f"{path}.resource", "resource is required")
+    if not resource.resource:
+        errors: Errors = [required(f"{path}.resource", "resource is required")]
+    else:
+        errors = _joined(names.is_dns1035_label(resource.resource), resource.resource, f"{path}.resource")
     if resource.group:
-        errors += check_text(names.is_dns1123_subdomain, resource.group, f"{path}.group")
+        errors += _joined(names.is_dns1123_subdomain(resource.group), resource.group, f"{path}.group")
     return errors
 
 
+def _joined(messages: Sequence[str], value: str, path: str) -> Errors:
+    return [invalid(path, value, ",".join(messages))] if messages else []
+
+
 def validate_update(obj: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
-    return check_immutable(obj.spec, old.spec, "spec")
+    return validate(obj) + check_immutable(obj.spec, old.spec, "spec")
 
 
 def _is(obj: StorageVersionMigration, type: str) -> bool:
     return any(c.type == type and c.status == "True" for c in obj.status.conditions)
 
 
+_WELL_FORMED = re.compile("[1-9][0-9]*")
+
+
 def validate_status_update(obj: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
-    errors = check_immutable(obj.spec, old.spec, "spec")
+    errors: Errors = []
+    path, rev, was = "status.resourceVersion", obj.status.resourceVersion, old.status.resourceVersion
+    if not _WELL_FORMED.fullmatch(rev):
+        errors.append(invalid(path, rev, f"resource version is not well formed: {rev}"))
     errors += validate_conditions(obj.status.conditions, "status.conditions")
-    rev, was = obj.status.resourceVersion, old.status.resourceVersion
-    if rev and not (rev.isascii() and rev.isdigit()):
-        errors.append(invalid("status.resourceVersion", rev, "must be an integer"))
     if was and rev != was:
-        errors.append(invalid("status.resourceVersion", rev, "field is immutable"))
-    if _is(obj, "Succeeded") and _is(obj, "Failed"):
-        detail = "Both success and failed conditions cannot be true"
-        errors.append(invalid("status.conditions", obj.status.conditions, detail))
-    for type in ("Succeeded", "Failed"):
-        if _is(old, type) and not _is(obj, type):
-            detail = f"{type} condition cannot be set to false once it is true"
-            errors.append(forbidden("status.conditions", detail))
+        errors.append(invalid(path, rev, "field is immutable"))
+    done, failed = _is(obj, "Succeeded"), _is(obj, "Failed")
+    for wrong, detail in (
+        (done and failed, "Both success and failed conditions cannot be true at the same time"),
+        (done and _is(obj, "Running"), "Running condition cannot be true when success condition is true"),
+        (failed and _is(obj, "Running"), "Running condition cannot be true when failed condition is true"),
+        (_is(old, "Succeeded") and not done, "Success condition cannot be set to false once it is true"),
+        (_is(old, "Failed") and not failed, "Failed condition cannot be set to false once it is true"),
+    ):
+        if wrong:
+            errors.append(invalid("status.conditions", obj.status.conditions, detail))
     return errors
 
 
