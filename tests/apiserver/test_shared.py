@@ -465,3 +465,43 @@ def test_another_endpoint_takes_over(url: str, how: str, monkeypatch: pytest.Mon
         await gate.stop()
 
     asyncio.run(main())
+
+
+def test_a_quota_holds_for_both_servers_together(url: str) -> None:
+    async def main() -> None:
+        async with servers(url, url) as (a, b):
+            quotas = "/api/v1/namespaces/default/resourcequotas"
+            await asyncio.sleep(0)
+            _, listed = await a.request("GET", MAPS)
+            most = len(listed["items"]) + 10
+            quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/configmaps": str(most)}}}
+            assert (await a.request("POST", quotas, quota))[0] == 201
+            assert (await b.request("GET", f"{quotas}/q"))[0] == 200
+
+            async def create(i: int) -> tuple[int, str]:
+                status, made = await (a, b)[i % 2].request("POST", MAPS, config_map(f"m{i}"))
+                return status, made.get("message", "")
+
+            done = await asyncio.gather(*(create(i) for i in range(60)))
+            assert [status for status, _ in done].count(201) == 10, done
+            refused = {
+                message.partition("exceeded quota: q, requested: ")[2] for status, message in done if status == 403
+            }
+            assert refused == {f"count/configmaps=1, used: count/configmaps={most}, limited: count/configmaps={most}"}
+            _, found = await b.request("GET", f"{quotas}/q")
+            assert found["status"]["used"] == {"count/configmaps": str(most)}
+            # What fails later is given back.
+            await a.request("DELETE", f"{quotas}/q")
+            quota["spec"] = {"hard": {"count/configmaps": str(most + 1)}}
+            assert (await a.request("POST", quotas, quota))[0] == 201
+            assert (await a.request("POST", MAPS, config_map("m0")))[0] == 409
+            assert (await b.request("POST", f"{MAPS}?dryRun=All", config_map("other")))[0] == 201
+            for _ in range(200):
+                _, found = await b.request("GET", f"{quotas}/q")
+                if found["status"].get("used", {}).get("count/configmaps") in (None, str(most)):
+                    break
+                await asyncio.sleep(0.01)
+            assert (await b.request("POST", MAPS, config_map("other")))[0] == 201
+            assert (await a.request("POST", MAPS, config_map("more")))[0] == 403
+
+    asyncio.run(main())

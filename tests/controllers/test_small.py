@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -200,6 +201,26 @@ def test_quota_shows_what_is_used() -> None:
     pods = [pod(name, containers=[container]) for name in "ab"]
     (update,) = resourcequota.reconcile(resourcequota.World(quota, [("pods", pods)], 0.0), NOW).actions
     assert update.obj.status.used == {"pods": "2", "requests.memory": "128Mi"}  # type: ignore[union-attr]
+
+
+def test_a_shared_quota_is_lowered_only_once_the_count_has_stood() -> None:
+    quota = of(
+        ResourceQuota,
+        metadata={"name": "q"},
+        spec={"hard": {"pods": "9"}},
+        status={"hard": {"pods": "9"}, "used": {"pods": "2"}},
+    )
+    world = resourcequota.World(quota, [("pods", [pod("a")])], 0.0, shared=True)
+    plan = resourcequota.reconcile(world, NOW)
+    assert not plan.actions and plan.requeue_at == NOW + resourcequota.LOWER_S
+    counted_at, lower = plan.memo
+    again = replace(world, counted_at=counted_at, lower=lower)
+    assert not resourcequota.reconcile(again, NOW + 1).actions
+    (update,) = resourcequota.reconcile(again, NOW + resourcequota.LOWER_S).actions
+    assert isinstance(update, Update) and update.obj.status.used == {"pods": "1"}
+    more = replace(world, objects=[("pods", [pod("a"), pod("b"), pod("c")])])
+    (update,) = resourcequota.reconcile(more, NOW).actions
+    assert isinstance(update, Update) and update.obj.status.used == {"pods": "3"}
 
 
 def test_endpoints_written_by_hand_are_mirrored() -> None:

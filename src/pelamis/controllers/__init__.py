@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pelamis.controllers import (
     attachdetach,
+    bootstrapsigner,
     clusterroleaggregation,
     cronjob,
     daemonset,
@@ -20,6 +21,7 @@ from pelamis.controllers import (
     garbagecollector,
     horizontalpodautoscaler,
     job,
+    legacytokencleaner,
     namespace,
     nodeipam,
     nodelifecycle,
@@ -32,8 +34,12 @@ from pelamis.controllers import (
     resourcequota,
     rootca,
     serviceaccount,
+    serviceaccounttoken,
+    servicelb,
     statefulset,
     tainteviction,
+    tokencleaner,
+    ttl,
     ttlafterfinished,
     vacprotection,
     validatingadmissionpolicystatus,
@@ -44,23 +50,38 @@ from pelamis.reconcile.spec import Controller
 @dataclass(frozen=True, slots=True)
 class Options:
     """ca_bundle: PEM of the API server's CA, published to all namespaces. node_ranges: (cluster CIDR, prefix length of
-    a node's part) for each address family; empty = nodes get their pod ranges elsewhere."""
+    a node's part) for each address family; empty = nodes get their pod ranges elsewhere. load_balancer_pool: ranges
+    that Services of type LoadBalancer get their addresses from; empty = somebody else gives them. issue_token: signs
+    the tokens that Secrets hold."""
 
     ca_bundle: str = ""
     node_ranges: Sequence[tuple[str, int]] = ()
+    load_balancer_pool: Sequence[str] = ()
+    issue_token: serviceaccounttoken.Issue | None = None
     node_monitor_grace_s: float = nodelifecycle.GRACE_S
     node_startup_grace_s: float = nodelifecycle.STARTUP_GRACE_S
     terminated_pod_threshold: int = podgc.THRESHOLD
+    shared: bool = False
+    """Several servers admit writes to one store."""
+
+
+def _unsigned(namespace: str, secret: str, account: str, uid: str) -> str:
+    return ""
 
 
 def controllers(options: Options) -> list[Controller]:
     """Each line is one file of this folder."""
     out = [
         serviceaccount.CONTROLLER,
+        serviceaccounttoken.controller(options.ca_bundle, options.issue_token or _unsigned),
+        legacytokencleaner.CONTROLLER,
+        bootstrapsigner.CONTROLLER,
+        tokencleaner.CONTROLLER,
         rootca.controller(options.ca_bundle),
         nodeipam.controller(options.node_ranges),
         nodelifecycle.controller(options.node_monitor_grace_s, options.node_startup_grace_s),
         tainteviction.CONTROLLER,
+        ttl.CONTROLLER,
         deployment.CONTROLLER,
         replicaset.CONTROLLER,
         replicationcontroller.CONTROLLER,
@@ -72,11 +93,12 @@ def controllers(options: Options) -> list[Controller]:
         endpointslice.CONTROLLER,
         endpoints.CONTROLLER,
         endpointslicemirroring.CONTROLLER,
+        servicelb.controller(options.load_balancer_pool),
         namespace.CONTROLLER,
         garbagecollector.controller(),
         disruption.CONTROLLER,
         horizontalpodautoscaler.CONTROLLER,
-        resourcequota.CONTROLLER,
+        resourcequota.controller(options.shared),
         persistentvolumebinder.CONTROLLER,
         attachdetach.CONTROLLER,
         expand.CONTROLLER,
@@ -93,4 +115,8 @@ def controllers(options: Options) -> list[Controller]:
         absent.add("rootca")
     if not options.node_ranges:
         absent.add("nodeipam")
+    if not options.load_balancer_pool:
+        absent.add("servicelb")
+    if options.issue_token is None:
+        absent.add("serviceaccounttoken")
     return [c for c in out if c.name not in absent]

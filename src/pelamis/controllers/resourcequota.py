@@ -1,13 +1,15 @@
 """ResourceQuota: the status of a quota, what it allows and what is used of it.
 
-Admission keeps writes within the limits by totals of its own; this shows the use, at most once a second.
+Admission keeps writes within the limits by totals of its own; this shows the use, at most once a second. Where servers
+share a store, admission counts by the status and adds to it before objects are stored: there the status is lowered only
+once the lower count has stood for a while.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,6 +24,8 @@ from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 PERIOD_S = 1.0
+LOWER_S = 2.0
+"""Longer than a write takes from its reservation until it is seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class World:
     quota: ResourceQuota
     objects: Sequence[tuple[str, Sequence[Any]]]
     counted_at: float
+    shared: bool = False
+    lower: tuple[dict[str, str], float] | None = None
+    """What was counted lower than the status says, and since when it is."""
 
 
 def gather(views: Views, key: Key) -> World | None:
@@ -39,7 +46,8 @@ def gather(views: Views, key: Key) -> World | None:
         return None
     wanted = resources(quota)
     objects = [(k.resource, views(k).list(key[0])) for k in views.every() if k.resource in wanted]
-    return World(quota, objects, views.memo(key) or 0.0)
+    counted_at, lower = views.memo(key) or (0.0, None)
+    return World(quota, objects, counted_at, lower=lower)
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -56,8 +64,16 @@ def reconcile(world: World, now: float) -> Plan:
     }
     status = msgspec.structs.replace(quota.status, hard=quota.spec.hard, used=shown)
     if status == quota.status:
-        return Plan(memo=now)
-    return Plan(actions=(Update(QUOTA, msgspec.structs.replace(quota, status=status), "status"),), memo=now)
+        return Plan(memo=(now, None))
+    if world.shared and _is_lower(shown, quota.status.used):
+        since = world.lower[1] if world.lower is not None and world.lower[0] == shown else now
+        if now - since < LOWER_S:
+            return Plan(requeue_at=since + LOWER_S, memo=(world.counted_at, (shown, since)))
+    return Plan(actions=(Update(QUOTA, msgspec.structs.replace(quota, status=status), "status"),), memo=(now, None))
+
+
+def _is_lower(shown: Mapping[str, str], before: Mapping[str, str]) -> bool:
+    return any(n in before and quantity.parse(v).nano < quantity.parse(before[n]).nano for n, v in shown.items())
 
 
 def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
@@ -74,12 +90,22 @@ def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
     return [(namespace, q.metadata.name) for q in quotas]
 
 
-CONTROLLER = Controller(
-    name="resourcequota",
-    identity="resourcequota-controller",
-    component="resourcequota-controller",
-    watches=(Watch(QUOTA),),
-    every=_every,
-    gather=gather,
-    reconcile=reconcile,
-)
+def controller(shared: bool = False) -> Controller:
+    """shared: several servers admit writes."""
+
+    def gathered(views: Views, key: Key) -> World | None:
+        world = gather(views, key)
+        return replace(world, shared=shared) if world is not None else None
+
+    return Controller(
+        name="resourcequota",
+        identity="resourcequota-controller",
+        component="resourcequota-controller",
+        watches=(Watch(QUOTA),),
+        every=_every,
+        gather=gathered,
+        reconcile=reconcile,
+    )
+
+
+CONTROLLER = controller()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import os
 import random
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pelamis.api.core.configmap import KIND as CONFIG_MAP
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.rbac.clusterrolebinding import KIND as ROLE_BINDING
@@ -91,6 +93,22 @@ async def publish_dns(server: ApiServer, cluster: Cluster) -> None:
         log.error("the Service of the cluster DNS could not be made: %s", outcome.error)
 
 
+async def publish_cluster_info(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
+    """The ConfigMap from which whoever holds a bootstrap token learns the cluster's address and CA."""
+    if server.objects.get("configmaps", "kube-public", "cluster-info") is not None:
+        return
+    authority = base64.b64encode(keys.ca.cert).decode()
+    text = (
+        "apiVersion: v1\nclusters:\n- cluster:\n"
+        f"    certificate-authority-data: {authority}\n    server: https://{cluster.advertise}:{cluster.port}\n"
+        '  name: ""\ncontexts: null\ncurrent-context: ""\nkind: Config\npreferences: {}\nusers: null\n'
+    )
+    info = {"metadata": {"name": "cluster-info", "namespace": "kube-public"}, "data": {"kubeconfig": text}}
+    outcome = (await server.client(LOOPBACK_USER).commit([Create(CONFIG_MAP, info)]))[0]
+    if outcome.error is not None and outcome.error.reason != "AlreadyExists":
+        log.error("cluster-info could not be made: %s", outcome.error)
+
+
 async def publish_local_storage(server: ApiServer) -> None:
     """The default StorageClass, and the right of the nodes' provisioners to make its volumes.
 
@@ -137,7 +155,13 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     from pelamis.reconcile.runner import run_all
     from pelamis.scheduler.run import Scheduler
 
-    options = Options(ca_bundle=keys.ca.cert.decode(), node_ranges=((cluster.pod_cidr, 24),))
+    options = Options(
+        ca_bundle=keys.ca.cert.decode(),
+        node_ranges=((cluster.pod_cidr, 24),),
+        shared=bool(cluster.datastore),
+        load_balancer_pool=cluster.balancer_ranges,
+        issue_token=server.issuer.issue_legacy,
+    )
     reader = server.client("system:kube-controller-manager")
 
     def client_for(user: str) -> ControllerClient:
@@ -161,6 +185,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
             server.metrics.unregister(scheduler.measures)
 
     await publish_dns(server, cluster)
+    await publish_cluster_info(server, cluster, keys)
     if cluster.node:
         await publish_local_storage(server)
     async with asyncio.TaskGroup() as group:

@@ -2,23 +2,37 @@
 
 For each namespace that has a quota the usage is kept as a running total: counted once, then followed event by event.
 A write that passes reserves what it adds until its own event arrives (or it fails), so writes at the same time cannot
-overshoot together. Nothing here waits.
+overshoot together. With one server nothing here waits.
+
+Where servers share a store, each knows of the others' writes only once they are stored. There a write also adds what it
+takes to the quota's ``status.used``, on the condition that nobody changed that meanwhile, before it is stored itself,
+as upstream's servers do; what is used is then what the status says. A write that fails takes it back.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from pelamis.api.core.resourcequota import KIND, ResourceQuota
 from pelamis.api.quota import COMPUTE, Usage, amount, in_scope, resources, usage_of
+from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import quantity
+from pelamis.base.errors import StatusError
+from pelamis.client.types import Update
 
 if TYPE_CHECKING:
     from pelamis.apiserver.server import ApiServer
 
+log = logging.getLogger("pelamis.apiserver")
 _QUOTAS = "resourcequotas"
+_ATTEMPTS = 20
 Key = tuple[str, str, str]
 
 
@@ -43,16 +57,20 @@ class Quotas:
     """``reserve`` is the last step of admission."""
 
     def __init__(self, server: ApiServer) -> None:
+        self._server = server
         self._objects = server.objects
         self._totals: dict[tuple[str, str], _Total] = {}
         self._by_namespace: dict[str, dict[str, _Total]] = {}
         self._followed: set[str] = set()
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+        """The writes of this server change a quota one after another: only other servers' can come between."""
         server.objects.view(_QUOTAS).subscribe(self._on_quota)
 
     def _on_quota(self, key: tuple[str, str], old: Any, new: Any) -> None:
         namespace, name = key
         if new is None:
             self._by_namespace.get(namespace, {}).pop(name, None)
+            self._locks.pop(key, None)
             if not self._by_namespace.get(namespace):
                 self._by_namespace.pop(namespace, None)
             return
@@ -113,14 +131,83 @@ class Quotas:
         resource = write.hub.resource
         old = write.old.obj if write.old is not None else None
         new_usage = usage_of(resource, obj)
-        for total in totals.values():
-            self._check(write, total, resource, obj, old, new_usage)
+        taken: list[tuple[str, Usage]] = []
+        for name, total in totals.items():
+            added = self._check(write, total, resource, obj, old, new_usage)
+            if added:
+                taken.append((name, added))
+        if taken and self._server.shared:
+            return self._tell(write, taken)
         return None
 
-    def _check(self, write: Write, total: _Total, resource: str, obj: Any, old: Any, usage: Usage) -> None:
+    async def _tell(self, write: Write, taken: Sequence[tuple[str, Usage]]) -> None:
+        """Adds to the quotas' statuses. Raises Forbidden, and what keeps the store from being written."""
+        told: list[tuple[str, Usage]] = []
+
+        def undo() -> None:
+            if told:
+                self._server._spawn(self._take_back(write.namespace, list(told)), "quota given back")
+
+        write.undo.append(undo)
+        for name, added in taken:
+            async with self._lock(write.namespace, name):
+                await self._change(write, write.namespace, name, added)
+            told.append((name, added))
+
+    def _lock(self, namespace: str, name: str) -> asyncio.Lock:
+        return self._locks.setdefault((namespace, name), asyncio.Lock())
+
+    async def _take_back(self, namespace: str, told: Sequence[tuple[str, Usage]]) -> None:
+        for name, added in told:
+            try:
+                async with self._lock(namespace, name):
+                    await self._change(None, namespace, name, Counter({n: -v for n, v in added.items()}))
+            except StatusError as error:
+                log.warning("what a failed write took of the quota %s/%s is counted still: %s", namespace, name, error)
+
+    async def _change(self, write: Write | None, namespace: str, name: str, added: Usage) -> None:
+        """write: refused when it would take too much; None: the change is none of a write."""
+        refreshed = False
+        for _ in range(_ATTEMPTS):
+            quota: ResourceQuota | None = self._objects.get(_QUOTAS, namespace, name)
+            total = self._by_namespace.get(namespace, {}).get(name)
+            if quota is None or total is None:
+                return
+            hard, status = quota.spec.hard, quota.status
+            now = Counter(
+                {n: amount(status.used[n]) if n in status.used else total.used[n] for n in added if n in hard}
+            )
+            over = [n for n in sorted(now) if added[n] > 0 and now[n] + added[n] > amount(hard[n])]
+            if write is not None and over:
+                if not refreshed:  # what is known here may be old
+                    refreshed = True
+                    await self._server._refresh()
+                    continue
+                raise write.forbid(self._exceeded(quota, over, added, now))
+            shown = {n: str(quantity.Quantity(max(0, now[n] + added[n]), quantity.parse(hard[n]).format)) for n in now}
+            changed = msgspec.structs.replace(status, hard=status.hard or hard, used={**status.used, **shown})
+            update = Update(KIND, msgspec.structs.replace(quota, status=changed), "status")
+            (outcome,) = await self._server.client(LOOPBACK_USER).commit([update])
+            if outcome.error is None:
+                return
+            if outcome.error.reason != "Conflict":
+                raise outcome.error
+            await self._server._refresh()
+        if write is not None:
+            raise write.forbid(f"quota {name} is changed by too many at once, please try again")
+
+    def _exceeded(self, quota: Any, over: list[str], added: Usage, used: Usage) -> str:
+        hard = quota.spec.hard
+        return (
+            f"exceeded quota: {quota.metadata.name}, requested: {self._show(over, added, hard)}, "
+            f"used: {self._show(over, used, hard)}, limited: {','.join(f'{n}={hard[n]}' for n in over)}"
+        )
+
+    def _check(self, write: Write, total: _Total, resource: str, obj: Any, old: Any, usage: Usage) -> Usage | None:
+        """What the write takes of the quota, reserved; None: nothing. Raises Forbidden."""
         quota = total.quota
         if not in_scope(quota, resource, obj):
-            return
+            return None
         hard = quota.spec.hard
         if resource == "pods" and old is None:
             missing = [
@@ -139,13 +226,9 @@ class Quotas:
                     added[name] -= value
         over = [n for n in sorted(added) if added[n] > 0 and total.taken(n) + added[n] > amount(hard[n])]
         if over:
-            raise write.forbid(
-                f"exceeded quota: {quota.metadata.name}, requested: {self._show(over, added, hard)}, "
-                f"used: {self._show(over, Counter({n: total.taken(n) for n in over}), hard)}, "
-                f"limited: {','.join(f'{n}={hard[n]}' for n in over)}"
-            )
+            raise write.forbid(self._exceeded(quota, over, added, Counter({n: total.taken(n) for n in over})))
         if write.dry_run or not any(v > 0 for v in added.values()):
-            return
+            return None
         key = (resource, write.namespace, write.name)
         total.reserved[key] = Counter({n: v for n, v in added.items() if v > 0})
 
@@ -153,6 +236,7 @@ class Quotas:
             total.reserved.pop(key, None)
 
         write.undo.append(undo)
+        return total.reserved[key]
 
     @staticmethod
     def _show(names: list[str], values: Usage, hard: dict[str, str]) -> str:
