@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.why.answer import ANALYSES
+from pelamis.api.custom import Custom
+from pelamis.api.kind import Kind
+from pelamis.why.answer import ANALYSES, answer
 from pelamis.why.cause import Cause, render, roots
 from pelamis.why.cause import tree as as_json
 from pelamis.why.overview import overview
@@ -470,6 +472,14 @@ def test_what_is_not_loaded_is_asked_for() -> None:
     assert empty.get(POD, "shop", "p") is None
     with pytest.raises(NotLoaded):
         empty.all(POD)
+
+
+def test_a_custom_resource() -> None:
+    data = b'{"kind":"Tap","apiVersion":"a.b/v1","metadata":{"name":"t","namespace":"shop"},"status":{"conditions":'
+    data += b'[{"type":"Ready","status":"False","message":"no water"}]}}'
+    kind = Kind("a.b", "v1", Custom, "taps", "tap", True, ("get",), kind="Tap")
+    shown = render(answer(world(), kind, Custom(data)))
+    assert "tap/t: says that something is not" in shown and "Ready is False: no water" in shown
 
 
 def test_roots() -> None:

@@ -15,6 +15,9 @@ from typing import Any
 
 import msgspec
 
+from pelamis.api.apiextensions.custom import kind_of
+from pelamis.api.apiextensions.customresourcedefinition import KIND as DEFINITION
+from pelamis.api.apiextensions.customresourcedefinition import CustomResourceDefinition
 from pelamis.api.kind import Kind
 from pelamis.api.registry import builtin
 from pelamis.base.errors import StatusError
@@ -115,9 +118,13 @@ def target(words: Sequence[str]) -> tuple[str, str]:
     return kind, name
 
 
-def find_kind(word: str) -> Kind:
-    """Raises ConfigError that names what comes near."""
+def find_kind(word: str, definitions: Sequence[CustomResourceDefinition] = ()) -> Kind:
+    """definitions: of the cluster. Raises ConfigError that names what comes near."""
     registry = builtin()
+    for definition in definitions:
+        served = [v.name for v in definition.spec.versions if v.served]
+        if served and registry.held(definition.spec.group, definition.spec.names.plural) is None:
+            registry.add(kind_of(definition, served[0]))
     found = registry.find(word)
     if found is None:
         words = sorted({w for k in registry.all() for w in (k.singular, k.plural, *k.short_names) if "get" in k.verbs})
@@ -128,21 +135,26 @@ def find_kind(word: str) -> Kind:
 
 
 async def _ask(args: argparse.Namespace, access: Access, settings: Settings) -> tuple[Cause, list[str]]:
-    kind, name = None, ""
-    if args.target:
-        word, name = target(args.target)
-        kind = find_kind(word)
+    word, name = target(args.target) if args.target else ("", "")
     client = await connect(access, now=time.time, user_agent="pelamis-why")
     world = World(time.time(), settings)
     namespace = EVERYWHERE if args.all_namespaces else args.namespace or access.namespace or "default"
     try:
-        if kind is None:
+        if not word:
             return await _looked(client, world, lambda: overview(world, namespace)), _notes(world)
+        kind = builtin().find(word) or find_kind(word, await _definitions(client))
         namespace = (args.namespace or access.namespace or "default") if kind.namespaced else ""
         obj = await _one(client, kind, namespace, name)
         return await _looked(client, world, lambda: answer(world, kind, obj)), _notes(world)
     finally:
         await client.close()
+
+
+async def _definitions(client: HttpClient) -> Sequence[CustomResourceDefinition]:
+    try:
+        return (await client.list(DEFINITION))[0]
+    except StatusError:
+        return ()  # then only the built-in kinds are known
 
 
 async def _one(client: HttpClient, kind: Kind, namespace: str, name: str) -> Any:

@@ -15,6 +15,7 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.custom import Custom
 from pelamis.api.kind import Kind
 from pelamis.why.cause import Advice, Cause
 from pelamis.why.claim import why_claim
@@ -52,11 +53,11 @@ def anything(world: World, kind: Kind, obj: Any) -> Cause:
     about = f"{kind.singular}/{meta.name}"
     facts = []
     wrong = False
-    status = getattr(obj, "status", None)
-    conditions = getattr(status, "conditions", None)
-    if conditions is None and isinstance(status, dict):
-        conditions = status.get("conditions")
-    for each in conditions or ():
+    if isinstance(obj, Custom):
+        conditions = obj.get("status", "conditions")
+    else:
+        conditions = getattr(getattr(obj, "status", None), "conditions", None)
+    for each in conditions if isinstance(conditions, list | tuple) else ():
         known = (
             each
             if isinstance(each, dict)
