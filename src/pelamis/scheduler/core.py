@@ -9,15 +9,16 @@ at least the pod's priority are counted there as if they had arrived.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pelamis.scheduler.extension import Plugin, Rows
+from pelamis.scheduler.extension import CLUSTER, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.sheet import Sheets
-from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+from pelamis.scheduler.snapshot import Ints, Mask, NodeInfo, Snapshot
 
 _FEW = 64
 """So many named nodes are looked at by themselves."""
@@ -88,21 +89,126 @@ def judge(
     return alive
 
 
+def alone(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> bool:
+    """Whether a node and the pods on it say all that there is to say about the pod and that node."""
+    return all(
+        p.filter is None or p.reads != CLUSTER or (p.idle is not None and p.idle(snapshot, info)) for p in plugins
+    )
+
+
+class _Nominated:
+    """Whether nodes that others wait for take the pod besides these; remembered for like pods, where it can be."""
+
+    def __init__(self, snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> None:
+        self._snapshot, self._plugins, self._info = snapshot, plugins, info
+        self._all = plugins
+        self._alone = alone(snapshot, plugins, info)
+        self._known: dict[int, tuple[int, bool, tuple[tuple[str, ...], tuple[str, ...], bool]]] = {}
+        if self._alone:
+            self._plugins = [p for p in plugins if p.filter is not None and p.reads != CLUSTER]
+            key = ("nominated", info.priority, id(plugins))
+            kept = info.memo.get(key)
+            if kept is None or kept[0] != snapshot.generation:
+                kept = info.memo[key] = (snapshot.generation, {})
+            self._known = kept[1]
+
+    def mask(self) -> Mask | None:
+        """Of all rows; looks at those that have changed. None = it cannot be remembered."""
+        if not self._alone:
+            return None
+        snapshot, memo = self._snapshot, self._info.memo
+        key = ("besides", self._info.priority, id(self._all))
+        kept = memo.get(key)
+        changed = None
+        if kept is not None and kept[0] == snapshot.generation:
+            changed = snapshot.changed_since(kept[1])
+            out: Mask = kept[2]
+        if changed is None:
+            out = np.ones(snapshot.size, np.bool_)
+            changed = {node.row for name in snapshot.nominated if (node := snapshot.by_name.get(name)) is not None}
+        for row in changed:
+            node = snapshot.nodes[row]
+            out[row] = node.name not in snapshot.nominated or self.judge(node, None, "")
+        memo[key] = (snapshot.generation, snapshot.position, out)
+        own = snapshot.by_name.get(snapshot.nominee(self._info.uid))
+        if own is not None:
+            out = out.copy()
+            out[own.row] = self.judge(own, None)
+        return out
+
+    def judge(self, node: NodeInfo, why: Diagnosis | None, uid: str | None = None) -> bool:
+        """uid: of the pod that does not count besides itself."""
+        snapshot, info, row = self._snapshot, self._info, node.row
+        mine = info.uid if uid is None else uid
+        pods = [
+            p
+            for p in snapshot.nominated.get(node.name, {}).values()
+            if p.priority >= info.priority and p.uid != mine and p.uid not in snapshot.pods
+        ]
+        if not pods:
+            return True
+        if not self._alone:
+            return self._with(pods, node, why)
+        if mine:  # what holds for one pod alone is not worth keeping
+            return self._quietly(pods, node, why)
+        kept = self._known.get(row)
+        if kept is None or kept[0] != snapshot.touched[row]:
+            own = Diagnosis(snapshot.size, resolvable=np.ones(snapshot.size, np.bool_))
+            fits = self._quietly(pods, node, own)
+            assert own.resolvable is not None
+            rejected = (tuple(own.reasons), tuple(own.plugins), bool(own.resolvable[row]))
+            kept = self._known[row] = (snapshot.touched[row], fits, rejected)
+        return kept[1]
+
+    def explain(self, rows: Ints, why: Diagnosis) -> None:
+        """Of rows that the mask leaves out."""
+        known = self._known
+        own = self._snapshot.by_name.get(self._snapshot.nominee(self._info.uid))
+        mine = own.row if own is not None else -1
+        counted = Counter(known[row][2] for row in rows.tolist() if row != mine)
+        for (reasons, plugins, _), number in counted.items():
+            for reason in reasons:
+                why.count(reason, number)
+            why.plugins.update(plugins)
+        if why.resolvable is not None and not all(resolvable for _, _, resolvable in counted):
+            for row in rows.tolist():
+                if row != mine:
+                    why.resolvable[row] &= known[row][2][2]
+        if own is not None and mine in rows:
+            self.judge(own, why)
+
+    def _quietly(self, pods: list[PodInfo], node: NodeInfo, why: Diagnosis | None) -> bool:
+        self._snapshot.trying = True
+        try:
+            return self._with(pods, node, why)
+        finally:
+            self._snapshot.trying = False
+
+    def _with(self, pods: list[PodInfo], node: NodeInfo, why: Diagnosis | None) -> bool:
+        snapshot = self._snapshot
+        for pod in pods:
+            snapshot.add_pod(pod, node.name)
+        try:
+            return bool(judge(snapshot, self._plugins, self._info, np.array([node.row], np.int64), why)[0])
+        finally:
+            for pod in pods:
+                snapshot.remove_pod(pod.uid)
+
+
 def _with_nominated(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, alive: Mask, why: Diagnosis) -> None:
     """Nodes that others wait for are judged again with these on them."""
-    for name, waiting in list(snapshot.nominated.items()):
+    besides = _Nominated(snapshot, plugins, info)
+    mask = besides.mask()
+    if mask is not None:
+        rejected = np.flatnonzero(alive & ~mask)
+        if len(rejected):
+            besides.explain(rejected, why)
+            alive &= mask
+        return
+    for name in list(snapshot.nominated):
         node = snapshot.by_name.get(name)
-        if node is None or not alive[node.row]:
-            continue
-        pods = [p for p in waiting.values() if p.priority >= info.priority and p.uid != info.uid]
-        pods = [p for p in pods if p.uid not in snapshot.pods]
-        if not pods:
-            continue
-        for pod in pods:
-            snapshot.add_pod(pod, name)
-        alive[node.row] = judge(snapshot, plugins, info, np.array([node.row], np.int64), why)[0]
-        for pod in pods:
-            snapshot.remove_pod(pod.uid)
+        if node is not None and alive[node.row] and not besides.judge(node, why):
+            alive[node.row] = False
 
 
 def restrict(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> tuple[Rows, Diagnosis]:
@@ -219,16 +325,11 @@ def decide(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, *, draw
 
 def _keeps(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, row: int) -> bool:
     """Whether the node that the pod waits for takes it now."""
-    rows, why = restrict(snapshot, plugins, info)
+    rows, _ = restrict(snapshot, plugins, info)
     if not isinstance(rows, slice) and row not in rows:
         return False
     alive = judge(snapshot, plugins, info, np.array([row], np.int64))
-    if not alive[0]:
-        return False
-    mask = np.zeros(snapshot.size, np.bool_)
-    mask[row] = True
-    _with_nominated(snapshot, plugins, info, mask, why)
-    return bool(mask[row])
+    return bool(alive[0]) and _Nominated(snapshot, plugins, info).judge(snapshot.nodes[row], None)
 
 
 def _known(
@@ -249,9 +350,13 @@ def _known(
         only[rows] = True
         alive = alive & only
     if snapshot.nominated:
-        if alive is sheet.ok:
-            alive = alive.copy()
-        _with_nominated(snapshot, plugins, info, alive, Diagnosis(size))
+        besides = _Nominated(snapshot, plugins, info).mask()
+        if besides is not None:
+            alive = alive & besides
+        else:
+            if alive is sheet.ok:
+                alive = alive.copy()
+            _with_nominated(snapshot, plugins, info, alive, Diagnosis(size))
     number = int(np.count_nonzero(alive))
     if number <= 1:
         return Decision(snapshot.nodes[int(alive.argmax())].name, feasible=1) if number else None

@@ -93,6 +93,8 @@ class Plugin:
 
     What reads less is worked out less often: answers are kept per kind of pod, see ``sheet``.
     """
+    idle: Callable[[Snapshot, PodInfo], bool] | None = None
+    """Whether the filter lets the pod pass everywhere, whatever pods come and go; asked when it reads the cluster."""
     raw: Score | None = None
     normalize: Callable[[Ints], Ints | None] | None = None
     """``score`` in two halves, for plugins whose raw scores do not depend on which rows are feasible."""

@@ -11,7 +11,7 @@ Trying out is done on the columns themselves and undone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.base import labels
 from pelamis.base.labels import Selector, SelectorError
 from pelamis.scheduler.args import DefaultPreemptionArgs
-from pelamis.scheduler.core import Decision, Diagnosis, judge
-from pelamis.scheduler.extension import Plugin
+from pelamis.scheduler.core import Decision, Diagnosis, alone, judge
+from pelamis.scheduler.extension import CLUSTER, PODS_OF_ROW, Plugin
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import NodeInfo, Snapshot
 
@@ -45,13 +45,18 @@ class Preemption:
     displaced: tuple[PodInfo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Candidate:
-    """victims: most important first. violations: how many of them break a disruption budget."""
+    """victims: most important first. violations: how many of them break a disruption budget. cost: by ``choose``."""
 
     node: NodeInfo
     victims: tuple[PodInfo, ...]
     violations: int
+    cost: tuple[int, int, int, int, float] | None = field(default=None, compare=False, repr=False)
+
+
+Tried = Candidate | dict[str, int]
+"""Or why it does not help: reasons, counted."""
 
 
 def preempt(
@@ -85,7 +90,7 @@ def search(
     if refusal:
         return Preemption(_PREFIX + refusal)
     assert why.resolvable is not None
-    rows = [int(r) for r in np.flatnonzero(why.resolvable)]
+    rows: list[int] = np.flatnonzero(why.resolvable).tolist()
     found, result = _candidates(snapshot, plugins, info, rows, draw, args)
     if found:
         return found
@@ -135,10 +140,14 @@ def _candidates(
     start = int(draw() * len(rows)) if rows else 0
     free: list[Candidate] = []
     breaking: list[Candidate] = []
-    budgets = [(b, _selector(b)) for b in snapshot.budgets.values()]
-    for i in range(len(rows)):
-        node = snapshot.nodes[rows[(start + i) % len(rows)]]
-        tried = try_node(snapshot, plugins, info, node, budgets)
+    trial = Trial(snapshot, plugins, info)
+    touched, known = snapshot.touched, trial.known
+    own = snapshot.by_name.get(snapshot.nominee(info.uid))
+    for row in (*rows[start:], *rows[:start]):
+        kept = known.get(row)
+        # Thousands of nodes are looked at for each pod: what is known costs no call.
+        fresh = kept is None or kept[0] != touched[row] or (own is not None and own.row == row)
+        tried = trial.of(row) if fresh or kept is None else kept[1]
         if isinstance(tried, Candidate):
             (breaking if tried.violations else free).append(tried)
             # A node where no budget is broken is there, and enough have been looked at.
@@ -150,52 +159,108 @@ def _candidates(
     return free + breaking, result
 
 
-def try_node(
-    snapshot: Snapshot,
-    plugins: Sequence[Plugin],
-    info: PodInfo,
-    node: NodeInfo,
-    budgets: Sequence[tuple[PodDisruptionBudget, Selector]],
-) -> Candidate | dict[str, int]:
-    """The fewest victims that make room on the node, or why it cannot be made."""
-    potential = [p for p in node.pods.values() if p.priority < info.priority]
-    if not potential:
-        return {NO_VICTIMS: 1}
-    row = np.array([node.row], np.int64)
-    for pod in potential:
-        snapshot.remove_pod(pod.uid)
-    victims: list[PodInfo] = []
-    violations = 0
-    away = {p.uid: p for p in potential}
-    waiting = [
-        p
-        for p in snapshot.nominated.get(node.name, {}).values()
-        if p.priority >= info.priority and p.uid != info.uid and p.uid not in snapshot.pods
-    ]
-    for pod in waiting:
-        snapshot.add_pod(pod, node.name)
-    try:
-        why = Diagnosis(snapshot.size)
-        if not judge(snapshot, plugins, info, row, why)[0]:
-            return why.reasons
-        potential.sort(key=importance)
-        breaking, others = split_by_budget(potential, budgets)
-        for group, breaks in ((breaking, 1), (others, 0)):
-            for pod in group:
-                snapshot.add_pod(pod, node.name)
-                if judge(snapshot, plugins, info, row)[0]:
-                    del away[pod.uid]
-                else:
-                    snapshot.remove_pod(pod.uid)
-                    victims.append(pod)
-                    violations += breaks
-        victims.sort(key=importance)
-        return Candidate(node, tuple(victims), violations)
-    finally:
-        for pod in waiting:
+class Trial:
+    """Tries nodes for one pod. What the pods of a node alone decide is remembered for like pods until they change."""
+
+    def __init__(self, snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> None:
+        self._snapshot = snapshot
+        self._info = info
+        self._plugins = plugins
+        self._budgets = [(b, _selector(b)) for b in snapshot.budgets.values()]
+        filters = [p for p in plugins if p.filter is not None]
+        self._alone = alone(snapshot, plugins, info)
+        self._again: Sequence[Plugin] = plugins
+        self.known: dict[int, tuple[int, Tried]] = {}
+        if self._alone:
+            self._plugins = [p for p in filters if p.reads != CLUSTER]
+            self._again = [p for p in filters if p.reads == PODS_OF_ROW]
+            budgets = list(snapshot.budgets.values())
+            key = ("victims", info.priority, id(plugins))
+            kept = info.memo.get(key)
+            if kept is None or kept[0] != snapshot.generation or not _same(kept[1], budgets):
+                kept = info.memo[key] = (snapshot.generation, budgets, {})
+            self.known = kept[2]
+
+    def of(self, row: int) -> Tried:
+        """The fewest victims that make room on the row's node, or why it cannot be made."""
+        snapshot = self._snapshot
+        node = snapshot.nodes[row]
+        if not self._alone:
+            return self._try(node, self._waiting(node))
+        if node.name == snapshot.nominee(self._info.uid):
+            return self._quietly(node, self._waiting(node))  # it does not wait for itself
+        now = snapshot.touched[row]
+        kept = self.known.get(row)
+        if kept is not None and kept[0] == now:
+            return kept[1]
+        waiting = self._waiting(node) if node.name in snapshot.nominated else []
+        found = self._quietly(node, waiting)
+        self.known[row] = (now, found)
+        return found
+
+    def _waiting(self, node: NodeInfo) -> list[PodInfo]:
+        snapshot, info = self._snapshot, self._info
+        return [
+            p
+            for p in snapshot.nominated.get(node.name, {}).values()
+            if p.priority >= info.priority and p.uid != info.uid and p.uid not in snapshot.pods
+        ]
+
+    def _quietly(self, node: NodeInfo, waiting: Sequence[PodInfo]) -> Tried:
+        self._snapshot.trying = True
+        try:
+            return self._try(node, waiting)
+        finally:
+            self._snapshot.trying = False
+
+    def _try(self, node: NodeInfo, waiting: Sequence[PodInfo]) -> Tried:
+        snapshot, info = self._snapshot, self._info
+        potential = [p for p in node.pods.values() if p.priority < info.priority]
+        if not potential:
+            return {NO_VICTIMS: 1}
+        for pod in potential:
             snapshot.remove_pod(pod.uid)
-        for pod in away.values():
+        victims: list[PodInfo] = []
+        violations = 0
+        away = {p.uid: p for p in potential}
+        try:
+            why = Diagnosis(snapshot.size)
+            if not self._fits(node, self._plugins, waiting, why):
+                return why.reasons
+            potential.sort(key=importance)
+            breaking, others = split_by_budget(potential, self._budgets)
+            for group, breaks in ((breaking, 1), (others, 0)):
+                for pod in group:
+                    snapshot.add_pod(pod, node.name)
+                    if self._fits(node, self._again, waiting, None):
+                        del away[pod.uid]
+                    else:
+                        snapshot.remove_pod(pod.uid)
+                        victims.append(pod)
+                        violations += breaks
+            victims.sort(key=importance)
+            return Candidate(node, tuple(victims), violations)
+        finally:
+            for pod in away.values():
+                snapshot.add_pod(pod, node.name)
+
+    def _fits(
+        self, node: NodeInfo, plugins: Sequence[Plugin], waiting: Sequence[PodInfo], why: Diagnosis | None
+    ) -> bool:
+        """With the pods that wait for the node there, and, as they may never come, without them."""
+        snapshot, row = self._snapshot, np.array([node.row], np.int64)
+        for pod in waiting:
             snapshot.add_pod(pod, node.name)
+        try:
+            fits = bool(judge(snapshot, plugins, self._info, row, why)[0])
+        finally:
+            for pod in waiting:
+                snapshot.remove_pod(pod.uid)
+        return fits and (not waiting or bool(judge(snapshot, plugins, self._info, row, why)[0]))
+
+
+def _same(kept: Sequence[object], now: Sequence[object]) -> bool:
+    return len(kept) == len(now) and all(a is b for a, b in zip(kept, now, strict=True))
 
 
 def importance(pod: PodInfo) -> tuple[int, float]:
@@ -232,15 +297,18 @@ def split_by_budget(
 
 
 def choose(found: Sequence[Candidate]) -> Candidate:
-    """A node without victims needs nothing but time; else see the module's text."""
+    """See the module's text."""
+    return min(found, key=_cost)
 
-    def cost(candidate: Candidate) -> tuple[int, int, int, int, float]:
+
+def _cost(candidate: Candidate) -> tuple[int, int, int, int, float]:
+    """A node without victims needs nothing but time."""
+    if candidate.cost is None:
         victims = candidate.victims
-        if not victims:
-            return -1, 0, 0, 0, 0.0
-        highest = victims[0].priority
-        total = sum(v.priority + _PRIORITY_OFFSET for v in victims)
-        earliest = min(v.start if v.start is not None else float("inf") for v in victims if v.priority == highest)
-        return candidate.violations, highest, total, len(victims), -earliest
-
-    return min(found, key=cost)
+        candidate.cost = (-1, 0, 0, 0, 0.0)
+        if victims:
+            highest = victims[0].priority
+            total = sum(v.priority + _PRIORITY_OFFSET for v in victims)
+            starts = (v.start if v.start is not None else float("inf") for v in victims if v.priority == highest)
+            candidate.cost = (candidate.violations, highest, total, len(victims), -min(starts))
+    return candidate.cost

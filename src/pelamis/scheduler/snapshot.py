@@ -165,6 +165,8 @@ class Snapshot:
         """Grows when there are other terms, or a namespace has other labels: whom terms select may have changed."""
         self.nominated: dict[str, dict[str, PodInfo]] = {}
         self._nominee: dict[str, str] = {}
+        self.nominated_keep_off = 0
+        """How many of the nominated pods have required anti-affinity."""
         self.namespace_labels: dict[str, Mapping[str, str]] = {}
         self._complete = False
         self._judged = -1
@@ -172,6 +174,10 @@ class Snapshot:
         self.storage = Storage()
         self.workloads = Workloads()
         self.budgets: dict[tuple[str, str], Any] = {}
+        self.trying = False
+        """Set while pods are moved that will be back at once: rows do not count as changed."""
+        self.touched: list[int] = [0] * capacity
+        """Per row, how often pods came or left."""
         self._changes: list[int] = []
         self._forgotten = 0
         self.generation = 0
@@ -255,6 +261,7 @@ class Snapshot:
             column.ids = longer(column.ids, -1)
         for counter in self._counters.values():
             counter.array = longer(counter.array)
+        self.touched += [0] * size
         self._capacity = size * 2
 
     def resource(self, name: str) -> int:
@@ -330,6 +337,9 @@ class Snapshot:
         return set(self._changes[position - self._forgotten :])
 
     def _note_row(self, row: int) -> None:
+        if self.trying:
+            return
+        self.touched[row] += 1
         changes = self._changes
         changes.append(row)
         if len(changes) > _REMEMBERED:
@@ -561,14 +571,22 @@ class Snapshot:
         if node_name:
             self.nominated.setdefault(node_name, {})[info.uid] = info
             self._nominee[info.uid] = node_name
+            self.nominated_keep_off += bool(info.anti_affinity)
+            self._note_nomination(node_name)
 
     def denominate(self, uid: str) -> None:
         name = self._nominee.pop(uid, None)
         if name is not None:
             pods = self.nominated[name]
-            del pods[uid]
+            self.nominated_keep_off -= bool(pods.pop(uid).anti_affinity)
             if not pods:
                 del self.nominated[name]
+            self._note_nomination(name)
+
+    def _note_nomination(self, name: str) -> None:
+        node = self.by_name.get(name)
+        if node is not None:
+            self._note_row(node.row)
 
     def nominee(self, uid: str) -> str:
         return self._nominee.get(uid, "")

@@ -167,10 +167,17 @@ def _node_helps(info: PodInfo, event: Event) -> bool:
     return event.old is None or labels != event.old.metadata.labels
 
 
+def _idle(snapshot: Snapshot, info: PodInfo) -> bool:
+    if info.affinity or info.anti_affinity or snapshot.nominated_keep_off:
+        return False
+    return not snapshot.uses("anti_affinity", info)
+
+
 def plugin(args: InterPodAffinityArgs = InterPodAffinityArgs()) -> Plugin:
     return Plugin(
         name="InterPodAffinity",
         filter=_filter,
+        idle=_idle,
         score=partial(_score, args),
         weight=2,
         helps={

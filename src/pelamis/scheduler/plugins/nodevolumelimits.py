@@ -48,10 +48,15 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection(over[rows], REASON),)
 
 
+def _without_claims(snapshot: Snapshot, info: PodInfo) -> bool:
+    return not info.claims
+
+
 def plugin(args: Args = Args()) -> Plugin:
     return Plugin(
         name="NodeVolumeLimits",
         filter=_filter,
+        idle=_without_claims,
         helps={
             CSI_NODE_ADD: None,
             CSI_NODE_UPDATE: None,

@@ -284,12 +284,17 @@ def _node_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> boo
     return any(all(key in n.metadata.labels for key in keys) for n in nodes)
 
 
+def _idle(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo) -> bool:
+    return args.defaultingType != "List" and not info.pod.spec.topologySpreadConstraints
+
+
 def plugin(args: PodTopologySpreadArgs = PodTopologySpreadArgs()) -> Plugin:
     pod_helps = partial(_pod_helps, args)
     node_helps = partial(_node_helps, args)
     return Plugin(
         name="PodTopologySpread",
         filter=partial(_filter, args),
+        idle=partial(_idle, args),
         score=partial(_score, args),
         weight=2,
         helps={

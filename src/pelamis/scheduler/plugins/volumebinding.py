@@ -67,11 +67,16 @@ def _claim_helps(info: PodInfo, event: Event) -> bool:
     return meta.namespace == info.namespace and meta.name in info.claims
 
 
+def _without_claims(snapshot: Snapshot, info: PodInfo) -> bool:
+    return not info.claims
+
+
 def plugin(args: VolumeBindingArgs = VolumeBindingArgs()) -> Plugin:
     return Plugin(
         name="VolumeBinding",
         before=_before,
         filter=_filter,
+        idle=_without_claims,
         helps={
             CLAIM_ADD: _claim_helps,
             CLAIM_UPDATE: _claim_helps,

@@ -66,7 +66,14 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
     return shared or _clashes(_disks(info), gone)
 
 
+def _idle(snapshot: Snapshot, info: PodInfo) -> bool:
+    return not info.claims and not _disks(info)
+
+
 def plugin(args: Args = Args()) -> Plugin:
     return Plugin(
-        name="VolumeRestrictions", filter=_filter, helps={POD_DELETE: _pod_gone, CLAIM_ADD: None, NODE_ADD: None}
+        name="VolumeRestrictions",
+        filter=_filter,
+        idle=_idle,
+        helps={POD_DELETE: _pod_gone, CLAIM_ADD: None, NODE_ADD: None},
     )

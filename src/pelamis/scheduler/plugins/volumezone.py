@@ -78,10 +78,15 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection((placed & wrong)[rows], REASON, False),)
 
 
+def _without_claims(snapshot: Snapshot, info: PodInfo) -> bool:
+    return not info.claims
+
+
 def plugin(args: Args = Args()) -> Plugin:
     return Plugin(
         name="VolumeZone",
         filter=_filter,
+        idle=_without_claims,
         before=_before,
         helps={
             CLAIM_ADD: None,
