@@ -22,6 +22,7 @@ from pelamis.apiserver.presence import Presence
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import labels
+from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError, is_reason
 from pelamis.cache.view import View
 from pelamis.client.types import Key
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pelamis.apiserver")
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+TOKEN_TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
+"""Since when the use of tokens in Secrets is noted."""
 _AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 _RBAC = "rbac.authorization.k8s.io"
 _PLURALS = {
@@ -104,6 +107,13 @@ class Bootstrap:
                 "data": self._extension_data(),
             },
             sync="data",
+        )
+        await self._ensure(
+            "configmaps",
+            {
+                "metadata": {"name": TOKEN_TRACKING, "namespace": "kube-system"},
+                "data": {"since": rfc3339(self._server.clock())[:10]},
+            },
         )
         await self._kubernetes_service()
         await self.endpoints()

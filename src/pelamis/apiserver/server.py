@@ -30,7 +30,7 @@ from pelamis.apiserver.audit import Audit, Sink
 from pelamis.apiserver.auditpolicy import Policy
 from pelamis.apiserver.authn.chain import Authenticator
 from pelamis.apiserver.authn.frontproxy import FrontProxy
-from pelamis.apiserver.authn.token import ISSUER, Issuer, Validator, jwk, load_private, load_public
+from pelamis.apiserver.authn.token import ISSUER, LAST_USED, Issuer, Validator, jwk, load_private, load_public
 from pelamis.apiserver.authz.attributes import Union
 from pelamis.apiserver.authz.escalation import Escalation
 from pelamis.apiserver.authz.node import NodeAuthorizer
@@ -60,9 +60,11 @@ from pelamis.apiserver.rest import Rest
 from pelamis.apiserver.reviews import REVIEWS
 from pelamis.apiserver.streams.kubelet import Kubelets
 from pelamis.apiserver.subresources import SPECIALS, transforms
-from pelamis.apiserver.user import User, component_user
+from pelamis.apiserver.user import LOOPBACK_USER, User, component_user
 from pelamis.apiserver.watch import Watches
-from pelamis.apiserver.write import Write
+from pelamis.apiserver.write import Patch, Write
+from pelamis.base.clock import rfc3339
+from pelamis.base.errors import StatusError
 from pelamis.base.tree import get as tree_get
 from pelamis.cache.cache import Cache
 from pelamis.net.http1 import Request, Response, Server
@@ -291,12 +293,28 @@ class ApiServer:
         keys = [key.public_key(), *(load_public(k) for k in config.more_service_account_keys)]
         self._jwks = {"keys": [jwk(k) for k in keys]}
         tokens = Validator(keys, self.objects.get, issuer=config.issuer, audiences=config.api_audiences)
+        tokens.used = self._legacy_token_used
         self.authenticator = Authenticator(
             tokens,
             lambda name: self.objects.get("secrets", "kube-system", name),
             anonymous=config.anonymous,
             front_proxy=FrontProxy(config.front_proxy_ca, config.client_ca) if config.front_proxy_ca else None,
         )
+
+    def _legacy_token_used(self, secret: Any, now: float) -> None:
+        """Its Secret tells the day, from which the cleaner of such tokens can see which nobody needs."""
+        meta = secret.metadata
+        write = Write("patch", self.objects.kind("secrets"), LOOPBACK_USER, meta.namespace, meta.name)
+        write.user_agent = "kube-apiserver"
+        write.patch = Patch("merge", {"metadata": {"uid": meta.uid, "labels": {LAST_USED: rfc3339(now)[:10]}}})
+
+        async def note() -> None:
+            try:
+                await self.rest.one(write)
+            except StatusError as error:
+                log.info("the use of the token in secret %s/%s is not noted: %s", meta.namespace, meta.name, error)
+
+        self._spawn(note(), "noting the use of a token")
 
     def _own_plugin(self) -> Plugin:
         """What needs the server's own state: service addresses, and the check against escalation."""

@@ -29,6 +29,14 @@ def _dns_address(cluster: Cluster, verb: str) -> None:
     subprocess.run(command, check=False, capture_output=True)
 
 
+def _answer_for_balancers(cluster: Cluster) -> None:
+    """This machine takes a pool that was asked for as its own: it answers for the addresses in its networks."""
+    if cluster.load_balancer_pool:
+        for network in cluster.balancer_ranges:
+            command = ["ip", "route", "replace", "local", network, "dev", "lo"]
+            subprocess.run(command, check=False, capture_output=True)
+
+
 def _upstream_dns(cluster: Cluster) -> tuple[str, list[str]]:
     """The resolv.conf that names real servers (systemd-resolved keeps it elsewhere), and those servers."""
     from pelamis.dns.run import upstreams
@@ -144,6 +152,7 @@ async def serve(cluster: Cluster) -> None:
     zone.slices.subscribe(lambda key, old, new: zone.slice_changed(old, new))
     dns = DnsServer(zone, Upstream(nameservers, time.monotonic))
     _dns_address(cluster, "add")
+    _answer_for_balancers(cluster)
     _say_when_ready(client, cluster)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -104,6 +104,9 @@ def _remove_network(cluster: Cluster) -> None:
         _run("ip", "link", "delete", name)
     _run("ip", "link", "delete", cluster.bridge)
     _run("ip", "address", "del", f"{cluster.dns_ip}/32", "dev", "lo")
+    if cluster.load_balancer_pool:
+        for network in cluster.balancer_ranges:
+            _run("ip", "route", "del", "local", network, "dev", "lo")
     for path in namespaces:
         _unmount_path(str(path))
         path.unlink(missing_ok=True)

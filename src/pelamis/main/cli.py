@@ -168,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
         help="API versions to serve: api/all, api/ga, api/beta, api/alpha, GROUP/VERSION or GROUP/VERSION/RESOURCE, "
         "each =true or =false (default: the general ones, no beta or alpha; kept for later starts)",
     )
+    up.add_argument(
+        "--load-balancer-pool",
+        metavar="CIDR[,…]",
+        help="addresses for Services of type LoadBalancer, which this machine then answers for in its networks; none: "
+        "leave them to somebody else (default: 10.95.0.0/24, reached from this machine; kept for later starts)",
+    )
     up.add_argument("--advertise-address", metavar="IP", help="address at which other machines reach this server")
     up.add_argument(
         "--scheduler-config",

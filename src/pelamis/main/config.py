@@ -61,6 +61,8 @@ class Cluster:
     """How many hollow nodes there are; None: nobody has ever asked for any."""
     hollow_node: str = ""
     """What --hollow-node said of each."""
+    load_balancer_pool: str = ""
+    """What --load-balancer-pool said: ranges, separated by commas, or none; empty: a range of the cluster's own."""
     format: int = FORMAT
 
     def path(self, *parts: str) -> Path:
@@ -107,6 +109,13 @@ class Cluster:
     def dns_ip(self) -> str:
         """ClusterIP of the cluster DNS: the tenth of the range."""
         return str(IPv4Network(self.service_cidr)[10])
+
+    @property
+    def balancer_ranges(self) -> tuple[str, ...]:
+        """Where Services of type LoadBalancer get their addresses from; empty: they get none."""
+        if self.load_balancer_pool == "none":
+            return ()
+        return tuple(self.load_balancer_pool.split(",")) if self.load_balancer_pool else (f"10.95.{self.index}.0/24",)
 
     @property
     def pid_file(self) -> Path:

@@ -54,6 +54,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new --scheduler-config"
             )
+        if _with_pool(cluster, args) != cluster:
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with the new --load-balancer-pool"
+            )
         if _runtime_config(args) not in (None, cluster.runtime_config):
             raise ConfigError(
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
@@ -96,7 +101,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     else:
         cluster = with_options(cluster, port=args.port, node=node)
     cluster = _with_hollow(_with_scheduler(_with_datastore(cluster, args, new=new), args), args)
-    cluster = _with_audit(cluster, args)
+    cluster = _with_pool(_with_audit(cluster, args), args)
     versions = _runtime_config(args)
     if versions is not None:
         cluster = replace(cluster, runtime_config=versions)
@@ -231,6 +236,23 @@ def _with_scheduler(cluster: Cluster, args: argparse.Namespace) -> Cluster:
                 f"the scheduler's configuration {cluster.scheduler_config} cannot be used:{lines}{hint}"
             ) from None
     return cluster
+
+
+def _with_pool(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """Where load balancers get their addresses: of the flag, or as an earlier start was told."""
+    wanted = args.load_balancer_pool
+    if wanted is None:
+        return cluster
+    texts = [] if wanted in ("", "none") else [text.strip() for text in wanted.split(",")]
+    try:
+        ranges = [ipaddress.IPv4Network(text) for text in texts]
+    except ValueError as error:
+        raise ConfigError(f"--load-balancer-pool: {error}") from None
+    for network in ranges:
+        for other in filter(None, (cluster.pod_cidr, cluster.service_cidr)):
+            if network.overlaps(ipaddress.IPv4Network(other)):
+                raise ConfigError(f"--load-balancer-pool: {network} overlaps {other}, the range of pods or Services")
+    return replace(cluster, load_balancer_pool=wanted if wanted == "none" else ",".join(map(str, ranges)))
 
 
 def _with_audit(cluster: Cluster, args: argparse.Namespace) -> Cluster:

@@ -25,13 +25,21 @@ Element = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """table: nftables table (family ip). pod_cidrs: all pods of the cluster. node: this node's name."""
+    """table: nftables table (family ip). pod_cidrs: all pods of the cluster. node: this node's name.
+
+    zone: where the node is, by its label; "" while nobody said.
+    """
 
     table: str
     node: str
     bridge: str
     pod_cidrs: tuple[str, ...]
     node_pod_cidr: str
+    zone: str = ""
+
+
+Hints = tuple[frozenset[str], frozenset[str]]
+"""(nodes, zones) that an endpoint is meant for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +120,28 @@ def _short(*words: object) -> str:
     return hashlib.sha256("/".join(map(str, words)).encode()).hexdigest()[:12]
 
 
-def targets(service: Service, port_name: str, slices: Iterable[EndpointSlice], node: str) -> list[Target]:
+def _near(ready: Mapping[Target, Hints], node: str, zone: str) -> set[Target]:
+    """The endpoints that hints keep for this node or its zone; all of them, where hints are missing or help nobody."""
+    if node and all(nodes for nodes, _ in ready.values()):
+        found = {target for target, (nodes, _) in ready.items() if node in nodes}
+        if found:
+            return found
+    if zone and all(zones for _, zones in ready.values()):
+        found = {target for target, (_, zones) in ready.items() if zone in zones}
+        if found:
+            return found
+    return set(ready)
+
+
+def targets(
+    service: Service, port_name: str, slices: Iterable[EndpointSlice], node: str, zone: str = "", *, hints: bool = False
+) -> list[Target]:
     """The endpoints that should get traffic: the ready ones, or, where none is, those still serving while they end.
 
-    Sorted, so that the same endpoints always give the same rules.
+    hints: only those that are meant for this node or its zone. Sorted, so that the same endpoints always give the same
+    rules.
     """
-    ready: set[Target] = set()
+    ready: dict[Target, Hints] = {}
     ending: set[Target] = set()
     for part in slices:
         if part.addressType != "IPv4":
@@ -129,12 +153,16 @@ def targets(service: Service, port_name: str, slices: Iterable[EndpointSlice], n
             conditions = endpoint.conditions
             target = Target(endpoint.addresses[0], number, endpoint.nodeName == node)
             if conditions.ready or conditions.ready is None:
-                ready.add(target)
+                given = endpoint.hints
+                nodes = frozenset(n.name for n in given.forNodes) if given is not None else frozenset()
+                zones = frozenset(z.name for z in given.forZones) if given is not None else frozenset()
+                ready[target] = (nodes, zones)
             elif conditions.serving and conditions.terminating:
                 ending.add(target)
-    found = ready or ending
+    near = _near(ready, node, zone) if hints and ready else set(ready)
+    found = near or ending
     if service.spec.publishNotReadyAddresses:
-        found = ready | ending
+        found = near | ending
     return sorted(found, key=lambda target: (target.ip, target.port))
 
 
@@ -191,14 +219,18 @@ def service_part(service: Service | None, slices: Sequence[EndpointSlice], setti
         config = spec.sessionAffinityConfig
         timeout = config.clientIP.timeoutSeconds if config and config.clientIP else None
         affinity_s = timeout or 10800
-    balancer = [i.ip for i in service.status.loadBalancer.ingress if i.ip and (i.ipMode or "VIP") == "VIP"]
-    outside = [ip for ip in (*spec.externalIPs, *balancer) if ":" not in ip]
+    ingress = service.status.loadBalancer.ingress if spec.type == "LoadBalancer" else ()
+    balancer = [i.ip for i in ingress if i.ip and (i.ipMode or "VIP") == "VIP" and ":" not in i.ip]
+    allowed = [cidr.strip() for cidr in spec.loadBalancerSourceRanges if ":" not in cidr]
+    guarded = set(balancer) - set(spec.externalIPs) if allowed else set()
+    outside = [ip for ip in dict.fromkeys((*spec.externalIPs, *balancer)) if ":" not in ip]
     for port in spec.ports:
         proto = (port.protocol or "TCP").lower()
-        found = targets(service, port.name, slices, settings.node)
-        for target in found:
+        everyone = targets(service, port.name, slices, settings.node)
+        found = targets(service, port.name, slices, settings.node, settings.zone, hints=True)
+        for target in everyone:
             part.elements.add(("hairpin", f"{target.ip} . {target.ip}", ""))
-        local = [target for target in found if target.local]
+        local = [target for target in everyone if target.local]
         inner = local if spec.internalTrafficPolicy == "Local" else found
         outer = local if spec.externalTrafficPolicy == "Local" else found
         name = f"svc-{_short(service.metadata.namespace, service.metadata.name, port.name, proto)}"
@@ -234,8 +266,12 @@ def service_part(service: Service | None, slices: Sequence[EndpointSlice], setti
                 if name not in part.chains:
                     _pick(name, found, affinity_s, part, proto)
                 part.chains[entry] = ("jump mark-masq", f"goto {name}")
+            if guarded:  # who is not let in gets no answer
+                ranges = ", ".join(allowed)
+                part.chains[f"{name}-fw"] = (f"ip saddr {{ {ranges} }} goto {entry}", "drop")
             for key, table, _ in reached:
-                part.elements.add((table, key, f"goto {entry}"))
+                fenced = key.partition(" ")[0] in guarded
+                part.elements.add((table, key, f"goto {name}-fw" if fenced else f"goto {entry}"))
         else:
             for key, _, table in reached:
                 part.elements.add((table, key, "drop" if found else "goto refuse"))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 
+from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.discovery.endpointslice import KIND as SLICE
@@ -20,6 +22,7 @@ from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_
 log = logging.getLogger(__name__)
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _SERVICE_LABEL = "kubernetes.io/service-name"
+_ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 class Proxy:
@@ -40,18 +43,21 @@ class Proxy:
         self.leaving: dict[asyncio.Future[None], tuple[str, str]] = {}
         """Who waits for a pod (namespace, uid) to get no new connections."""
         self.slices: View[object] | None = None
+        self.services: View[object] | None = None
 
     async def run(self) -> None:
-        services = self.client.view(SERVICE)
+        services = self.services = self.client.view(SERVICE)
+        node = self.client.view(NODE, field_selector=f"metadata.name={self.settings.node}")
         slices = self.slices = self.client.view(SLICE)
         pods = self.node_client.view(POD, field_selector=f"spec.nodeName={self.settings.node}")
         cancels = [
             services.subscribe(lambda key, old, new: self._mark("service", key)),
             slices.subscribe(self._slice),
             pods.subscribe(self._pod),
+            node.subscribe(self._node),
         ]
         try:
-            for view in (services, slices, pods):
+            for view in (services, slices, pods, node):
                 await synced(view)  # the first rules must know every Service, or a restart would cut traffic
             await self._loop(services, slices, pods)
         finally:
@@ -90,6 +96,14 @@ class Proxy:
                 name = part.metadata.labels.get(_SERVICE_LABEL)  # type: ignore[attr-defined]
                 if name:
                     self._mark("service", (key[0], name))
+
+    def _node(self, key: Key, old: object, new: object) -> None:
+        """Its zone decides which endpoints are near."""
+        zone = new.metadata.labels.get(_ZONE_LABEL, "") if new is not None else self.settings.zone  # type: ignore[attr-defined]
+        if zone != self.settings.zone:
+            self.settings = replace(self.settings, zone=zone)
+            for service in self.services.keys() if self.services is not None else ():
+                self._mark("service", service)
 
     def _pod(self, key: Key, old: object, new: object) -> None:
         for pod in (old, new):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from collections.abc import Callable
@@ -23,7 +22,7 @@ def authenticate(token: str, now: float, secret: Callable[[str], Any]) -> User |
     found = secret(f"bootstrap-token-{match[1]}")
     if found is None or found.type != "bootstrap.kubernetes.io/token" or found.metadata.deletionTimestamp:
         return None
-    data = {k: base64.b64decode(v).decode("utf-8", "replace") for k, v in found.data.items()}
+    data = {k: v.decode("utf-8", "replace") for k, v in found.data.items()}
     if data.get("token-id") != match[1] or not hmac.compare_digest(
         data.get("token-secret", "").encode(), match[2].encode()
     ):

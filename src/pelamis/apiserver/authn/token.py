@@ -20,9 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from pelamis.apiserver.user import User, service_account_user, split_service_account
-from pelamis.base.clock import parse_rfc3339
+from pelamis.base.clock import parse_rfc3339, rfc3339
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+_LEGACY = "kubernetes.io/serviceaccount/"
 _REMEMBERED = 20_000
 _LEEWAY_S = 60
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -136,6 +140,19 @@ class Issuer:
         r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(hashes.SHA256())))
         return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
+    def issue_legacy(self, namespace: str, secret: str, name: str, uid: str) -> str:
+        """A token that a Secret holds: valid for as long as that is there."""
+        claims = {
+            "iss": LEGACY_ISSUER,
+            f"{_LEGACY}namespace": namespace,
+            f"{_LEGACY}secret.name": secret,
+            f"{_LEGACY}service-account.name": name,
+            f"{_LEGACY}service-account.uid": uid,
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+        }
+        signed = f"{self._head}.{_b64(msgspec.json.encode(claims))}"
+        return f"{signed}.{_b64(self._sign(signed.encode()))}"
+
 
 class Validator:
     """Checks tokens against ``keys`` and the live objects that ``lookup`` finds."""
@@ -148,6 +165,8 @@ class Validator:
         self._issuer = issuer
         self.audiences = tuple(audiences)
         self._checked: dict[str, dict[str, Any]] = {}
+        self.used: Callable[[Any, float], None] | None = None
+        """Told of a Secret whose token is used for the first time on a day."""
 
     def validate(self, token: str, now: float, audiences: Sequence[str] = ()) -> tuple[User, list[str]] | None:
         """The user, and the audiences that fit. None = not one of our tokens; InvalidToken = ours, but not good."""
@@ -159,6 +178,14 @@ class Validator:
             if len(self._checked) >= _REMEMBERED:
                 self._checked.clear()
             self._checked[token] = claims
+        if claims["iss"] == LEGACY_ISSUER:
+            wanted = audiences or self.audiences
+            fit = [a for a in wanted if a in self.audiences]
+            if not fit:
+                raise InvalidToken(
+                    f"token audiences {list(self.audiences)!r} is invalid for the target audiences {list(wanted)!r}"
+                )
+            return self._legacy_user(claims, token, now), fit
         if claims.get("exp", 0) <= now:
             raise InvalidToken("service account token has expired")
         if claims.get("nbf", 0) > now + _LEEWAY_S:
@@ -182,7 +209,11 @@ class Validator:
             signature = _unb64(parts[2])
         except (msgspec.DecodeError, binascii.Error, ValueError):
             return None
-        if not isinstance(claims, dict) or not isinstance(head, dict) or claims.get("iss") != self._issuer:
+        if (
+            not isinstance(claims, dict)
+            or not isinstance(head, dict)
+            or claims.get("iss") not in (self._issuer, LEGACY_ISSUER)
+        ):
             return None
         key = self._keys.get(head.get("kid", ""))
         candidates = [key] if key is not None else list(self._keys.values())
@@ -218,6 +249,28 @@ class Validator:
                 if bound.get("uid"):
                     extra[f"authentication.kubernetes.io/{what}-uid"] = (bound["uid"],)
         return service_account_user(namespace, name, uid, extra or None)
+
+    def _legacy_user(self, claims: dict[str, Any], token: str, now: float) -> User:
+        """A token out of a Secret, which must still hold it."""
+        namespace, secret = claims.get(f"{_LEGACY}namespace", ""), claims.get(f"{_LEGACY}secret.name", "")
+        name, uid = claims.get(f"{_LEGACY}service-account.name", ""), claims.get(f"{_LEGACY}service-account.uid", "")
+        if not secret or split_service_account(claims.get("sub", "")) != (namespace, name):
+            raise InvalidToken("invalid subject")
+        found = self._lookup("secrets", namespace, secret)
+        if found is None or found.metadata.deletionTimestamp is not None:
+            raise InvalidToken("service account token has been invalidated")
+        if found.data.get("token", b"").decode("ascii", "replace") != token:
+            raise InvalidToken("service account token does not match server's copy")
+        since = found.metadata.labels.get(INVALID_SINCE)
+        if since is not None:
+            raise InvalidToken(f"the token in secret {namespace}/{secret} for service account {namespace}/{name} has "
+                               "been marked invalid. Use tokens from the TokenRequest API or manually created secret-"
+                               "based tokens, or remove the 'kubernetes.io/legacy-token-invalid-since' label from the "
+                               "secret to temporarily allow use of this token")  # fmt: skip
+        self._alive("serviceaccounts", namespace, name, uid, now, "service account")
+        if self.used is not None and found.metadata.labels.get(LAST_USED) != rfc3339(now)[:10]:
+            self.used(found, now)
+        return service_account_user(namespace, name, uid, None)
 
     def _alive(self, plural: str, namespace: str, name: str, uid: str, now: float, shown: str) -> None:
         found = self._lookup(plural, namespace, name)
