@@ -16,6 +16,7 @@ from tests.conformance.test_fuzz import STALL_S, allowed
 
 pytestmark = pytest.mark.slow
 BUDGET_S = 30.0
+RUNTIME_CONFIG = "api/all=true"
 EXAMPLES = 2
 SKIPPED = ("/watch/", "/proxy", "/exec", "/attach", "/portforward", "/log")
 """Streams, which this client would wait for; they have tests of their own."""
