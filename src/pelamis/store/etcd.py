@@ -193,6 +193,8 @@ class EtcdStore:
         key = _encoded(op.key)
         if isinstance(op, Put):
             lease = await self._lease(op.ttl_s) if op.ttl_s else 0
+            if op.expect is not None:
+                return self._outcome(await self._write_call(wire.put_request(key, op.value, op.expect, lease)))
             success = wire.op_put(key, op.value, lease)
             condition = wire.compare(key, wire.EQUAL, mod_rev=op.expect) if op.expect is not None else b""
         else:
@@ -202,7 +204,11 @@ class EtcdStore:
             else:
                 condition = wire.compare(key, wire.EQUAL, mod_rev=op.expect)
         request = wire.txn_request(condition, success, wire.op_range(key) if condition else b"")
-        answer = wire.read_txn(await self._write_call(request))
+        return self._outcome(await self._write_call(request))
+
+    @staticmethod
+    def _outcome(data: bytes) -> Done | Missed:
+        answer = wire.read_txn(data)
         return Done(answer.rev) if answer.succeeded else Missed(answer.current)
 
     async def _write_call(self, request: bytes) -> bytes:

@@ -5,6 +5,8 @@ Field numbers are those of etcdserverpb and mvccpb.
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from pelamis.base.protobuf import BYTES, VARINT, WireError, fields, length_delimited, read_varint, signed, tag, varint
@@ -19,9 +21,15 @@ AUTHENTICATE = "/etcdserverpb.Auth/Authenticate"
 
 EQUAL, NOT_EQUAL = 0, 3
 _CREATE, _MOD = 1, 2
-_REVISION = 3 << 3 | VARINT
+_NUMBER = rb"[\x80-\xff]*[\x00-\x7f]"
+_HEADER_REV = re.compile(rb"(?:\x08%b)?(?:\x10%b)?\x18(%b)" % (_NUMBER, _NUMBER, _NUMBER))
+"""Numbers may hold any byte, so that the fields before the revision have to be passed over one by one."""
 _HEADER = bytes((1 << 3 | BYTES,))
 _KEY, _VALUE = 1 << 3 | BYTES, 5 << 3 | BYTES
+_EVENT_TYPE, _EVENT_ITEM, _EVENT_PREV = 1 << 3 | VARINT, 2 << 3 | BYTES, 3 << 3 | BYTES
+
+
+_length = lru_cache(maxsize=2048)(varint)
 
 
 def _number(number: int, value: int) -> bytes:
@@ -60,6 +68,19 @@ def txn_request(condition: bytes, success: bytes, failure: bytes) -> bytes:
     return out + length_delimited(3, failure) if failure else out
 
 
+def put_request(key: bytes, value: bytes, expect: int, lease: int = 0) -> bytes:
+    """Put if the key's mod revision is ``expect``, else read it: the parts above, put together at once."""
+    named = b"\x0a%b%b" % (_length(len(key)), key)
+    condition = b"\x10\x02\x1a%b\x30%b" % (named[1:], varint(expect))
+    put = b"%b\x12%b%b%b" % (named, _length(len(value)), value, _number(3, lease))
+    size = len(put)
+    put = b"\x12%b%b" % (_length(size), put)
+    read = b"\x0a%b%b" % (_length(len(named)), named)
+    return b"\x0a%b%b\x12%b%b\x1a%b%b" % (
+        _length(len(condition)), condition, _length(len(put)), put, _length(len(read)), read
+    )  # fmt: skip
+
+
 def compact_request(rev: int) -> bytes:
     return _number(1, rev)
 
@@ -93,7 +114,6 @@ class TxnAnswer(NamedTuple):
 
 
 class WatchAnswer(NamedTuple):
-    rev: int
     canceled: bool
     compacted: int
     reason: str
@@ -110,15 +130,8 @@ def _int(value: int | bytes) -> int:
 
 def header_rev(data: bytes) -> int:
     """Of a header, whose fields are all numbers: cluster, member, revision, term. Every answer has one."""
-    at, end = 0, len(data)
-    while at < end:
-        if data[at] == _REVISION:
-            return signed(read_varint(data, at + 1)[0])
-        at += 1
-        while data[at] > 127:
-            at += 1
-        at += 1
-    return 0
+    found = _HEADER_REV.match(data)
+    return read_varint(found[1], 0)[0] if found is not None else 0
 
 
 def answer_rev(data: bytes) -> int:
@@ -175,7 +188,9 @@ def read_txn(data: bytes) -> TxnAnswer:
             rev = header_rev(_bytes(field))
         elif number == 2:
             succeeded = bool(field)
-        elif number == 3 and not succeeded:
+            if succeeded:
+                break
+        elif number == 3:
             for which, answer in fields(_bytes(field)):
                 if which == 1:
                     found = read_range(_bytes(answer)).items
@@ -192,33 +207,37 @@ def read_token(data: bytes) -> str:
 
 
 def _read_event(data: bytes) -> Event:
-    deleted, item, prev = False, Item("", b"", 0, 0), None
-    for number, field in fields(data):
-        if number == 1:
-            deleted = field == 1
-        elif number == 2:
-            item = read_item(_bytes(field))
-        elif number == 3:
-            prev = read_item(_bytes(field))
+    deleted, item, prev = False, None, None
+    at, end = 0, len(data)
+    while at < end:
+        field, size = data[at], data[at + 1]
+        at += 2
+        if size > 127:
+            size, at = read_varint(data, at - 1)
+        if field == _EVENT_TYPE:
+            deleted = size == 1
+        elif field == _EVENT_ITEM:
+            item = read_item(data[at : at + size])
+            at += size
+        elif field == _EVENT_PREV:
+            prev = read_item(data[at : at + size])
+            at += size
+        else:
+            raise WireError(f"a field of an event that is not known: {field >> 3}")
+    if item is None:
+        raise WireError("an event without a key")
     create = item.create_rev or (prev.create_rev if prev is not None else 0)
     value = None if deleted else item.value
-    return Event(
-        item.mod_rev,
-        item.key,
-        value,
-        prev.value if prev is not None else None,
-        create,
-        prev.mod_rev if prev is not None else 0,
-    )
+    if prev is None:
+        return Event(item.mod_rev, item.key, value, None, create, 0)
+    return Event(item.mod_rev, item.key, value, prev.value, create, prev.mod_rev)
 
 
 def read_watch(data: bytes) -> WatchAnswer:
-    rev, canceled, compacted, reason = 0, False, 0, ""
+    canceled, compacted, reason = False, 0, ""
     events: list[Event] = []
     for number, field in fields(data):
-        if number == 1:
-            rev = header_rev(_bytes(field))
-        elif number == 4:
+        if number == 4:
             canceled = bool(field)
         elif number == 5:
             compacted = _int(field)
@@ -226,4 +245,4 @@ def read_watch(data: bytes) -> WatchAnswer:
             reason = _bytes(field).decode(errors="replace")
         elif number == 11:
             events.append(_read_event(_bytes(field)))
-    return WatchAnswer(rev, canceled, compacted, reason, events)
+    return WatchAnswer(canceled, compacted, reason, events)
