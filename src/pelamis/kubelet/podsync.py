@@ -15,6 +15,7 @@ again within seconds, and at once when something they depend on changes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pelamis.base.clock import parse_rfc3339
@@ -42,9 +43,14 @@ class PodMachine:
         self._declare()
 
     def step(self, event: a.Event, now: float) -> list[a.Instruction]:
+        return self.steps((event,), now)
+
+    def steps(self, events: Iterable[a.Event], now: float) -> list[a.Instruction]:
+        """Several events of one moment, and one decision after the last of them."""
         self._out = []
         self._wake = None
-        self._apply(event, now)
+        for event in events:
+            self._apply(event, now)
         self._decide(now)
         self._emit(a.Publish())
         if self._wake is not None:

@@ -213,7 +213,7 @@ async def serve(cluster: Cluster) -> None:
     """Until SIGTERM or SIGINT."""
     from pelamis.client.acting import acting_as
     from pelamis.client.http import HttpClient
-    from pelamis.kubelet.hollow.events import Limited
+    from pelamis.kubelet.hollow.events import EventLimit
     from pelamis.kubelet.hollow.run import HollowNodes
     from pelamis.kubelet.hollow.server import HollowServer
     from pelamis.main import pki
@@ -246,7 +246,8 @@ async def serve(cluster: Cluster) -> None:
             client_for=lambda name: acting_as(client, f"system:node:{name}", "system:nodes"),
             clock=time.time,
             rng=random.Random(os.urandom(16)),
-            record=Limited(record, time.time),
+            record=record,
+            event_limit=EventLimit(time.time),
         )
         server = HollowServer(hollow, server_context(own, ca))
         async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pelamis.api.core.reference import ObjectReference
 from pelamis.kubelet.agent import Recorder
+from pelamis.kubelet.hollow.events import EventLimit
 from pelamis.kubelet.hollow.timer import Timers
 from pelamis.kubelet.hollow.usage import Loads
 
@@ -34,11 +35,12 @@ class Agent:
     exists: Callable[[str], bool]
     delays: Delays
     record: Recorder | None
+    limit: EventLimit | None = None
     loads: Loads = field(default_factory=Loads)
 
     def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
         """An Event about a pod; with a container, about that part of it."""
-        if self.record is None:
+        if self.record is None or (self.limit is not None and not self.limit.take(type_)):
             return
         path = ""
         if container:

@@ -6,7 +6,6 @@ is built after the last of it. So a pod that nothing delays goes from Pending to
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ class HollowPod:
         self.sent = pod.status
         self.built = pod.status
         self.acked_rev = 0
-        self._events: deque[a.Event] = deque()
+        self._events: list[a.Event] = []
         self._feeding = False
         self._dirty = False
         self._done = False
@@ -137,7 +136,8 @@ class HollowPod:
         try:
             now = self.kubelet.agent.now()
             while self._events and not self._done:
-                for instruction in self.machine.step(self._events.popleft(), now):
+                events, self._events = self._events, []
+                for instruction in self.machine.steps(events, now):
                     self._do(instruction)
         finally:
             self._feeding = False

@@ -63,7 +63,12 @@ class HollowNodes:
         lease_s: int = 40,
         status_report_s: float = 300.0,
         in_flight: int = IN_FLIGHT,
+        renew_in: Callable[[float], float] = lambda period: period,
     ) -> None:
+        """renew_in(period): seconds until a node's next renewal, a multiple of the period.
+
+        A simulator that knows that nothing will happen for a while leaves out renewals that nobody could miss.
+        """
         self.client = client
         self.kubelets: dict[str, HollowKubelet] = {}
         self.started = asyncio.Event()
@@ -82,6 +87,7 @@ class HollowNodes:
         self._lease_s = lease_s
         self._status_report_s = status_report_s
         self._in_flight = in_flight
+        self._renew_in = renew_in
         self._spent: dict[Key, str] = {}
         """uid of pods that were refused or had ended before this process began: there is nothing to do but delete."""
         self._dirty: dict[Key, None] = {}
@@ -273,7 +279,7 @@ class HollowNodes:
     def _renewal(self, kubelet: HollowKubelet) -> None:
         if kubelet.removed:
             return
-        self.agent.timers.after(self._lease_s / 4, self._renewal, kubelet)
+        self.agent.timers.after(self._renew_in(self._lease_s / 4), self._renewal, kubelet)
         if kubelet.reachable:
             self._renew(kubelet)
 
