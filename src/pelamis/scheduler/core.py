@@ -9,7 +9,6 @@ at least the pod's priority are counted there as if they had arrived.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -103,14 +102,17 @@ class _Nominated:
         self._snapshot, self._plugins, self._info = snapshot, plugins, info
         self._all = plugins
         self._alone = alone(snapshot, plugins, info)
-        self._known: dict[int, tuple[int, bool, tuple[tuple[str, ...], tuple[str, ...], bool]]] = {}
+        self._known: dict[int, tuple[int, bool]] = {}
+        self._codes: Ints = np.empty(0, np.int64)
+        self._verdicts: list[tuple[tuple[str, ...], tuple[str, ...], bool]] = []
+        """Reasons, plugins, whether an eviction may help; ``_codes`` says which of them is a row's."""
         if self._alone:
             self._plugins = [p for p in plugins if p.filter is not None and p.reads != CLUSTER]
             key = ("nominated", info.priority, id(plugins))
             kept = info.memo.get(key)
             if kept is None or kept[0] != snapshot.generation:
-                kept = info.memo[key] = (snapshot.generation, {})
-            self._known = kept[1]
+                kept = info.memo[key] = (snapshot.generation, {}, np.zeros(snapshot.size, np.int64), [])
+            self._known, self._codes, self._verdicts = kept[1:]
 
     def mask(self) -> Mask | None:
         """Of all rows; looks at those that have changed. None = it cannot be remembered."""
@@ -156,26 +158,28 @@ class _Nominated:
             own = Diagnosis(snapshot.size, resolvable=np.ones(snapshot.size, np.bool_))
             fits = self._quietly(pods, node, own)
             assert own.resolvable is not None
-            rejected = (tuple(own.reasons), tuple(own.plugins), bool(own.resolvable[row]))
-            kept = self._known[row] = (snapshot.touched[row], fits, rejected)
+            verdict = (tuple(own.reasons), tuple(own.plugins), bool(own.resolvable[row]))
+            if verdict not in self._verdicts:
+                self._verdicts.append(verdict)
+            self._codes[row] = self._verdicts.index(verdict)
+            kept = self._known[row] = (snapshot.touched[row], fits)
         return kept[1]
 
     def explain(self, rows: Ints, why: Diagnosis) -> None:
         """Of rows that the mask leaves out."""
-        known = self._known
         own = self._snapshot.by_name.get(self._snapshot.nominee(self._info.uid))
-        mine = own.row if own is not None else -1
-        counted = Counter(known[row][2] for row in rows.tolist() if row != mine)
-        for (reasons, plugins, _), number in counted.items():
-            for reason in reasons:
-                why.count(reason, number)
-            why.plugins.update(plugins)
-        if why.resolvable is not None and not all(resolvable for _, _, resolvable in counted):
-            for row in rows.tolist():
-                if row != mine:
-                    why.resolvable[row] &= known[row][2][2]
-        if own is not None and mine in rows:
+        if own is not None and own.row in rows:
+            rows = rows[rows != own.row]
             self.judge(own, why)
+        codes = self._codes[rows]
+        for code, number in enumerate(np.bincount(codes, minlength=1).tolist()):
+            if number:
+                reasons, plugins, resolvable = self._verdicts[code]
+                for reason in reasons:
+                    why.count(reason, number)
+                why.plugins.update(plugins)
+                if not resolvable and why.resolvable is not None:
+                    why.resolvable[rows[codes == code]] = False
 
     def _quietly(self, pods: list[PodInfo], node: NodeInfo, why: Diagnosis | None) -> bool:
         self._snapshot.trying = True

@@ -22,7 +22,7 @@ from pelamis.scheduler.args import DefaultPreemptionArgs
 from pelamis.scheduler.core import Decision, Diagnosis, alone, judge
 from pelamis.scheduler.extension import CLUSTER, PODS_OF_ROW, Plugin
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.snapshot import NodeInfo, Snapshot
+from pelamis.scheduler.snapshot import Ints, NodeInfo, Snapshot
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
@@ -252,11 +252,21 @@ class Trial:
         for pod in waiting:
             snapshot.add_pod(pod, node.name)
         try:
-            fits = bool(judge(snapshot, plugins, self._info, row, why)[0])
+            fits = self._passes(plugins, row, why)
         finally:
             for pod in waiting:
                 snapshot.remove_pod(pod.uid)
-        return fits and (not waiting or bool(judge(snapshot, plugins, self._info, row, why)[0]))
+        return fits and (not waiting or self._passes(plugins, row, why))
+
+    def _passes(self, plugins: Sequence[Plugin], row: Ints, why: Diagnosis | None) -> bool:
+        if why is not None:
+            return bool(judge(self._snapshot, plugins, self._info, row, why)[0])
+        return not any(
+            rejection.mask[0]
+            for plugin in plugins
+            if plugin.filter is not None
+            for rejection in plugin.filter(self._snapshot, self._info, row)
+        )
 
 
 def _same(kept: Sequence[object], now: Sequence[object]) -> bool:

@@ -31,10 +31,14 @@ from pelamis.scheduler.snapshot import CPU, MEMORY, PODS, Ints, Snapshot
 TOO_MANY = "Too many pods"
 _SCORED = (CPU, MEMORY)
 _SHAPE_SCALE = 10
+_YES = np.ones(1, np.bool_)
+_YES.setflags(write=False)
 _DEFAULT = NodeResourcesFitArgs().scoringStrategy
 
 
 def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    if not isinstance(rows, slice) and len(rows) == 1:
+        return _filter_one(args, snapshot, info, int(rows[0]))
     size = snapshot.size
     out: list[Rejection] = []
     limits = snapshot.allocatable[PODS, :size][rows]
@@ -58,6 +62,23 @@ def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows:
                 if not short.any():
                     continue
             out.append(Rejection(short, reason))
+    return out
+
+
+def _filter_one(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, row: int) -> list[Rejection]:
+    """The same without arrays: most often one row has changed, or one node is tried."""
+    allocatable, requested = snapshot.allocatable, snapshot.requested
+    out: list[Rejection] = []
+    if requested[PODS, row] >= allocatable[PODS, row]:
+        out.append(Rejection(_YES, TOO_MANY))
+    ignored = bool(args.ignoredResources or args.ignoredResourceGroups)
+    vector = snapshot.vector(info)
+    for name, (column, amount) in zip((n for n in info.requests if n != "pods"), vector, strict=True):
+        if amount <= 0 or (ignored and _is_ignored(args, name)):
+            continue
+        limit = int(allocatable[column, row])
+        if int(requested[column, row]) + amount > limit:
+            out.append(Rejection(_YES, f"Insufficient {name}", amount <= limit))
     return out
 
 
