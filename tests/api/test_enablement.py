@@ -73,6 +73,14 @@ def test_what_is_not_served_is_still_held() -> None:
     )
 
 
+def test_objects_may_name_what_is_not_served() -> None:
+    registry = Enablement().registry()
+    assert registry.by_api_version("resource.k8s.io/v1beta1", "ResourceClaim") is None
+    known = registry.known("resource.k8s.io/v1beta1", "ResourceClaim")
+    assert known is not None and known.hub is registry.held("resource.k8s.io", "resourceclaims")
+    assert registry.known("resource.k8s.io/v1beta9", "ResourceClaim") is None
+
+
 def test_age() -> None:
     by_name = {f"{k.api_version} {k.kind}": k.deprecated for k in Enablement("api/all=true").registry().all()}
     warning = by_name["certificates.k8s.io/v1beta1 ClusterTrustBundle"]

@@ -81,7 +81,6 @@ class _Head(msgspec.Struct, gc=False):
 
 _HEAD = msgspec.json.Decoder(_Head)
 _TYPES: dict[tuple[str, str], Kind] = {}
-_EARLY: dict[tuple[str, str], Kind] = {}
 _LISTS: dict[type[Any], msgspec.json.Decoder[Any]] = {}
 
 
@@ -96,10 +95,7 @@ def _types() -> dict[tuple[str, str], Kind]:
 
 def known(api_version: str, kind: str) -> Kind | None:
     """The built-in kind of that name, be it served or not."""
-    found = _types().get((api_version, kind))
-    if found is None and api_version.partition("/")[0] in registry.EARLY and not _EARLY:
-        _EARLY.update({(k.api_version, k.kind): k for k in registry.early()})
-    return found or _EARLY.get((api_version, kind))
+    return _types().get((api_version, kind)) or registry.declared(api_version, kind)
 
 
 def _list_decoder(kind: Kind) -> msgspec.json.Decoder[Any]:

@@ -82,6 +82,23 @@ def early(groups: Iterable[str] = tuple(EARLY)) -> Iterator[Kind]:
             yield from _kinds(f"{package}.early" if group in GA else package)
 
 
+_declared: dict[tuple[str, str], Kind] = {}
+_loaded: set[str] = set()
+
+
+def declared(api_version: str, kind: str) -> Kind | None:
+    """The built-in kind of that name, be it served or not."""
+    group = api_version.partition("/")[0]
+    if not _declared:
+        _declared.update({(k.api_version, k.kind): k for k in general()})
+    found = _declared.get((api_version, kind))
+    if found is None and group in EARLY and group not in _loaded:
+        _loaded.add(group)
+        _declared.update({(k.api_version, k.kind): k for k in early((group,))})
+        found = _declared.get((api_version, kind))
+    return found
+
+
 def _bodies() -> Iterator[Kind]:
     """Types that come only as the body of a request or an answer."""
     from pelamis.api import meta
@@ -195,6 +212,10 @@ class Registry:
         """``apps/v1`` and ``Deployment``, as an owner reference has them."""
         group, _, version = api_version.rpartition("/")
         return self.by_kind(group, version, kind)
+
+    def known(self, api_version: str, kind: str) -> Kind | None:
+        """A served kind, or a built-in one that is not served: objects may still name it."""
+        return self.by_api_version(api_version, kind) or declared(api_version, kind)
 
     def held(self, group: str, plural: str) -> Kind | None:
         """The kind that a resource is stored as, whether or not it is served."""

@@ -299,7 +299,7 @@ class Rest:
 
     async def _plan_once(self, write: Write) -> Result:
         write.now = self._clock()
-        write.served = self._objects.registry.by_api_version
+        write.served = self._objects.registry.known
         write.mutated.clear()
         try:
             result = self._decide(write)

@@ -76,8 +76,12 @@ class Write:
     commit_s: float = 0.0
     """How long the store took."""
     served: Callable[[str, str], Kind | None] | None = None
-    """(apiVersion, kind) to the Kind that is served there: managers may speak other versions."""
+    """(apiVersion, kind) to the Kind of that name: managers may speak other versions, also ones that are switched off."""
+    hub: Kind = field(init=False)
     _old_tree: Tree | None = None
+
+    def __post_init__(self) -> None:
+        self.hub = self.kind.hub or self.kind
 
     def meet(self, old: Entry | None) -> None:
         """What is stored under the name at the time of this plan."""
@@ -99,10 +103,6 @@ class Write:
     @old_tree.setter
     def old_tree(self, tree: Tree) -> None:
         self._old_tree = tree
-
-    @property
-    def hub(self) -> Kind:
-        return self.kind.hub or self.kind
 
     @property
     def dry_run(self) -> bool:
