@@ -7,7 +7,7 @@ into the largest request (3 MiB) when everything is as small as it can be.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pelamis.api.field import Tree
 from pelamis.base.cel.cost import Shape
@@ -80,7 +80,12 @@ def _list(schema: Tree) -> Declared | None:
         return None
     limit = schema.get("maxItems")
     most = (REQUEST - 2) // (below.fewest + 1) if limit is None else max(limit, 0)
-    return Declared(Shape("list", most, elem=below.shape), 2)
+    merge: Any = None
+    if schema.get("x-kubernetes-list-type") == "set":
+        merge = "set"
+    elif schema.get("x-kubernetes-list-type") == "map":
+        merge = tuple(escape(key) or key for key in schema.get("x-kubernetes-list-map-keys") or ())
+    return Declared(Shape("list", most, elem=below.shape, merge=merge), 2)
 
 
 def _map(schema: Tree, more: Tree) -> Declared | None:

@@ -116,12 +116,14 @@ def _formatted(value: str, form: str) -> Any:
 
 
 class _Rule:
-    __slots__ = ("bounds", "declared", "optional", "transition")
+    __slots__ = ("bounds", "declared", "optional", "programs", "transition")
 
     def __init__(self, declared: Tree) -> None:
         self.declared = declared
         self.bounds: dict[str, int] = {}
         """What its expressions cost at most, by their text, as far as the schema tells."""
+        self.programs: dict[str, Program] = {}
+        """Its expressions as they run at its schema, by their text."""
         self.transition = bool(_OLD.search(declared["rule"]))
         self.optional = bool(declared.get("optionalOldSelf"))
 
@@ -131,16 +133,20 @@ class _Rule:
         return compile_text(text, ("self", "oldSelf"))
 
     def estimate(self, program: Program, shape: Shape) -> int:
-        old = Shape("list", 1, elem=shape) if self.optional else shape
-        return estimate(program.checked, {"self": shape, "oldSelf": old})
+        return estimate(program.checked, self.shapes(shape))
+
+    def shapes(self, shape: Shape) -> dict[str, Shape]:
+        return {"self": shape, "oldSelf": Shape("list", 1, elem=shape) if self.optional else shape}
 
     def evaluate(self, text: str, values: Tree, node: _Node, budget: Budget) -> Any:
         """Raises CompileError and EvaluationError."""
-        program = self.program(text)
         bound = self.bounds.get(text)
         if bound is None:
             shape = node.shape
+            program = self.program(text)
             bound = self.bounds[text] = self.estimate(program, shape) if shape is not None else MOST
+            self.programs[text] = program.for_shapes(self.shapes(shape)) if shape is not None else program
+        program = self.programs[text]
         budget.charge(program, values, bound)
         return program.evaluate(values)
 

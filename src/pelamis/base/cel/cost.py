@@ -30,9 +30,10 @@ _SAME = frozenset(("dyn", "value", "orValue", "or", "optional.of", "optional.ofN
 
 
 class Shape:
-    """What is known of a value. elem, key: of lists and maps; members: of declared objects, None elsewhere."""
+    """What is known of a value. elem, key: of lists and maps; members: of declared objects, None elsewhere; merge: of
+    lists, ``set`` or the keys of a map where it is one by its schema."""
 
-    __slots__ = ("elem", "key", "kind", "least", "members", "most")
+    __slots__ = ("elem", "key", "kind", "least", "members", "merge", "most")
 
     kind: str
     least: int
@@ -49,9 +50,10 @@ class Shape:
         elem: Shape | None = None,
         key: Shape | None = None,
         members: Mapping[str, Shape] | None = None,
+        merge: Any = None,
     ) -> None:
         self.kind, self.most, self.least = kind, most, least
-        self.elem, self.key, self.members = elem, key, members
+        self.elem, self.key, self.members, self.merge = elem, key, members, merge
 
     def items(self) -> Shape | None:
         """What the elements of a list or the values of a map are like."""
@@ -69,7 +71,7 @@ class Shape:
         # As upstream: a limit is found for ``m["k"]`` but not for ``m.k``.
         if below.kind in _SCALARS:
             return _ONE[below.kind]
-        return Shape(below.kind, MOST, 0, below.items(), below.keys(), below.members)
+        return Shape(below.kind, MOST, 0, below.items(), below.keys(), below.members, below.merge)
 
     def top(self) -> int | None:
         """The largest value, of integers at hand."""
@@ -169,6 +171,13 @@ def estimate(
     return _Walk(checked, variables, actual, unknown).of(checked.root).cost
 
 
+def operands(checked: Checked, variables: Mapping[str, Shape]) -> dict[int, tuple[str, Shape]]:
+    """By node, the operators ``==``, ``!=`` and ``+``, and what is known of what stands left of them."""
+    walk = _Walk(checked, variables, False, _UNKNOWN)
+    walk.of(checked.root)
+    return walk.operands
+
+
 def times(size: int, cost: int) -> int:
     return min(size * cost, MOST)
 
@@ -186,7 +195,7 @@ def _sized(part: _Part) -> Shape:
     shape = part.shape
     if (shape.least, shape.most) == (part.least, part.most):
         return shape
-    return Shape(shape.kind, part.most, part.least, shape.items(), shape.keys(), shape.members)
+    return Shape(shape.kind, part.most, part.least, shape.items(), shape.keys(), shape.members, shape.merge)
 
 
 def _union(a: Shape, b: Shape) -> Shape:
@@ -198,7 +207,8 @@ def _union(a: Shape, b: Shape) -> Shape:
     below = [(x, y) for x, y in ((a.items(), b.items()), (a.keys(), b.keys()))]
     elem, key = (_union(x, y) if x is not None and y is not None else None for x, y in below)
     kind = a.kind if a.kind == b.kind else "dyn"
-    return Shape(kind, most, least, elem, key, a.members if a.members is b.members else None)
+    merge = a.merge if a.merge == b.merge else None
+    return Shape(kind, most, least, elem, key, a.members if a.members is b.members else None, merge)
 
 
 class _Walk:
@@ -208,6 +218,7 @@ class _Walk:
         self._actual = actual
         self._unknown = unknown
         self._local: dict[str, list[Shape]] = {}
+        self.operands: dict[int, tuple[str, Shape]] = {}
 
     def of(self, node: Node) -> _Part:
         kind = node.kind
@@ -307,6 +318,8 @@ class _Walk:
         if name == "_?_:_":
             _, yes, no = args
             return _part(args[0].cost + max(yes.cost, no.cost), _union(_sized(yes), _sized(no)))
+        if name in ("_==_", "_!=_", "_+_") and args:
+            self.operands[node.id] = name, args[0].shape
         if name in ("_&&_", "_||_"):
             return _part(below, _ONE["bool"])
         if name in _COMPARED:
@@ -442,7 +455,7 @@ def _added(below: int, a: _Part, b: _Part, unknown: Shape) -> _Part:
     least, most = a.least + b.least, min(a.most + b.most, MOST)
     if "list" in kinds:
         inner = _union(a.shape.items() or unknown, b.shape.items() or unknown)
-        return _part(below + 1, Shape("list", most, least, inner))
+        return _part(below + 1, Shape("list", most, least, inner, merge=a.shape.merge))
     kind = a.kind if a.kind == b.kind else "dyn"
     return _part(below + _traversal(most), Shape(kind, most, least))
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pelamis.base.cel.checked import Checked, read
+
+if TYPE_CHECKING:
+    from pelamis.base.cel.cost import Shape
 
 Authorize = Callable[[dict[str, Any], str], tuple[bool, str, str]]
 """(check, verb) to (allowed, reason, error)."""
@@ -73,6 +76,18 @@ class Program:
         self._expression = expression
         self._checked: Checked | None = None
         self.type = type_name(expression.return_type().name())
+
+    def for_shapes(self, shapes: Mapping[str, Shape]) -> Program:
+        """The program as it runs where lists are sets or maps by their schema."""
+        from pelamis.base.cel.listtypes import exchange, wanted
+
+        nodes = wanted(self.checked, shapes)
+        if not nodes:
+            return self
+        environment = _environment(self.variables, running=True)
+        out = Program(self.text, environment.deserialize(exchange(self._expression.serialize(), nodes)), self.variables)
+        out.before, out._checked = self.before, self._checked
+        return out
 
     def evaluate(self, values: Mapping[str, Any], authorize: Authorize | None = None) -> Any:
         """Plain Python values in and out. Raises EvaluationError."""

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pelamis.base import names, quantity, regexp
 from pelamis.base.cel.engine import CONTEXT
+from pelamis.base.cel.listtypes import joined, unlike
 
 Made = dict[str, Any]
 _INT = (-(1 << 63), (1 << 63) - 1)
@@ -661,6 +662,9 @@ def extension(cel: Any, *, typed: bool = False, inserting: bool = False) -> Any:
         entries = t.Map(anything, anything)
         add("cel.@mapInsert", entries, [entries, anything, anything], lambda m, k, v: insert(m, {k: v}), False)
         add("cel.@mapInsert", entries, [entries, entries], insert, False)
+        add("@like", yes, [anything, anything, text], lambda a, b, types: not unlike(a, b, types), False)
+        add("@unlike", yes, [anything, anything, text], unlike, False)
+        add("@joined", anything, [anything, anything, text], joined, False)
     if typed:
         # Where values run, the runtime compares numbers of all types.
         for operator in ("_<_", "_<=_", "_>_", "_>=_"):
