@@ -133,7 +133,8 @@ class Cluster:
         self.rng = Random(f"{seed}/cluster")
         self.faults = Faults(Random(f"{seed}/faults"))
         self.horizon = 0.0
-        """Nothing is done to the cluster before this time of the loop: renewals that nobody could miss are left out."""
+        """Nothing disturbs nodes, watches or components before this time of the loop."""
+        self._uneasy_until = 0.0
         self.store = MemoryStore()
         self.door = Door()
         self.trace = Trace(self.loop)
@@ -253,6 +254,7 @@ class Cluster:
             clock=self.clock,
             rng=Random(f"{self.seed}/nodes"),
             record=record,
+            renew_in=self._renew_in,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.nodes.run(), name="hollow nodes")
@@ -275,6 +277,18 @@ class Cluster:
             if task.done():
                 error = task.exception()
                 raise Failed(f"{name} ended: {error!r}") from error
+
+    def _renew_in(self, period: float) -> float:
+        """How long a node may leave its lease alone.
+
+        All that reads a lease is the grace of node lifecycle, which is longer than four periods. As long as nothing
+        disturbs nodes, watches or controllers, it makes no difference whether it sees each renewal or each fourth; from
+        five periods before a disturbance on every one is written, so the last one before it is where it always was.
+        """
+        now = self.loop.time()
+        if self.faults.rates or now < self._uneasy_until or self.horizon - now <= 5 * period:
+            return period
+        return 4 * period
 
     # -- what happens to it
 
@@ -323,6 +337,7 @@ class Cluster:
         mirror = self._mirrors.get(component)
         if mirror is not None:
             mirror.cut(for_s, kinds)
+            self._uneasy_until = max(self._uneasy_until, self.loop.time() + for_s + 60.0)
 
     def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Something that takes its time, ended with the cluster."""
