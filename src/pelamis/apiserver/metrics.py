@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from pelamis.apiserver.histogram import BUCKETS, Histogram
+from pelamis.apiserver.histogram import Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -76,17 +76,13 @@ class Metrics:
             histogram = self.store[operation] = Histogram()
         histogram.observe(seconds)
 
-    def admitted(self, name: str, operation: str, type: str, rejected: bool, seconds: float) -> None:
+    def admitted(self, name: str, operation: str, type: str, rejected: bool) -> Histogram:
         """type: admit (mutating) or validate."""
         key = (name, operation, rejected, type)
         histogram = self.admission.get(key)
         if histogram is None:
             histogram = self.admission[key] = Histogram()
-        if seconds <= BUCKETS[0]:
-            histogram.buckets[0] += 1
-            histogram.sum += seconds
-        else:
-            histogram.observe(seconds)
+        return histogram
 
     def started(self, labels: Labels) -> None:
         self.longrunning[labels] = self.longrunning.get(labels, 0) + 1

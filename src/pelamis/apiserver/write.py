@@ -76,7 +76,7 @@ class Write:
     commit_s: float = 0.0
     """How long the store took."""
     served: Callable[[str, str], Kind | None] | None = None
-    """(apiVersion, kind) to the Kind of that name: managers may speak other versions, also ones that are switched off."""
+    """(apiVersion, kind) to the Kind of that name: managers may speak others, even unserved ones."""
     hub: Kind = field(init=False)
     _old_tree: Tree | None = None
 

@@ -117,6 +117,8 @@ def _dns1123_label(value: str) -> tuple[str, ...]:
 
 
 def is_dns1123_subdomain(value: str) -> list[str]:
+    if len(value) <= 253 and _subdomain.fullmatch(value):
+        return []
     out: list[str] = []
     if _length(value) > 253:
         out.append(too_long(253))

@@ -9,19 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from pelamis.apiserver.admission.plugin import Mutate, Plugin, Validate
+from pelamis.apiserver.histogram import Histogram
 from pelamis.apiserver.write import Again, Objects, Suspended, Write
 from pelamis.base.errors import StatusError
 
+F = TypeVar("F")
 Reserve = Callable[[Write, Any], "Awaitable[None] | None"]
-Observe = Callable[[str, str, str, bool, float], None]
-"""(plugin, operation, admit or validate, refused, seconds)."""
+Observe = Callable[[str, str, str, bool], Histogram]
+"""Where the times are counted of (plugin, operation, admit or validate, refused)."""
 
 
-def _unobserved(name: str, operation: str, type: str, refused: bool, seconds: float) -> None:
-    return None
+def _unobserved(name: str, operation: str, type: str, refused: bool) -> Histogram:
+    return Histogram()
+
+
+class _Step(Generic[F]):
+    """One plugin's function for one resource, and where its times are counted, by operation."""
+
+    __slots__ = ("name", "passed", "run")
+
+    def __init__(self, name: str, run: F) -> None:
+        self.name = name
+        self.run = run
+        self.passed: dict[str, Histogram] = {}
 
 
 class Webhooks(Protocol):
@@ -41,8 +54,8 @@ class Chain:
         self._plugins = plugins
         self._objects = objects
         self._reserve = reserve
-        self._mutators: dict[tuple[str, str], tuple[tuple[str, Mutate], ...]] = {}
-        self._validators: dict[tuple[str, str], tuple[tuple[str, Validate], ...]] = {}
+        self._mutators: dict[tuple[str, str], tuple[_Step[Mutate], ...]] = {}
+        self._validators: dict[tuple[str, str], tuple[_Step[Validate], ...]] = {}
         self.observe: Observe = _unobserved
         self.webhooks: Webhooks | None = None
 
@@ -72,18 +85,21 @@ class Chain:
         steps = self._mutators.get(key)
         if steps is None:
             steps = self._mutators[key] = tuple(
-                (p.name, p.mutate) for p in self._plugins if p.mutate is not None and p.looks_at(*key)
+                _Step(p.name, p.mutate) for p in self._plugins if p.mutate is not None and p.looks_at(*key)
             )
-        observe, operation, objects = self.observe, write.operation, self._objects
+        operation, objects = write.operation, self._objects
         started = perf_counter()
-        for name, step in steps:
+        for step in steps:
             try:
-                step(write, objects)
+                step.run(write, objects)
             except StatusError:
-                observe(name, operation, "admit", True, perf_counter() - started)
+                self.observe(step.name, operation, "admit", True).observe(perf_counter() - started)
                 raise
             ended = perf_counter()
-            observe(name, operation, "admit", False, ended - started)
+            passed = step.passed.get(operation)
+            if passed is None:
+                passed = step.passed[operation] = self.observe(step.name, operation, "admit", False)
+            passed.observe(ended - started)
             started = ended
 
     def validate(self, write: Write, obj: Any) -> None:
@@ -91,18 +107,21 @@ class Chain:
         steps = self._validators.get(key)
         if steps is None:
             steps = self._validators[key] = tuple(
-                (p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(*key)
+                _Step(p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(*key)
             )
-        observe, operation, objects = self.observe, write.operation, self._objects
+        operation, objects = write.operation, self._objects
         started = perf_counter()
-        for name, step in steps:
+        for step in steps:
             try:
-                step(write, obj, objects)
+                step.run(write, obj, objects)
             except StatusError:
-                observe(name, operation, "validate", True, perf_counter() - started)
+                self.observe(step.name, operation, "validate", True).observe(perf_counter() - started)
                 raise
             ended = perf_counter()
-            observe(name, operation, "validate", False, ended - started)
+            passed = step.passed.get(operation)
+            if passed is None:
+                passed = step.passed[operation] = self.observe(step.name, operation, "validate", False)
+            passed.observe(ended - started)
             started = ended
 
     async def review(self, write: Write) -> None:

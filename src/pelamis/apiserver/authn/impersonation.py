@@ -20,7 +20,8 @@ _AUTHENTICATION = "authentication.k8s.io"
 
 
 def wanted(request: Request) -> bool:
-    return any(name.startswith("impersonate-") for name in request.headers)
+    headers = request.headers
+    return "impersonate-" in " ".join(headers) and any(name.startswith("impersonate-") for name in headers)
 
 
 def impersonate(request: Request, user: User, authorizer: Authorizer) -> User:

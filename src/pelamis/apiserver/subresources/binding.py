@@ -81,6 +81,7 @@ async def bind(server: ApiServer, write: Write) -> Answer:
     verbs.report(write, codec.clean(body, write.tree))
     if write.kind is not pods:
         meta = write.tree.get("metadata") or {}
+        write.hub = pods
         write.kind, write.subresource, write.name = pods, "binding", meta.get("name") or ""
     answer = await server.rest.one(write)
     tree = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
