@@ -59,3 +59,16 @@ def test_an_optional_old_value() -> None:
     rules = Rules({"type": "object", "properties": {"spec": spec}})
     assert not rules.check({"spec": VALUE}, {"spec": {**VALUE, "x": ["changed"]}}, [])
     assert rules.check({"spec": VALUE}, {"spec": {**VALUE, "s": ["c"]}}, [])
+
+
+def test_what_is_slow_is_held_against_the_limit() -> None:
+    spec = {
+        "type": "object",
+        "x-kubernetes-validations": [{"rule": "self.s.all(x, self.s == self.t)"}],
+        "properties": PROPERTIES,
+    }
+    rules = Rules({"type": "object", "properties": {"spec": spec}})
+    many = [str(i) for i in range(1000)]
+    (error,) = rules.check({"spec": {"s": many, "t": many}}, None, [])
+    assert "call cost exceeds limit" in str(error)
+    assert not rules.check({"spec": {"s": many[:40], "t": many[:40]}}, None, [])

@@ -44,7 +44,7 @@ class Budget:
     def charge(self, program: Program, values: Mapping[str, Any], bound: int | None = None) -> None:
         """bound: what it costs at most on any values; None = to be found. Raises CallLimit and OutOfBudget."""
         most = bound_of(program) if bound is None else bound
-        if most <= self._cheap:
+        if most <= self._cheap and not program.slow:
             self._cheap -= most
             return
         cost = cost_of(program, values)
@@ -67,12 +67,12 @@ def bound_of(program: Program) -> int:
 def cost_of(program: Program, values: Mapping[str, Any]) -> int:
     """The most that this evaluation can cost."""
     shapes: dict[str, Shape] = {name: Values((value,)) for name, value in values.items()}
-    cost = estimate(program.checked, shapes, actual=True)
+    cost = estimate(program.checked, shapes, actual=True, slow=program.slow)
     if cost < MOST:
         return cost
     # Something was made on the way whose parts are not known: none is larger than all that it can be made of.
     whole = Anything("dyn", sum(map(_weight, values.values())))
-    return estimate(program.checked, shapes, actual=True, unknown=whole)
+    return estimate(program.checked, shapes, actual=True, unknown=whole, slow=program.slow)
 
 
 def _weight(value: Any) -> int:

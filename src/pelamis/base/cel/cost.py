@@ -21,6 +21,8 @@ MOST = (1 << 64) - 1
 TRAVERSE, PATTERN = 0.1, 0.25
 _LIST_COST, _MAP_COST = 10, 30
 _CHECK_COST = 350_000
+_HANDLED = 30
+"""Of each element that a function of ours looks at."""
 _COPIED = 6
 """Of each entry of a map that is made entry by entry, at each turn."""
 _FORMAT_PATTERN = 128 * PATTERN
@@ -162,18 +164,23 @@ _INDEX = _ONE["int"]
 
 
 def estimate(
-    checked: Checked, variables: Mapping[str, Shape], *, actual: bool = False, unknown: Shape = _UNKNOWN
+    checked: Checked,
+    variables: Mapping[str, Shape],
+    *,
+    actual: bool = False,
+    unknown: Shape = _UNKNOWN,
+    slow: frozenset[int] = frozenset(),
 ) -> int:
     """actual: the shapes are of values at hand, so that results are bounded by what functions are given.
 
-    unknown: what is assumed where no shape can be told.
+    unknown: what is assumed where no shape can be told. slow: nodes of operators that run as functions of ours.
     """
-    return _Walk(checked, variables, actual, unknown).of(checked.root).cost
+    return _Walk(checked, variables, actual, unknown, slow).of(checked.root).cost
 
 
 def operands(checked: Checked, variables: Mapping[str, Shape]) -> dict[int, tuple[str, Shape]]:
     """By node, the operators ``==``, ``!=`` and ``+``, and what is known of what stands left of them."""
-    walk = _Walk(checked, variables, False, _UNKNOWN)
+    walk = _Walk(checked, variables, False, _UNKNOWN, frozenset())
     walk.of(checked.root)
     return walk.operands
 
@@ -212,7 +219,15 @@ def _union(a: Shape, b: Shape) -> Shape:
 
 
 class _Walk:
-    def __init__(self, checked: Checked, variables: Mapping[str, Shape], actual: bool, unknown: Shape) -> None:
+    def __init__(
+        self,
+        checked: Checked,
+        variables: Mapping[str, Shape],
+        actual: bool,
+        unknown: Shape,
+        slow: frozenset[int],
+    ) -> None:
+        self._slow = slow
         self._types = checked.types
         self._variables = variables
         self._actual = actual
@@ -320,6 +335,8 @@ class _Walk:
             return _part(args[0].cost + max(yes.cost, no.cost), _union(_sized(yes), _sized(no)))
         if name in ("_==_", "_!=_", "_+_") and args:
             self.operands[node.id] = name, args[0].shape
+            if node.id in self._slow:
+                below += times(min(sum(p.most * max(1, _inner(p.shape)) for p in parts), MOST), _HANDLED)
         if name in ("_&&_", "_||_"):
             return _part(below, _ONE["bool"])
         if name in _COMPARED:

@@ -71,6 +71,8 @@ class Program:
         self.variables = variables
         self.bound: int | None = None
         """The most that it can cost, once ``budget`` has found that."""
+        self.slow: frozenset[int] = frozenset()
+        """The nodes that run as functions of ours, in place of operators."""
         self.before = before
         """How many characters stand before the text in what was compiled."""
         self._expression = expression
@@ -86,7 +88,7 @@ class Program:
             return self
         environment = _environment(self.variables, running=True)
         out = Program(self.text, environment.deserialize(exchange(self._expression.serialize(), nodes)), self.variables)
-        out.before, out._checked = self.before, self._checked
+        out.before, out._checked, out.slow = self.before, self._checked, frozenset(nodes)
         return out
 
     def evaluate(self, values: Mapping[str, Any], authorize: Authorize | None = None) -> Any:

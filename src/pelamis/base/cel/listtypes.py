@@ -1,7 +1,7 @@
 """``==``, ``!=`` and ``+`` on lists that are sets or maps by their schema, where order does not count and ``+`` merges.
 
-The runtime knows no such lists. The shapes of variables do: where the left side of one of those operators is such a list,
-or holds one, the operator is exchanged in the compiled expression for a function that is told the types as a text.
+The runtime knows no such lists. The shapes of variables do: where the left side of one of those operators is such a
+list, or holds one, the operator is exchanged in the compiled expression for a function that is told the types as text.
 ``unlike`` and ``joined`` are these functions; as upstream, it is the left side that says how the two are compared.
 """
 
@@ -20,7 +20,7 @@ from pelamis.base.protobuf import BYTES, FIXED32, FIXED64, VARINT, length_delimi
 FUNCTIONS = {"_==_": "@like", "_!=_": "@unlike", "_+_": "@joined"}
 """The names cannot be written by users."""
 Types = dict[str, Any] | None
-"""l: ``set``, ``list`` or the keys of a map; e: its elements; m: members; v: the values of a map. None: all is plain."""
+"""l: ``set``, ``list`` or the keys of a map; e: elements; m: members; v: the values of a map. None: all is plain."""
 
 
 def types_of(shape: Shape | None, above: tuple[int, ...] = ()) -> Types:
