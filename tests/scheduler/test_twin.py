@@ -1,4 +1,5 @@
-"""The scheduler against its twin on random clusters: who is feasible, why the others are not, and every score."""
+"""The scheduler against its twin on random clusters: who is feasible, why the others are not, every score, and who
+would have to go."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ import pytest
 
 from pelamis.scheduler.core import decide, restrict
 from pelamis.scheduler.plugins import PLUGINS
+from pelamis.scheduler.preemption import Preemption, choose, search
 from pelamis.scheduler.snapshot import Snapshot
 
 from .twin import cycle, draws
+from .twin import preemption as twin
 from .twin.basics import Tree, name
 from .twin.world import World, info_of
 
@@ -100,3 +103,60 @@ def test_random_clusters() -> None:
 @pytest.mark.parametrize("part", range(10))
 def test_ten_thousand_pods(part: int) -> None:
     _many(range(1000 + part * 100, 1100 + part * 100), 10)
+
+
+def _check_preemption(world: World, pod: Tree) -> bool:
+    """Whether there was something to compare."""
+    snapshot, info = world.snapshot(), info_of(pod)
+    decision = decide(snapshot, PLUGINS, info, draw=lambda: 0.0)
+    if decision.node or decision.diagnosis is None or decision.diagnosis.message:
+        return False
+    verdict = cycle.find(world, pod)
+    helps = {n: helped for n, (_, _, helped) in verdict.rejected.items()}
+    for node in verdict.feasible:  # taken by those who are nominated there
+        helps[name(node)] = True
+    tried = {name(n): twin.on_node(world, pod, n) for n in world.nodes if helps.get(name(n))}
+    wanted = {n: c for n, c in tried.items() if c is not None}
+    before = {uid: p.node and p.node.name for uid, p in snapshot.pods.items()}
+    found = search(snapshot, PLUGINS, info, decision, draw=lambda: 0.0)
+    assert {uid: p.node and p.node.name for uid, p in snapshot.pods.items()} == before  # all are back
+    if not wanted:
+        assert isinstance(found, Preemption)
+        return False
+    assert isinstance(found, list)
+    own = {c.node.name: ({v.key for v in c.victims}, c.violations) for c in found}
+    keys = {n: {(p["metadata"]["namespace"], name(p)) for p in c.victims} for n, c in wanted.items()}
+    assert own == {n: (keys[n], c.violations) for n, c in wanted.items()}
+    assert choose(found).node.name in twin.best(wanted)
+    again = search(snapshot, PLUGINS, info_of(pod), decision, draw=lambda: 0.5)  # now much is known
+    assert isinstance(again, list)
+    assert {c.node.name: ({v.key for v in c.victims}, c.violations) for c in again} == own
+    return True
+
+
+def _preemptions(seeds: range) -> int:
+    compared = 0
+    for seed in seeds:
+        r = Random(seed)
+        world = draws.world(r, pods=30)
+        for i in range(r.randint(0, 2)):
+            waiting = draws.pod(r, f"w{i}", world, volumes=0)
+            world.nominated.append((waiting, name(r.choice(world.nodes))))
+        for i in range(4):
+            pod = draws.pod(r, f"p{i}", world, volumes=0.1)
+            pod["spec"]["priority"] = 10
+            try:
+                compared += _check_preemption(world, pod)
+            except Exception as error:
+                error.add_note(f"seed {seed}, pod {i}: {pod}")
+                raise
+    return compared
+
+
+def test_preemption() -> None:
+    assert _preemptions(range(100)) > 40
+
+
+@pytest.mark.slow
+def test_many_preemptions() -> None:
+    assert _preemptions(range(1000, 2500)) > 800

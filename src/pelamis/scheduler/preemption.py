@@ -30,6 +30,7 @@ NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 _PRIORITY_OFFSET = 2**31
 _PREFIX = "preemption: "
+_FREE, _BREAKING = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def search(
     if refusal:
         return Preemption(_PREFIX + refusal)
     assert why.resolvable is not None
-    rows: list[int] = np.flatnonzero(why.resolvable).tolist()
+    rows: Ints = np.flatnonzero(why.resolvable)
     found, result = _candidates(snapshot, plugins, info, rows, draw, args)
     if found:
         return found
@@ -131,32 +132,20 @@ def _candidates(
     snapshot: Snapshot,
     plugins: Sequence[Plugin],
     info: PodInfo,
-    rows: list[int],
+    rows: Ints,
     draw: Callable[[], float],
     args: DefaultPreemptionArgs,
 ) -> tuple[list[Candidate], Diagnosis]:
-    result = Diagnosis(snapshot.size)
     wanted = max(len(rows) * args.minCandidateNodesPercentage // 100, args.minCandidateNodesAbsolute)
-    start = int(draw() * len(rows)) if rows else 0
-    free: list[Candidate] = []
-    breaking: list[Candidate] = []
+    start = int(draw() * len(rows)) if len(rows) else 0
     trial = Trial(snapshot, plugins, info)
-    touched, known = snapshot.touched, trial.known
-    own = snapshot.by_name.get(snapshot.nominee(info.uid))
-    for row in (*rows[start:], *rows[:start]):
-        kept = known.get(row)
-        # Thousands of nodes are looked at for each pod: what is known costs no call.
-        fresh = kept is None or kept[0] != touched[row] or (own is not None and own.row == row)
-        tried = trial.of(row) if fresh or kept is None else kept[1]
-        if isinstance(tried, Candidate):
-            (breaking if tried.violations else free).append(tried)
-            # A node where no budget is broken is there, and enough have been looked at.
-            if free and len(free) + len(breaking) >= wanted:
-                break
-            continue
-        for reason, count in tried.items():
-            result.count(reason, count)
-    return free + breaking, result
+    found = trial.search(np.concatenate((rows[start:], rows[:start])), wanted)
+    result = Diagnosis(snapshot.size)
+    if not found:
+        for row in rows.tolist():
+            for reason, count in trial.why(row).items():
+                result.count(reason, count)
+    return found, result
 
 
 class Trial:
@@ -170,7 +159,9 @@ class Trial:
         filters = [p for p in plugins if p.filter is not None]
         self._alone = alone(snapshot, plugins, info)
         self._again: Sequence[Plugin] = plugins
-        self.known: dict[int, tuple[int, Tried]] = {}
+        self._known: dict[int, Tried] = {}
+        self._tried_at: Ints = np.full(snapshot.size, -1, np.int64)
+        self._kinds: Ints = np.zeros(snapshot.size, np.int64)
         if self._alone:
             self._plugins = [p for p in filters if p.reads != CLUSTER]
             self._again = [p for p in filters if p.reads == PODS_OF_ROW]
@@ -178,24 +169,71 @@ class Trial:
             key = ("victims", info.priority, id(plugins))
             kept = info.memo.get(key)
             if kept is None or kept[0] != snapshot.generation or not _same(kept[1], budgets):
-                kept = info.memo[key] = (snapshot.generation, budgets, {})
-            self.known = kept[2]
+                arrays = (self._known, self._tried_at, self._kinds)
+                kept = info.memo[key] = (snapshot.generation, budgets, *arrays)
+            self._known, self._tried_at, self._kinds = kept[2:]
+
+    def search(self, rows: Ints, wanted: int) -> list[Candidate]:
+        """In the order of the rows, until so many are found and one of them breaks no budget."""
+        touched = self._snapshot.touched
+        out: list[Candidate] = []
+        free, at = False, 0
+        own = self._snapshot.by_name.get(self._snapshot.nominee(self._info.uid))
+        if own is not None:
+            self._tried_at[own.row] = -1  # what is known of it counts the pod besides itself
+        # Between rows that have to be tried lie many of which all is known: these are passed over as a whole.
+        for stop in (*np.flatnonzero(self._tried_at[rows] != touched[rows]).tolist(), len(rows)):
+            kinds = self._kinds[rows[at:stop]]
+            good = np.flatnonzero(kinds)
+            enough = len(good)
+            if len(out) + enough >= wanted:
+                enough = max(wanted - len(out), 1)
+                if not free:
+                    first = np.flatnonzero(kinds[good] == _FREE)
+                    enough = max(enough, int(first[0]) + 1) if len(first) else len(good) + 1
+            out += [self._candidate(row) for row in rows[at:stop][good[:enough]].tolist()]
+            if enough <= len(good) and len(out) >= wanted:
+                return out
+            free = free or bool((kinds == _FREE).any())
+            if stop < len(rows):
+                tried = self.of(int(rows[stop]))
+                if isinstance(tried, Candidate):
+                    out.append(tried)
+                    free = free or not tried.violations
+                    if free and len(out) >= wanted:
+                        return out
+            at = stop + 1
+        return out
+
+    def _candidate(self, row: int) -> Candidate:
+        found = self._known[row]
+        assert isinstance(found, Candidate)
+        return found
 
     def of(self, row: int) -> Tried:
         """The fewest victims that make room on the row's node, or why it cannot be made."""
         snapshot = self._snapshot
         node = snapshot.nodes[row]
         if not self._alone:
-            return self._try(node, self._waiting(node))
+            found = self._known[row] = self._try(node, self._waiting(node))
+            return found
         if node.name == snapshot.nominee(self._info.uid):
-            return self._quietly(node, self._waiting(node))  # it does not wait for itself
+            self._known.pop(row, None)
+            return self._quietly(node, self._waiting(node))
         now = snapshot.touched[row]
-        kept = self.known.get(row)
-        if kept is not None and kept[0] == now:
-            return kept[1]
-        waiting = self._waiting(node) if node.name in snapshot.nominated else []
-        found = self._quietly(node, waiting)
-        self.known[row] = (now, found)
+        if self._tried_at[row] == now:
+            return self._known[row]
+        found = self._known[row] = self._quietly(node, self._waiting(node))
+        self._tried_at[row] = now
+        self._kinds[row] = 0 if not isinstance(found, Candidate) else _BREAKING if found.violations else _FREE
+        return found
+
+    def why(self, row: int) -> dict[str, int]:
+        """Of a row that does not help."""
+        found = self._known.get(row)
+        if found is None:
+            found = self.of(row)
+        assert not isinstance(found, Candidate)
         return found
 
     def _waiting(self, node: NodeInfo) -> list[PodInfo]:

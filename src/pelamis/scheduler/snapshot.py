@@ -176,7 +176,7 @@ class Snapshot:
         self.budgets: dict[tuple[str, str], Any] = {}
         self.trying = False
         """Set while pods are moved that will be back at once: rows do not count as changed."""
-        self.touched: list[int] = [0] * capacity
+        self.touched: Ints = np.zeros(capacity, np.int64)
         """Per row, how often pods came or left."""
         self._changes: list[int] = []
         self._forgotten = 0
@@ -261,7 +261,7 @@ class Snapshot:
             column.ids = longer(column.ids, -1)
         for counter in self._counters.values():
             counter.array = longer(counter.array)
-        self.touched += [0] * size
+        self.touched = longer(self.touched)
         self._capacity = size * 2
 
     def resource(self, name: str) -> int:
