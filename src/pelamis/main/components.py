@@ -24,6 +24,7 @@ from pelamis.localstorage.provision import CLASS_NAME, default_class
 from pelamis.main.config import Cluster
 from pelamis.main.leadership import CONTROLLERS, identity, leading
 from pelamis.main.pki import LOCAL_STORAGE_USER, Pki
+from pelamis.reconcile.leader import Timing
 
 if TYPE_CHECKING:
     from pelamis.scheduler.profile import Settings
@@ -153,6 +154,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     from pelamis.controllers import Options, controllers
     from pelamis.reconcile.kinds import RegistryKinds
     from pelamis.reconcile.runner import run_all
+    from pelamis.scheduler.config import seconds
     from pelamis.scheduler.run import Scheduler
 
     options = Options(
@@ -193,9 +195,19 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
             # Other servers may share the store: one of them does this work.
             who = identity(cluster.node_name)
             group.create_task(leading(server, CONTROLLERS, who, control), name="controllers")
-            if settings is not None:
-                lease, namespace = settings.lease_name, settings.lease_namespace
-                group.create_task(leading(server, lease, who, schedule, namespace=namespace), name="scheduler")
+            if settings is not None and not settings.election.leaderElect:
+                group.create_task(schedule(), name="scheduler")
+            elif settings is not None:
+                of = settings.election
+                lease = leading(
+                    server,
+                    of.resourceName,
+                    who,
+                    schedule,
+                    namespace=of.resourceNamespace,
+                    timing=Timing(*(seconds(t) or 0.0 for t in (of.leaseDuration, of.renewDeadline, of.retryPeriod))),
+                )
+                group.create_task(lease, name="scheduler")
         else:
             group.create_task(control(), name="controllers")
             group.create_task(schedule(), name="scheduler")

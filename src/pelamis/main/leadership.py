@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.base import ids
-from pelamis.reconcile.leader import LostLease, lead
+from pelamis.reconcile.leader import USUAL, LostLease, Timing, lead
 
 log = logging.getLogger(__name__)
 NAMESPACE = "kube-system"
-CONTROLLERS, SCHEDULER = "kube-controller-manager", "kube-scheduler"
+CONTROLLERS = "kube-controller-manager"
 
 
 def identity(node_name: str) -> str:
@@ -27,7 +27,13 @@ def identity(node_name: str) -> str:
 
 
 async def leading(
-    server: ApiServer, name: str, who: str, work: Callable[[], Awaitable[None]], *, namespace: str = NAMESPACE
+    server: ApiServer,
+    name: str,
+    who: str,
+    work: Callable[[], Awaitable[None]],
+    *,
+    namespace: str = NAMESPACE,
+    timing: Timing = USUAL,
 ) -> None:
     """Does ``work`` whenever this server holds the lease ``name``, until cancelled. It must end well when cancelled."""
     client = server.client(LOOPBACK_USER, agent=name)
@@ -38,6 +44,6 @@ async def leading(
 
     while True:
         try:
-            await lead(client, namespace, name, who, led, clock=time.time)
+            await lead(client, namespace, name, who, led, clock=time.time, timing=timing)
         except* LostLease:
             log.warning("the lease %s is lost; another server leads, or the store cannot be reached", name)

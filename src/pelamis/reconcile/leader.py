@@ -1,8 +1,9 @@
 """Leader election on a Lease, as client-go does it; used only where several servers share a store.
 
 The holder renews every 2 s and gives up when it could not renew for 10 s; the others take over when the lease has not
-changed for 15 s, measured by their own clock from when they saw it change, so that clocks need not agree. Nobody polls:
-a candidate is woken by the lease's view or by the time of its expiry. The lease is given back on an orderly end.
+changed for 15 s (``Timing`` may say otherwise), measured by their own clock from when they saw it change, so that
+clocks need not agree. Nobody polls: a candidate is woken by the lease's view or by the time of its expiry. The lease is
+given back on an orderly end.
 """
 
 from __future__ import annotations
@@ -19,9 +20,17 @@ from pelamis.api.meta import ObjectMeta
 from pelamis.base.clock import rfc3339_micro
 from pelamis.client.types import Action, Client, Create, Update
 
-LEASE_S = 15
-RENEW_DEADLINE_S = 10.0
-RETRY_S = 2.0
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """In seconds. lease_s: how long a holder that is not heard of keeps it; the Lease itself holds whole seconds."""
+
+    lease_s: float = 15.0
+    renew_deadline_s: float = 10.0
+    retry_s: float = 2.0
+
+
+USUAL = Timing()
 
 
 class LostLease(Exception):
@@ -37,6 +46,7 @@ class Election:
     identity: str
     lease: Lease | None = None
     seen_at: float = 0.0
+    timing: Timing = USUAL
 
     def observe(self, lease: Lease | None, now: float) -> None:
         if lease is None or self.lease is None or lease.spec != self.lease.spec:
@@ -51,7 +61,7 @@ class Election:
         """When somebody else may take the lease."""
         if self.lease is None or not self.lease.spec.holderIdentity:
             return self.seen_at
-        return self.seen_at + (self.lease.spec.leaseDurationSeconds or LEASE_S)
+        return self.seen_at + (self.lease.spec.leaseDurationSeconds or self.timing.lease_s)
 
     def write(self, now: float) -> Action | None:
         """What acquires or renews the lease; None while another one holds it."""
@@ -59,7 +69,7 @@ class Election:
         if self.lease is None:
             spec = LeaseSpec(
                 holderIdentity=self.identity,
-                leaseDurationSeconds=LEASE_S,
+                leaseDurationSeconds=max(1, round(self.timing.lease_s)),
                 acquireTime=at,
                 renewTime=at,
                 leaseTransitions=0,
@@ -71,7 +81,7 @@ class Election:
         spec = msgspec.structs.replace(
             old,
             holderIdentity=self.identity,
-            leaseDurationSeconds=LEASE_S,
+            leaseDurationSeconds=max(1, round(self.timing.lease_s)),
             acquireTime=old.acquireTime if self.held else at,
             renewTime=at,
             leaseTransitions=(old.leaseTransitions or 0) + (0 if self.held else 1),
@@ -96,10 +106,11 @@ async def lead(
     work: Callable[[], Awaitable[None]],
     *,
     clock: Callable[[], float],
+    timing: Timing = USUAL,
 ) -> None:
     """Wait for the lease, then run ``work`` while it is held. Raises LostLease when it is lost."""
     view = client.view(LEASE, namespace=namespace, field_selector=f"metadata.name={name}")
-    election = Election(namespace, name, identity)
+    election = Election(namespace, name, identity, timing=timing)
     wake = asyncio.Event()
     cancel = view.subscribe(lambda key, old, new: wake.set())
     try:
@@ -112,7 +123,7 @@ async def lead(
             election.observe(view.get(namespace, name), now)
             if await _try(client, election, now):
                 break
-            delay = max(election.expires_at() - clock(), RETRY_S if election.lease is None else 0.05)
+            delay = max(election.expires_at() - clock(), timing.retry_s if election.lease is None else 0.05)
             try:
                 async with asyncio.timeout(delay):
                     await wake.wait()
@@ -151,9 +162,9 @@ async def _try(client: Client, election: Election, now: float) -> bool:
 async def _renew(client: Client, election: Election, clock: Callable[[], float]) -> None:
     renewed = clock()
     while True:
-        await asyncio.sleep(RETRY_S)
+        await asyncio.sleep(election.timing.retry_s)
         now = clock()
         if await _try(client, election, now):
             renewed = now
-        elif not election.held or clock() - renewed > RENEW_DEADLINE_S:
+        elif not election.held or clock() - renewed > election.timing.renew_deadline_s:
             raise LostLease(f"lease {election.namespace}/{election.name} was lost")

@@ -26,6 +26,7 @@ from pelamis.scheduler.config import (
     ConfigError,
     Configuration,
     ExtenderConfig,
+    LeaderElection,
     PluginName,
     Plugins,
     PluginSet,
@@ -37,6 +38,7 @@ from pelamis.scheduler.plugins import FACTORIES, PLUGINS
 from pelamis.scheduler.userplugin import SUFFIX, load_plugin, made_by
 
 _WEIGHTS = {"TaintToleration": 3, "NodeAffinity": 2, "PodTopologySpread": 2, "InterPodAffinity": 2}
+_ELECTION = LeaderElection()
 _PREEMPTION = a.DefaultPreemptionArgs()
 _FULL = ("preFilter", "filter", "preScore", "score")
 IN_TREE: dict[str, tuple[str, ...]] = {
@@ -85,8 +87,7 @@ class Settings:
     extenders: tuple[ExtenderConfig, ...] = ()
     initial_backoff_s: float = 1.0
     max_backoff_s: float = 10.0
-    lease_name: str = "kube-scheduler"
-    lease_namespace: str = "kube-system"
+    election: LeaderElection = _ELECTION
     home: str = ""
     """The folder of the configuration, to which files in it are relative."""
 
@@ -117,8 +118,7 @@ def settings(config: Configuration, load_user: Callable[[str], Any], home: str =
         config.extenders,
         float(config.podInitialBackoffSeconds),
         float(config.podMaxBackoffSeconds),
-        config.leaderElection.resourceName,
-        config.leaderElection.resourceNamespace,
+        config.leaderElection,
         home,
     )
 
