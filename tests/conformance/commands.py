@@ -348,7 +348,8 @@ STEPS = [
         "gitVersion",
     ),
     Step("logs: no node", "logs solo", r"(?i)^$|error|does not have a host assigned|BadRequest", code=-1),
-    Step("top pods: no metrics", "top pods", "Metrics API not available", code=1),
+    Step("top pods: no metrics", "top pods", "(?i)metrics not available|No resources found", code=-1),
+    Step("top nodes: no metrics", "top nodes", "(?i)metrics not available|No resources found", code=-1),
     Step("alpha/kustomize", "kustomize {dir}", "kustomized"),
     Step("apply -k", "apply -k {dir}", "configmap/kustomized"),
     # deleting

@@ -151,3 +151,66 @@ def test_the_kernel_holds_the_same_after_steps_as_from_nothing(seed: int) -> Non
         return done.stdout
 
     assert in_force(listing([text for text in script if text])) == in_force(listing([fresh.full()]))
+
+
+def hinted(*endpoints: tuple[str, str, tuple[str, ...], tuple[str, ...]]) -> EndpointSlice:
+    """(address, node, zones, nodes that it is meant for)"""
+    items = [
+        {
+            "addresses": [ip],
+            "nodeName": node,
+            "conditions": {"ready": True},
+            "hints": {"forZones": [{"name": z} for z in zones], "forNodes": [{"name": n} for n in nodes]},
+        }
+        for ip, node, zones, nodes in endpoints
+    ]
+    tree = {"addressType": "IPv4", "ports": [{"name": "http", "port": 80, "protocol": "TCP"}], "endpoints": items}
+    return msgspec.convert(tree, EndpointSlice)
+
+
+A, B, C = "10.244.0.2", "10.244.1.2", "10.244.2.2"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "zone", "expected"),
+    [
+        ([(A, "n1", ("a",), ()), (B, "n2", ("b",), ())], "b", [B]),
+        ([(A, "n1", ("a",), ()), (B, "n2", ("b",), ())], "", [A, B]),
+        ([(A, "n1", ("a",), ()), (B, "n2", ("b",), ())], "c", [A, B]),
+        ([(A, "n1", ("a",), ()), (B, "n2", (), ())], "a", [A, B]),
+        ([(A, "n1", ("a",), ("n1",)), (B, "n2", ("a",), ("n2",))], "a", [A]),
+        ([(B, "n2", ("a",), ("n2",)), (C, "n3", ("b",), ("n3",))], "b", [C]),
+        ([(A, "n1", ("a",), ("n1",)), (B, "n2", ("b",), ())], "b", [B]),
+    ],
+)
+def test_hints_keep_traffic_near(endpoints: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]], zone: str, expected: list[str]) -> None:  # fmt: skip  # noqa: E501
+    found = targets(service(), "http", [hinted(*endpoints)], "n1", zone, hints=True)
+    assert [t.ip for t in found] == expected
+
+
+def test_hints_do_not_narrow_local_traffic() -> None:
+    far = [hinted((A, "n1", ("a",), ()), (B, "n2", ("b",), ()))]
+    settings = Settings("t", "n1", "pelamis9", ("10.244.0.0/16",), "10.244.0.0/24", "b")
+    part = service_part(service(internalTrafficPolicy="Local"), far, settings)
+    (rules,) = [rules for name, rules in part.chains.items() if not name.endswith("-in")]
+    assert A in rules[0]
+    assert B not in rules[0]
+
+
+def test_a_balancer_lets_in_whom_it_names() -> None:
+    spec = {"type": "LoadBalancer", "loadBalancerSourceRanges": ["198.51.100.0/24"]}
+    tree = {
+        "metadata": {"name": "web", "namespace": "a"},
+        "spec": {"clusterIP": "10.96.0.20", "ports": [{"name": "http", "port": 80, "nodePort": 30080}], **spec},
+        "status": {"loadBalancer": {"ingress": [{"ip": "10.95.0.1"}, {"ip": "10.95.0.9", "ipMode": "Proxy"}]}},
+    }
+    endpoints = [slice_of((A, "n1", True))]
+    part = service_part(msgspec.convert(tree, Service), endpoints, SETTINGS)
+    reached = maps(part, "service-ips")
+    fence = reached.pop("10.95.0.1 . tcp . 80").removeprefix("goto ")
+    assert fence.endswith("-fw")
+    assert part.chains[fence] == (f"ip saddr {{ 198.51.100.0/24 }} goto {fence.removesuffix('fw')}ext", "drop")
+    assert list(reached) == ["10.96.0.20 . tcp . 80"]
+    assert maps(part, "node-ports")["tcp . 30080"].endswith("-ext")
+    tree["spec"]["type"] = "NodePort"  # type: ignore[index]
+    assert list(maps(service_part(msgspec.convert(tree, Service), endpoints, SETTINGS), "service-ips")) == list(reached)

@@ -1,5 +1,7 @@
 """Windows, policies and limits; and that no history leads out of them."""
 
+# ruff: noqa: E501 - one case a line
+
 from __future__ import annotations
 
 from typing import Any

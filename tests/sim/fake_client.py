@@ -47,6 +47,9 @@ class FakeView:
     def keys(self, namespace: str = "") -> Sequence[Key]:
         return [k for k in sorted(self.objects) if not namespace or k[0] == namespace]
 
+    def __len__(self) -> int:
+        return len(self.keys())
+
     def by_index(self, index: str, value: str) -> Sequence[Any]:
         out = []
         for key, obj in sorted(self.objects.items()):

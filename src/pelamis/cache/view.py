@@ -54,6 +54,11 @@ class View:
     def keys(self, namespace: str = "") -> Sequence[Key]:
         return [entry.key for entry in self.entries(namespace)]
 
+    def __len__(self) -> int:
+        if self._match is not None:
+            return len(self._matching)
+        return len(self.entries()) if self.namespace else len(self.collection)
+
     def entries(self, namespace: str = "") -> Sequence[Entry]:
         """As ``list``, undecoded."""
         if self.namespace:

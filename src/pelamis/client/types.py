@@ -108,6 +108,10 @@ class View(Protocol, Generic[T_co]):
 
     def keys(self, namespace: str = "") -> Sequence[Key]: ...
 
+    def __len__(self) -> int:
+        """How many objects there are; of a whole kind, known without counting."""
+        ...
+
     def by_index(self, index: str, value: str) -> Sequence[T_co]:
         """``index`` is one of kind.indexes, or the built-in ``owner``: the uid of the controller owner reference.
 

@@ -38,21 +38,28 @@ from pelamis.reconcile.plan import NOTHING, EventNote, Plan, failure
 from pelamis.reconcile.podcontrol import is_namespace_terminating
 from pelamis.reconcile.podstate import is_ready
 from pelamis.reconcile.spec import Controller, Views, Watch
+from pelamis.reconcile.topology import ENABLED, Disabled, assign, cpu_by_zone
 
 PER_SLICE = 100
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE = "topology.kubernetes.io/zone"
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+DEPRECATED_HINTS = "service.kubernetes.io/topology-aware-hints"
 RESERVED = (endpointset.SERVICE_NAME, endpointset.MANAGED_BY, endpointset.HEADLESS)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """nodes: those that the pods are on, by name; a name without an entry is a node that does not exist (yet)."""
+    """nodes: those that the pods are on, by name; a name without an entry is a node that does not exist (yet).
+
+    every_node: all of the cluster, where the Service asks for hints by the CPU of zones.
+    """
 
     service: Service
     pods: Sequence[Pod]
     slices: Sequence[EndpointSlice]
     nodes: dict[str, Node]
+    every_node: Sequence[Node] = ()
 
 
 def gather(views: Views, key: Key) -> World | None:
@@ -72,7 +79,12 @@ def gather(views: Views, key: Key) -> World | None:
         and s.metadata.labels.get(endpointset.MANAGED_BY) == MANAGER
         and s.metadata.deletionTimestamp is None
     ]
-    return World(service, pods, slices, nodes)
+    return World(service, pods, slices, nodes, views(NODE).list() if is_auto(service) else ())
+
+
+def is_auto(service: Service) -> bool:
+    annotations = service.metadata.annotations
+    return annotations.get(DEPRECATED_HINTS, annotations.get(TOPOLOGY_MODE)) in ("Auto", "auto")
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -80,20 +92,22 @@ def reconcile(world: World, now: float) -> Plan:
     if service.metadata.deletionTimestamp is not None:
         return NOTHING
     actions: list[Action] = []
+    events: list[EventNote] = []
     families = endpointset.families(service)
     for one in world.slices:
         if one.addressType not in families:
             actions.append(_delete(one))
     for family in families:
         mine = [s for s in world.slices if s.addressType == family]
-        actions.extend(_family(world, family, mine, now))
+        writes = _family(world, family, mine, now, events)
+        actions.extend(writes)
     if not actions:
         return NOTHING
 
     def done(outcomes: Sequence[Outcome]) -> Plan:
         error = failure(actions, outcomes)
         if error is None or is_namespace_terminating(error):
-            return NOTHING
+            return Plan(events=events)
         if error.reason == "Conflict":
             return Plan(error=error.message)
         name = f"{service.metadata.namespace}/{service.metadata.name}"
@@ -108,7 +122,36 @@ def reconcile(world: World, now: float) -> Plan:
 Ports = tuple[EndpointPort, ...]
 
 
-def _family(world: World, family: str, slices: Sequence[EndpointSlice], now: float) -> list[Action]:
+def _auto(
+    world: World, family: str, wanted: dict[Ports, dict[tuple[str, ...], Endpoint]], events: list[EventNote]
+) -> None:
+    """Gives the ready endpoints the zones that they are meant for, or none of them any."""
+    ready = [
+        (ports, key, endpoint)
+        for ports, found in wanted.items()
+        for key, endpoint in sorted(found.items())
+        if endpoint.conditions.ready
+    ]
+    if not ready:
+        return
+    had = any(e.hints is not None for s in world.slices if s.addressType == family for e in s.endpoints)
+    try:
+        zones = assign([endpoint.zone or "" for _, _, endpoint in ready], cpu_by_zone(world.every_node))
+    except Disabled as why:
+        note = EventNote(world.service, "Warning", "TopologyAwareHintsDisabled", f"{why}, addressType: {family}")
+        events.append(note)
+        return
+    for (ports, key, endpoint), zone in zip(ready, zones, strict=True):
+        hints = EndpointHints(forZones=(ForZone(name=zone),))
+        wanted[ports][key] = msgspec.structs.replace(endpoint, hints=hints)
+    if not had:
+        message = f"{ENABLED}, addressType: {family}"
+        events.append(EventNote(world.service, "Normal", "TopologyAwareHintsEnabled", message))
+
+
+def _family(
+    world: World, family: str, slices: Sequence[EndpointSlice], now: float, events: list[EventNote]
+) -> list[Action]:
     service = world.service
     wanted: dict[Ports, dict[tuple[str, ...], Endpoint]] = {}
     for pod in world.pods:
@@ -122,6 +165,8 @@ def _family(world: World, family: str, slices: Sequence[EndpointSlice], now: flo
             continue  # comes back when the node is there
         endpoint = _endpoint(world, pod, found)
         wanted.setdefault(_ports(service, pod), {})[(pod.metadata.uid, *found)] = endpoint
+    if is_auto(service):
+        _auto(world, family, wanted, events)
     by_ports: dict[Ports, list[EndpointSlice]] = {}
     for one in slices:
         by_ports.setdefault(one.ports, []).append(one)
@@ -231,7 +276,7 @@ def _endpoint(world: World, pod: Pod, found: tuple[str, ...]) -> Endpoint:
 
 def _hints(service: Service, node: str, zone: str, ready: bool) -> EndpointHints | None:
     how = service.spec.trafficDistribution
-    if not ready or not how:
+    if not ready or not how or is_auto(service):
         return None
     zones = (ForZone(name=zone),) if zone else ()
     if how in ("PreferClose", "PreferSameZone"):

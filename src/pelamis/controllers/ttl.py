@@ -34,7 +34,7 @@ def seconds(count: int, current: str | None) -> int:
 
 def gather(views: Views, key: Key) -> World | None:
     node = views(NODE).get(*key)
-    return World(node, len(views(NODE).keys())) if node is not None else None
+    return World(node, len(views(NODE))) if node is not None else None
 
 
 def reconcile(world: World, now: float) -> Plan:
