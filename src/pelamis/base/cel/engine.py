@@ -64,7 +64,7 @@ CONTEXT = Context()
 class Program:
     """type: the static type of the result, ``bool``, ``string``, ``dyn``, ``list(dyn)``, …; used: variables named."""
 
-    __slots__ = ("_checked", "_expression", "before", "bound", "text", "type", "variables")
+    __slots__ = ("_checked", "_expression", "before", "bound", "slow", "text", "type", "variables")
 
     def __init__(self, text: str, expression: Any, variables: tuple[str, ...] = (), before: int = 0) -> None:
         self.text = text
