@@ -36,7 +36,7 @@ KINDS = {
     "Service": SERVICE,
 }
 BUSY_S = 900.0
-HEAL_S = 3600.0
+HEAL_S = 2400.0
 
 
 @dataclass

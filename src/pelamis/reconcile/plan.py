@@ -97,7 +97,9 @@ def failure(actions: Sequence[Action], outcomes: Sequence[Outcome]) -> StatusErr
         error = outcome.error
         if error is None:
             continue
-        if isinstance(action, Delete) and (error.reason == "NotFound" or (error.reason == "Conflict" and action.uid)):
-            continue
+        if isinstance(action, Delete) and (
+            error.reason == "NotFound" or (error.reason == "Conflict" and action.uid and not action.rev)
+        ):
+            continue  # with a revision, a conflict may also mean that the object has changed and is still to go
         return error
     return None
