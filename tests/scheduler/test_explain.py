@@ -56,6 +56,16 @@ CASES: dict[str, tuple[list[Any], list[Any], Any, list[str]]] = {
         pod("p", "1"),
         ["delete b on n (frees 1 cpu)", "add a node like n (2 cpu, 8Gi memory)"],
     ),
+    "priority": (
+        [node("n", cpu="1")],
+        [pod("a", "1", node="n", priority=5)],
+        pod("p", "1", priority=5),
+        [
+            "delete a on n (frees 1 cpu)",
+            "add a node like n (1 cpu, 8Gi memory)",
+            "give the pod a PriorityClass above 5: it then takes the place of a on n",
+        ],
+    ),
     "taint": (
         [node("n", taints=[TAINT])],
         [],

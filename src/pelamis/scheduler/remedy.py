@@ -27,10 +27,12 @@ from pelamis.api.storage.storageclass import StorageClass
 from pelamis.base import labels
 from pelamis.base.labels import Selector
 from pelamis.base.quantity import parse
+from pelamis.scheduler.core import Decision, find
 from pelamis.scheduler.explain import Objection, Report, objections
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.nodematch import requirement
 from pelamis.scheduler.podinfo import MILLI, PodInfo, amounts_of
+from pelamis.scheduler.preemption import search, settle
 from pelamis.scheduler.snapshot import NodeInfo, Snapshot
 from pelamis.scheduler.toleration import tolerates
 from pelamis.scheduler.volumes import BIND_COMPLETED, class_of
@@ -39,6 +41,8 @@ GROUPS, PER_GROUP = 6, 2
 """How many kinds of nodes are looked at, and how many nodes of each."""
 CHOICES = 4
 COMBINATIONS = 64
+_SYSTEM = 2_000_000_000
+"""Priorities from here on are the system's own."""
 _CORDON = "node.kubernetes.io/unschedulable"
 _CONDITIONS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 
@@ -94,6 +98,8 @@ def remedies(
             if key not in found:
                 found[key] = remedy
     for remedy in _new_nodes(snapshot, plugins, info):
+        found.setdefault(tuple(e.text for e in remedy.edits), remedy)
+    for remedy in _by_priority(snapshot, plugins, info):
         found.setdefault(tuple(e.text for e in remedy.edits), remedy)
     ranked = sorted(found.values(), key=lambda r: (r.cost, -r.nodes, r.edits[0].text))
     out: list[Remedy] = []
@@ -628,6 +634,46 @@ def _with_volume(claim: PersistentVolumeClaim) -> Callable[[Snapshot], Callable[
         return _put_back(snapshot.storage.volumes, "a-new-volume", _made(PersistentVolume, tree))
 
     return change
+
+
+# -- being more important
+
+
+def _by_priority(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> Iterator[Remedy]:
+    """Whom the pod would send away, were it more important than every pod of users."""
+    others = [p.priority for p in snapshot.pods.values() if p.priority < _SYSTEM]
+    wanted = max(others, default=0) + 1
+    if wanted <= info.priority:
+        return
+
+    def raise_priority(tree: Tree) -> None:
+        tree["spec"]["priority"] = wanted
+        tree["spec"].pop("preemptionPolicy", None)
+
+    tree = _tree(info.pod)
+    raise_priority(tree)
+    raised = PodInfo(_made(Pod, tree))
+    _, why = find(snapshot, plugins, raised)
+    tried = search(snapshot, plugins, raised, Decision("", why), draw=lambda: 0.0)
+    if not isinstance(tried, list):
+        return
+    own = {r.uid for r in info.pod.metadata.ownerReferences if r.controller}
+    tried = [
+        c
+        for c in tried
+        if c.victims
+        and not any(v.namespace == "kube-system" for v in c.victims)
+        and not any(r.uid in own for v in c.victims for r in v.pod.metadata.ownerReferences)
+    ]
+    if not tried:
+        return
+    best = settle(snapshot, raised, tried)
+    names = [v.key[1] if v.namespace == info.namespace else "/".join(v.key) for v in best.victims]
+    above = max(v.priority for v in best.victims)
+    where = best.nominated or ""
+    text = f"give the pod a PriorityClass above {above}: it then takes the place of {_few(names)} on {where}"
+    gone = tuple(v.uid for v in best.victims)
+    yield Remedy((Edit(text, 8 + len(gone), "", "priority", pod=raise_priority, victims=gone),), where, 1)
 
 
 # -- a node more

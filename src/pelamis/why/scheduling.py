@@ -221,10 +221,12 @@ def why_there(world: World, pod: Any) -> Cause:
     if number == 1:
         text = f"the only node of {size:,} that fits, were the pod placed now"
     else:
-        text = (
-            f"{rank} of {number:,} nodes that fit, were the pod placed now ({size - number:,} of {size:,} do not fit)"
-        )
-    return Cause(about, text, True, table=scores(report), data=data)
+        text = f"{rank} of {number:,} nodes that fit, were the pod placed now"
+    others: tuple[Cause, ...] = ()
+    if report.groups:
+        left = f"{size - number:,} of {size:,} nodes do not fit" if size - number > 1 else "1 node does not fit"
+        others = (Cause("the others", left, True, table=verdicts(report, snapshot, PodInfo(pod))),)
+    return Cause(about, text, True, table=scores(report), data=data, deeper=others)
 
 
 def as_data(report: Report, found: Sequence[Remedy]) -> dict[str, Any]:
