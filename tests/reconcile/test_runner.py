@@ -12,7 +12,7 @@ from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.meta import ObjectMeta
 from pelamis.base import errors
 from pelamis.client.types import Create, Outcome, Patch
-from pelamis.reconcile.plan import Plan
+from pelamis.reconcile.plan import Found, Plan, Read
 from pelamis.reconcile.runner import Runner
 from pelamis.reconcile.spec import Controller, Watch
 from pelamis.sim.loop import now, run
@@ -190,3 +190,50 @@ def test_a_dear_key_rests_and_its_changes_are_looked_at_together() -> None:
 
     assert runs(0.0001) == 101
     assert runs(0.003) < 25
+
+
+def test_what_a_plan_reads_is_handed_to_its_continuation_and_holds_up_nobody() -> None:
+    class Reading(FakeClient):
+        async def fetch(self, path: str, *, query: Any = None) -> Any:
+            await asyncio.sleep(10)
+            if path == "/gone":
+                raise errors.NotFound("metrics", "", "gone")
+            if path == "/lost":
+                raise OSError("no route")
+            return {"path": path, **query}
+
+    async def main() -> None:
+        server = FakeServer(now)
+        found: list[Found] = []
+        done: dict[str, float] = {}
+
+        def reconcile(world: Any, at: float) -> Plan:
+            source, _, memo = world
+            if source.metadata.name != "slow":
+                done[source.metadata.name] = at
+                return Plan()
+            if memo is not None:
+                done["slow"] = at
+                return Plan()
+
+            def on_reads(answers: Sequence[Found]) -> Plan:
+                found.extend(answers)
+                return Plan(memo="read", requeue_at=at)
+
+            return Plan(reads=(Read("/a", (("k", "v"),)), Read("/gone"), Read("/lost")), on_reads=on_reads)
+
+        server.do(config("slow"), config("quick"))
+        client: Any = Reading(server)
+        task = asyncio.ensure_future(Runner(copier(reconcile), client, clock=now, cpu=lambda: 0.0).run())
+        begin = now()
+        await asyncio.sleep(30)
+        assert done["quick"] - begin < 1
+        assert 10 <= done["slow"] - begin < 11
+        assert found == [
+            Found({"path": "/a", "k": "v"}),
+            Found(None, 'metrics "gone" not found'),
+            Found(None, "cannot reach the server: no route"),
+        ]
+        task.cancel()
+
+    run(main())
