@@ -12,9 +12,11 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
+from pelamis.api import patchschema
 from pelamis.api.enablement import Enablement
 from pelamis.api.kind import Kind
 from pelamis.api.openapi import OpenAPI, gnostic, v2
+from pelamis.api.openapi.schema import custom_root
 from pelamis.api.openapi.serve import PROTOBUF, PROTOBUF_NEW
 from pelamis.api.registry import Registry, builtin
 
@@ -339,3 +341,34 @@ def test_v3_as_protobuf_says_what_the_json_says() -> None:
         assert [_shown(r) for r in made.get(23, ())] == schema.get("required", [])
         assert _shown(made.get(34, [b""])[0]) == schema.get("description", "")
     assert documents.answer("/openapi/v3/apis/none/v1", accept) is None
+
+
+def test_custom_roots_that_are_not_pruned_say_nothing_else_in_v2() -> None:
+    root = {"type": "object", "description": "d", "x-kubernetes-preserve-unknown-fields": True}
+    nested = {"type": "array", "nullable": True, "items": {"type": "string"}}
+    some = {"type": "object", "required": ["a", "b"], "properties": {"a": nested, "b": {"type": "string"}}}
+    for schema, shown in (
+        (root, {"type": "object"}),
+        ({**root, "properties": {"spec": {"type": "object"}}}, {"type": "object"}),
+        (some, {"type": "object", "required": ["b"], "properties": {"a": {}, "b": {"type": "string"}}}),
+    ):
+        kind = _custom(schema)
+        made = custom_root(kind, 2)
+        assert made.pop("x-kubernetes-group-version-kind")
+        for name in ("apiVersion", "kind", "metadata"):
+            made.get("properties", {}).pop(name, None)
+        assert made == shown
+        assert custom_root(kind, 3)["properties"]["metadata"]
+
+
+def _custom(schema: dict[str, Any]) -> Kind:
+    from pelamis.api import codec
+    from pelamis.api.apiextensions.custom import kind_of
+    from pelamis.api.apiextensions.customresourcedefinition import KIND
+
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "foos", "kind": "Foo"}
+    spec = {"group": "e.io", "scope": "Namespaced", "names": names, "versions": [version]}
+    made = kind_of(codec.from_tree(KIND, {"metadata": {"name": "foos.e.io"}, "spec": spec}), "v1")
+    patchschema.declare(made, schema)
+    return made

@@ -359,10 +359,10 @@ def list_schema(kind: Kind, dialect: Dialect) -> Schema:
 def custom_root(kind: Kind, dialect: Dialect) -> Schema:
     """The schema of a custom resource, as it is published."""
     declared = custom_schema(kind)
-    if declared is None:
-        out: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    else:
-        out = _downgraded(declared) if dialect == 2 else dict(declared)
+    if declared is None or (dialect == 2 and declared.get("x-kubernetes-preserve-unknown-fields")):
+        # With any property, clients of v2 would take all others for wrong.
+        return {"type": "object", "x-kubernetes-group-version-kind": [gvk(kind)]}
+    out: Schema = _downgraded(declared) if dialect == 2 else dict(declared)
     metadata: Schema = {"description": "Name, labels and other metadata of the object."}
     properties = {
         **(out.get("properties") or {}),
@@ -371,8 +371,7 @@ def custom_root(kind: Kind, dialect: Dialect) -> Schema:
         "metadata": ref(OBJECT_META, dialect, metadata),
     }
     out["type"] = "object"
-    if declared is not None:
-        out["properties"] = properties
+    out["properties"] = properties
     out["x-kubernetes-group-version-kind"] = [gvk(kind)]
     return out
 
@@ -394,6 +393,15 @@ def _downgraded(s: Schema) -> Schema:
         for name in ("type", "properties", "items", "additionalProperties"):
             out.pop(name, None)
         return out
+    if out.get("type") == "array" and "items" not in out:
+        del out["type"]
+    nullable = {k for k, v in (out.get("properties") or {}).items() if v.get("nullable")}
+    more = out.get("additionalProperties")
+    wanted = [] if isinstance(more, dict) and more.get("nullable") else out.get("required") or []
+    if "required" in out:
+        out["required"] = [name for name in wanted if name not in nullable]
+        if not out["required"]:
+            del out["required"]
     if "properties" in out:
         out["properties"] = {k: _downgraded(v) for k, v in out["properties"].items()}
     if isinstance(out.get("items"), dict):
