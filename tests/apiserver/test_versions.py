@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from pelamis.api.enablement import Enablement
+from pelamis.store.sqlite import SqliteStore
+from pelamis.store.types import Put
 from tests.apiserver.harness import Harness, running
 
 _CLAIM = {
@@ -96,5 +101,41 @@ def test_what_is_on_is_everywhere() -> None:
             assert "v1beta1.coordination.k8s.io" in {s["metadata"]["name"] for s in services["items"]}
             status, _ = await h.request("GET", "/apis/coordination.k8s.io/v1beta1/leasecandidates")
             assert status == 200
+
+    asyncio.run(body())
+
+
+def test_what_a_version_left_behind_outlives_it(tmp_path: Path) -> None:
+    """Objects, and who owns their fields, when a version is switched off; objects that another server stored in it."""
+
+    async def body() -> None:
+        v1, beta = (_CLAIMS.format(v) for v in ("v1", "v1beta1"))
+        async with running(store=SqliteStore(tmp_path / "s"), registry=Enablement("api/beta=true").registry()) as h:
+            await ok(h, "POST", f"{beta}?fieldManager=old", {**_CLAIM, "metadata": {"name": "c", "labels": {"a": "b"}}})
+            group = {"metadata": {"name": "g"}, "spec": {"schedulingPolicy": {"basic": {}}}}
+            await ok(h, "POST", "/apis/scheduling.k8s.io/v1beta1/namespaces/default/podgroups", group)
+            theirs = (await ok(h, "GET", f"{beta}/c"))["spec"]
+        store = SqliteStore(tmp_path / "s")
+        await store.open()
+        foreign = {
+            "kind": "ResourceClaim",
+            "apiVersion": "resource.k8s.io/v1beta1",
+            "metadata": {"name": "f", "namespace": "default", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": theirs,
+        }
+        await store.commit([Put("/registry/resourceclaims/default/f", msgspec.json.encode(foreign))])
+        await store.close()
+        async with running(store=SqliteStore(tmp_path / "s")) as h:
+            found = await ok(h, "GET", f"{v1}/f")
+            assert found["spec"]["devices"]["requests"][0]["exactly"]["deviceClassName"] == "gpu"
+            patch = {"metadata": {"labels": {"c": "d"}}}
+            headers = {"Content-Type": "application/merge-patch+json"}
+            found = await ok(h, "PATCH", f"{v1}/c?fieldManager=new", patch, headers=headers)
+            managers = {m["manager"]: m["apiVersion"] for m in found["metadata"]["managedFields"]}
+            assert managers == {"old": "resource.k8s.io/v1beta1", "new": "resource.k8s.io/v1"}
+            assert (await h.request("GET", "/apis/scheduling.k8s.io/v1beta1/podgroups"))[0] == 404
+        async with running(store=SqliteStore(tmp_path / "s"), registry=Enablement("api/alpha=true").registry()) as h:
+            found = await ok(h, "GET", "/apis/scheduling.k8s.io/v1alpha3/namespaces/default/podgroups/g")
+            assert found["spec"]["schedulingPolicy"] == {"basic": {}}
 
     asyncio.run(body())

@@ -128,7 +128,8 @@ def metadata_offset(kind: Kind) -> int:
     return offset
 
 
-def _label(kind: Kind) -> bytes:
+def label(kind: Kind) -> bytes:
+    """How stored bytes of the kind begin."""
     return b'{"kind":"%b","apiVersion":"%b",' % (kind.kind.encode(), kind.api_version.encode())
 
 
@@ -142,7 +143,7 @@ def served(kind: Kind, data: bytes, rev: int) -> bytes:
 
 def to_version(kind: Kind, data: bytes) -> bytes:
     """Bytes of the hub kind, stored or served, as bytes of ``kind``; the same bytes when the kind is its own hub."""
-    if kind.hub is None or data.startswith(_label(kind)):
+    if kind.hub is None or data.startswith(label(kind)):
         return data
     tree = parse(data)
     kind.from_hub(tree)
@@ -462,6 +463,7 @@ __all__ = [
     "encode",
     "from_tree",
     "from_trees",
+    "label",
     "metadata_offset",
     "parse",
     "read_body",

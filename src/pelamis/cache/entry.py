@@ -227,13 +227,24 @@ def spliced(value: bytes, rev: int) -> bytes:
     return b'%b"resourceVersion":"%d"%b%b' % (value[:at], rev, comma, value[at:])
 
 
+_heads: dict[Kind, bytes] = {}
+"""How our own bytes of a built-in kind begin. Those of custom ones are brought to their version by the definition."""
+
+
 def canonical(kind: Kind, value: bytes) -> bytes:
-    """Stored bytes in the form that we write: another API server on the same store writes protobuf, or other JSON.
+    """Stored bytes in the form that we write: another API server on the same store writes protobuf, or other JSON, or
+    another version.
 
     Raises ValueError (WireError and msgspec's are some) for what cannot be read.
     """
     if value.startswith(b'{"kind":"'):
-        return value
+        if kind.type is Custom:
+            return value
+        head = _heads.get(kind)
+        if head is None:
+            head = _heads[kind] = codec.label(kind)
+        if value.startswith(head):
+            return value
     from pelamis.api import protobuf  # large, and needed on a shared store only
 
     source = kind
