@@ -39,6 +39,8 @@ NAMES = {
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
     "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
     "deployments": ("benchmarks.deployments", "rows", "600 Deployments of 10 on hollow nodes: all available"),
+    "scheduler-path": ("benchmarks.scheduler_throughput", "basic", "pods/s through the whole path, plain and daemons"),
+    "scheduler-rules": ("benchmarks.scheduler_throughput", "constrained", "the same with affinity, spread, volumes …"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 

@@ -11,6 +11,7 @@ and its published CI thresholds, in pods per second, are the named floor beside 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import sys
@@ -52,6 +53,8 @@ class Workload:
     cores: str = "4"
     objects: Callable[[], Iterable[tuple[str, Tree]]] | None = None
     binder: bool = False
+    churn: Make | None = None
+    """Pods that come besides, one every 200 ms."""
     taken: Callable[[int], int] = field(default=lambda i: i)
     """The node that pod i of ``before`` runs on."""
 
@@ -259,15 +262,27 @@ WORKLOADS = (
         binder=True,
     ),
     Workload(
-        "preemption",
+        "preemption: each pod evicts three",
         300,
-        570,
-        "PreemptionAsync",
+        0,
+        "PreemptionBasic",
         high,
         running=20000,
         count=3000,
         before=low,
         taken=lambda i: i // 4,
+    ),
+    Workload(
+        "while five preempt per second",
+        300,
+        570,
+        "PreemptionAsync",
+        lambda i: plain(f"plain-{i}"),
+        running=20000,
+        count=5000,
+        before=low,
+        taken=lambda i: i // 4,
+        churn=high,
     ),
     Workload("daemons", 1500, 1100, "SchedulingDaemonset", daemon, nodes=15000, running=0, count=30000),
 )
@@ -411,6 +426,8 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
             def seen(key: Any, old: Any, new: Any) -> None:
                 nonlocal left
                 if new is not None and new.spec.nodeName and old is not None and not old.spec.nodeName:
+                    if workload.churn is not None and new.spec.priority:
+                        return
                     left -= 1
                     if not left:
                         done.set()
@@ -422,6 +439,12 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
                 while batch := [i for _, i in zip(range(BATCH), numbers, strict=False)]:
                     await do(*(Create(POD, workload.pod(i)) for i in batch))
 
+            async def churn(make: Make) -> None:
+                for i in itertools.count():
+                    await do(Create(POD, make(i)))
+                    await asyncio.sleep(0.2)
+
+            beside = asyncio.create_task(churn(workload.churn)) if workload.churn is not None else None
             profile = None
             if os.environ.get("PROFILE"):
                 import cProfile
@@ -443,6 +466,8 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
                 profile.disable()
                 pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(60)
             cancel()
+            if beside is not None:
+                beside.cancel()
             if stop is not None:
                 stop()
             task.cancel()
@@ -457,15 +482,15 @@ def row(workload: Workload, count: int = 0, durable: bool = True) -> Row:
     found = uvloop.run(measure(workload, count, durable))
     rate = count / found.elapsed
     whole, own = found.cpu / count * 1e6, found.own / count * 1e6
+    beside = f"; {rate / workload.threshold:.1f} × upstream's threshold" if workload.threshold else ""
     return Row(
         f"pods/s, {workload.nodes:,} nodes, {workload.name}",
         shown(rate, "/s"),
-        f"{workload.upstream} {workload.threshold:,.0f}/s",
+        f"{workload.upstream} {workload.threshold:,.0f}/s" if workload.threshold else f"{workload.upstream}: none",
         rate / workload.aim,
         f"≥ {workload.aim:,.0f}/s",
         rate >= workload.aim,
-        f"{whole:,.0f} µs of CPU per pod in all, {own:,.0f} µs of them the scheduler's; "
-        f"{rate / workload.threshold:.1f} × upstream's threshold",
+        f"{whole:,.0f} µs of CPU per pod in all, {own:,.0f} µs of them the scheduler's{beside}",
     )
 
 

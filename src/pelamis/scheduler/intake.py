@@ -65,8 +65,14 @@ class Intake:
         snapshot = self.snapshot
         uid = pod.metadata.uid
         before = snapshot.pods.get(uid)
+        assumed = before is not None and not before.pod.spec.nodeName
         if before is not None and before.refreshed(pod):
-            return  # most changes are status reports
+            if assumed:
+                snapshot.denominate(uid)
+                if self.queue.get(key) is not None:
+                    self.queue.remove(key)
+                self.queue.event(Event(x.POD_ADD, None, before), now)
+            return  # else most changes are status reports
         info = PodInfo(pod)
         snapshot.denominate(uid)
         waiting = self.queue.get(key)
@@ -74,7 +80,7 @@ class Intake:
             self.queue.remove(key)
         snapshot.remove_pod(uid)
         snapshot.add_pod(info, pod.spec.nodeName)
-        if before is None or not before.pod.spec.nodeName:
+        if before is None or assumed:
             self.queue.event(Event(x.POD_ADD, None, info), now)
             return
         if before.pod.metadata.labels != pod.metadata.labels:

@@ -204,11 +204,20 @@ class PodInfo:
         now, was = pod.metadata, self.pod.metadata
         if now.labels != was.labels or (now.deletionTimestamp is not None) is not self.terminating:
             return False
-        if pod.spec != self.pod.spec or amounts_of(pod_requests(pod, use_status=True)) != self.requests:
+        if pod.spec != self.pod.spec and not self._is_bound_as_assumed(pod):
+            return False
+        if amounts_of(pod_requests(pod, use_status=True)) != self.requests:
             return False
         self.pod = pod
         self.start = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
         return True
+
+    def _is_bound_as_assumed(self, pod: Pod) -> bool:
+        """The binding that a decision asked for, and nothing else."""
+        name, was = pod.spec.nodeName, self.pod.spec
+        if self.node is None or was.nodeName or self.node.name != name:
+            return False
+        return msgspec.structs.replace(was, nodeName=name) == pod.spec
 
     def __repr__(self) -> str:
         return f"<PodInfo {self.namespace}/{self.key[1]}>"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 
@@ -176,6 +177,7 @@ class Trial:
     def search(self, rows: Ints, wanted: int) -> list[Candidate]:
         """In the order of the rows, until so many are found and one of them breaks no budget."""
         touched = self._snapshot.touched
+        known = cast("dict[int, Candidate]", self._known)  # those that are looked up are
         out: list[Candidate] = []
         free, at = False, 0
         own = self._snapshot.by_name.get(self._snapshot.nominee(self._info.uid))
@@ -191,7 +193,7 @@ class Trial:
                 if not free:
                     first = np.flatnonzero(kinds[good] == _FREE)
                     enough = max(enough, int(first[0]) + 1) if len(first) else len(good) + 1
-            out += [self._candidate(row) for row in rows[at:stop][good[:enough]].tolist()]
+            out += [known[row] for row in rows[at:stop][good[:enough]].tolist()]
             if enough <= len(good) and len(out) >= wanted:
                 return out
             free = free or bool((kinds == _FREE).any())
@@ -204,11 +206,6 @@ class Trial:
                         return out
             at = stop + 1
         return out
-
-    def _candidate(self, row: int) -> Candidate:
-        found = self._known[row]
-        assert isinstance(found, Candidate)
-        return found
 
     def of(self, row: int) -> Tried:
         """The fewest victims that make room on the row's node, or why it cannot be made."""

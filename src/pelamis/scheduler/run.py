@@ -486,7 +486,7 @@ class Scheduler:
         now = self._clock()
         who = item.info.pod.spec.schedulerName
         self.measures.attempt(ERROR, who, self._cpu() - item.began)
-        if self.snapshot.pods.get(item.info.uid) is item.info:
+        if self.snapshot.pods.get(item.info.uid) is item.info and not item.info.pod.spec.nodeName:
             self.snapshot.remove_pod(item.info.uid)
             self._intake.left(item.info, now)
         if error is not None and error.reason == "NotFound":

@@ -39,7 +39,8 @@ def fits(world: World, pod: Tree, node: Tree) -> bool:
 
 def _splits(world: World, pods: list[Tree]) -> tuple[list[Tree], list[Tree]]:
     left = {name(b) + "/" + namespace(b): b["status"]["disruptionsAllowed"] for b in world.budgets}
-    breaking, others = [], []
+    breaking: list[Tree] = []
+    others: list[Tree] = []
     for pod in pods:
         breaks = False
         for budget in world.budgets:

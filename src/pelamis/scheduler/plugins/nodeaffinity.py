@@ -30,6 +30,7 @@ from pelamis.scheduler.snapshot import Ints, Snapshot
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
 ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
+_FEW = 4
 CONFLICT = "pod affinity terms conflict"
 
 
@@ -52,9 +53,13 @@ def _before(snapshot: Snapshot, info: PodInfo) -> Verdict | None:
 
 
 def _filter(args: NodeAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection]:
+    added = args.addedAffinity
+    if added is None and not isinstance(rows, slice) and len(rows) <= _FEW:
+        # Pods that are bound to a node by its name, as those of DaemonSets, each have another mask.
+        nodes = snapshot.nodes
+        return (Rejection(np.array([not pod_matches(info.pod, nodes[r].node) for r in rows.tolist()]), REASON, False),)
     mask = pod_rows(snapshot, info)
     out = []
-    added = args.addedAffinity
     if added is not None and added.requiredDuringSchedulingIgnoredDuringExecution is not None:
         enforced = selector_rows(snapshot, added.requiredDuringSchedulingIgnoredDuringExecution)
         out.append(Rejection(~enforced[rows], ENFORCED, False))
