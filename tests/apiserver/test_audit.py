@@ -106,6 +106,8 @@ def test_levels_and_stages() -> None:
             "ResponseComplete",
             "RequestResponse",
         )
+        came = "requestReceivedTimestamp"
+        assert first[came] == last[came] == first["stageTimestamp"] <= last["stageTimestamp"]
         assert first["auditID"] == last["auditID"] and "responseStatus" not in first and "requestObject" not in first
         assert last["requestObject"]["metadata"] == {"name": "a"} and last["objectRef"]["name"] == "a"
         assert last["responseObject"]["metadata"]["uid"] and "managedFields" not in last["responseObject"]["metadata"]

@@ -47,9 +47,10 @@ class Audit:
     def received(self, call: Call, now: float) -> None:
         """A request has come, and it is known from whom."""
         if self._policy is None:
-            call.audited = _NOTHING if call.request.path in _SILENT else _PLAIN
+            judgment = _NOTHING if call.request.path in _SILENT else _PLAIN
         else:
-            call.audited = self._policy.judge(call.authenticated, call.info)
+            judgment = self._policy.judge(call.authenticated, call.info)
+        call.audited = judgment, now
         self._stage(call, "RequestReceived", now, 0.0)
 
     def started(self, call: Call, now: float, took: float) -> None:
@@ -63,15 +64,17 @@ class Audit:
     def _stage(
         self, call: Call, stage: str, now: float, took: float, code: int = 0, answer: Response | Tree | None = None
     ) -> None:
-        judgment = call.audited
-        if judgment is None or judgment.level == NONE or stage not in judgment.stages:
+        if call.audited is None:
             return
-        event = self._event(call, judgment, stage, now, took)
+        judgment, came = call.audited
+        if judgment.level == NONE or stage not in judgment.stages:
+            return
+        event = self._event(call, judgment, stage, came, max(now, came + took))
         if code:
             self._complete(call, judgment, event, code, answer)
         self._sink(_encode(event) + b"\n")
 
-    def _event(self, call: Call, judgment: Judgment, stage: str, now: float, took: float) -> dict[str, Any]:
+    def _event(self, call: Call, judgment: Judgment, stage: str, came: float, now: float) -> dict[str, Any]:
         request, info = call.request, call.info
         out: dict[str, Any] = {
             "kind": "Event",
@@ -97,7 +100,7 @@ class Audit:
                 "subresource": info.subresource,
             }
             out["objectRef"] = {k: v for k, v in about.items() if v}
-        out["requestReceivedTimestamp"] = rfc3339_micro(now - took)
+        out["requestReceivedTimestamp"] = rfc3339_micro(came)
         out["stageTimestamp"] = rfc3339_micro(now)
         return out
 

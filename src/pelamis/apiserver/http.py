@@ -94,7 +94,8 @@ class Call:
         self.info = info
         self.user = self.authenticated = user
         self.audit_id = audit_id
-        self.audited: Judgment | None = None
+        self.audited: tuple[Judgment, float] | None = None
+        """What the audit policy says of it, and when it came."""
         self.form: Format = PLAIN
         self.kind: Kind | None = None
         self.started = request.received_at
