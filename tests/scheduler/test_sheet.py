@@ -113,7 +113,7 @@ def _copy(snapshot: Snapshot) -> Snapshot:
     out.workloads = snapshot.workloads
     for name, labels in snapshot.namespace_labels.items():
         out.set_namespace(name, labels)
-    for table in ("classes", "csi_nodes", "volumes", "claims", "attachments", "assumed"):
+    for table in ("classes", "csi_nodes", "volumes", "claims", "attachments", "assumed", "drivers", "capacities"):
         getattr(out.storage, table).update(getattr(snapshot.storage, table))
     for node in snapshot.nodes:
         out.set_node(node.node)

@@ -45,6 +45,9 @@ CLASS_UPDATE = "StorageClassUpdate"
 CSI_NODE_ADD = "CSINodeAdd"
 CSI_NODE_UPDATE = "CSINodeUpdate"
 ATTACHMENT_DELETE = "VolumeAttachmentDelete"
+DRIVER_UPDATE = "CSIDriverUpdate"
+CAPACITY_ADD = "CSIStorageCapacityAdd"
+CAPACITY_UPDATE = "CSIStorageCapacityUpdate"
 NAMESPACE_LABEL = "NamespaceUpdateLabel"
 
 

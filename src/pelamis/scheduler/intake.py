@@ -16,7 +16,9 @@ from pelamis.api.core.replicationcontroller import KIND as REPLICATIONCONTROLLER
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.kind import Kind
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
+from pelamis.api.storage.csidriver import KIND as CSI_DRIVER
 from pelamis.api.storage.csinode import KIND as CSI_NODE
+from pelamis.api.storage.csistoragecapacity import KIND as CAPACITY
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.client.types import Key
@@ -180,6 +182,16 @@ class Intake:
         if new is not None:
             self.queue.event(Event(x.CSI_NODE_ADD if old is None else x.CSI_NODE_UPDATE, old, new), now)
 
+    def csidriver(self, key: Key, old: Any, new: Any, now: float) -> None:
+        _put(self.snapshot.storage.drivers, key[1], new)
+        if old is not None and new is not None:
+            self.queue.event(Event(x.DRIVER_UPDATE, old, new), now)
+
+    def capacity(self, key: Key, old: Any, new: Any, now: float) -> None:
+        _put(self.snapshot.storage.capacities, key, new)
+        if new is not None:
+            self.queue.event(Event(x.CAPACITY_ADD if old is None else x.CAPACITY_UPDATE, old, new), now)
+
     def attachment(self, key: Key, old: Any, new: Any, now: float) -> None:
         _put(self.snapshot.storage.attachments, key[1], new)
         if new is None:
@@ -201,6 +213,8 @@ SOURCES: tuple[tuple[Kind, Take], ...] = (
     (CLASS, Intake.storageclass),
     (CSI_NODE, Intake.csinode),
     (ATTACHMENT, Intake.attachment),
+    (CSI_DRIVER, Intake.csidriver),
+    (CAPACITY, Intake.capacity),
     (VOLUME, Intake.volume),
     (CLAIM, Intake.claim),
     (SERVICE, Intake.service),

@@ -15,7 +15,9 @@ import numpy as np
 
 from pelamis.api.core.persistentvolume import PersistentVolume
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.storage.csidriver import CSIDriver
 from pelamis.api.storage.csinode import CSINode
+from pelamis.api.storage.csistoragecapacity import CSIStorageCapacity
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.api.storage.volumeattachment import VolumeAttachment
 from pelamis.base.quantity import parse
@@ -172,6 +174,8 @@ class Storage:
         self.csi_nodes: Table[str, CSINode] = Table(self._csi_node)
         self.assumed: Table[str, ClaimKey] = Table(self._assumed)
         self.attachments: Table[str, VolumeAttachment] = Table(self._attachment)
+        self.drivers: dict[str, CSIDriver] = {}
+        self.capacities: dict[tuple[str, str], CSIStorageCapacity] = {}
         self.promised: dict[ClaimKey, dict[str, None]] = {}
         self.pools: dict[str, dict[Shape, Pool]] = {}
         self.csi_version = 0

@@ -14,10 +14,11 @@ import numpy as np
 from pelamis.api.core.node import Node
 from pelamis.api.core.persistentvolume import PersistentVolume
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.storage.csistoragecapacity import CSIStorageCapacity
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.base import labels
 from pelamis.base.labels import Requirement, Selector, SelectorError
-from pelamis.base.quantity import parse
+from pelamis.base.quantity import NANO, parse
 from pelamis.scheduler.nodematch import requirement_rows, selector_matches, selector_rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Mask, Snapshot
@@ -102,48 +103,107 @@ def reach(snapshot: Snapshot, volume: PersistentVolume) -> Mask:
     return selector_rows(snapshot, affinity.required)
 
 
-def places_for(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim]) -> Mask:
-    """The rows for which there is a plan."""
-    out = np.ones(snapshot.size, np.bool_)
-    made = np.ones(snapshot.size, np.bool_)
+def places_for(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim]) -> tuple[Mask, Mask]:
+    """The rows for which there is a plan, and those that lack nothing but space."""
+    size = snapshot.size
+    out, made = np.ones(size, np.bool_), np.ones(size, np.bool_)
+    short = np.zeros(size, np.bool_)
     for claim in waiting:
-        can_make = _made(snapshot, claim)
+        placed = _made(snapshot, claim)
         selected = claim.metadata.annotations.get(SELECTED_NODE)
         if selected:
             node = snapshot.by_name.get(selected)
-            only = np.zeros(snapshot.size, np.bool_)
+            only = np.zeros(size, np.bool_)
             if node is not None:
-                only[node.row] = can_make[node.row]
-            out &= only
-        else:
-            out &= can_make | _offered(snapshot, claim)
+                only[node.row] = placed[node.row]
+            placed = only
+        can_make = placed & _roomy(snapshot, claim)
+        offered = can_make if selected else can_make | _offered(snapshot, claim)
+        short |= placed & ~offered
+        out &= offered
         made &= can_make
-    if len(waiting) > 1:  # two claims may want the same volume
-        for row in np.flatnonzero(out & ~made):
-            out[row] = plan(snapshot, waiting, snapshot.nodes[int(row)].node) is not None
-    return out
+    short &= ~out
+    if len(waiting) > 1:  # two claims may want the same volume; what is said is about the first that is in the way
+        for row in np.flatnonzero(out & ~made).tolist():
+            out[row] = plan(snapshot, waiting, snapshot.nodes[row].node) is not None
+        for row in np.flatnonzero(~out).tolist() if snapshot.storage.capacities else ():
+            short[row] = isinstance(_plan(snapshot, waiting, snapshot.nodes[row].node), bool)
+    return out, short
 
 
 def plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: Node) -> list[Binding] | None:
     """Volumes for the claims that wait, smallest claim first; None = the node has not what they need."""
-    out: list[Binding] = []
+    found = _plan(snapshot, waiting, node)
+    return found if isinstance(found, list) else None
+
+
+def _plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: Node) -> list[Binding] | bool | None:
+    """True: it lacks space for a volume that could be made."""
     taken: set[str] = set()
-    for claim in sorted(waiting, key=_size):
-        selected = claim.metadata.annotations.get(SELECTED_NODE)
-        if selected:
-            if selected != node.metadata.name or not _can_make(snapshot.storage.classes.get(class_of(claim)), node):
-                return None
-            out.append(Binding(claim, None))
-            continue
+    found: list[Binding] = []
+    to_make = [c for c in waiting if c.metadata.annotations.get(SELECTED_NODE)]
+    if any(c.metadata.annotations[SELECTED_NODE] != node.metadata.name for c in to_make):
+        return None
+    for claim in sorted((c for c in waiting if c not in to_make), key=_size):
         volume = _match(snapshot, claim, node, taken)
-        if volume is not None:
-            taken.add(volume.metadata.name)
-            out.append(Binding(claim, volume))
-        elif _can_make(snapshot.storage.classes.get(class_of(claim)), node):
-            out.append(Binding(claim, None))
+        if volume is None:
+            to_make.append(claim)
         else:
+            taken.add(volume.metadata.name)
+            found.append(Binding(claim, volume))
+    for claim in to_make:
+        if not _can_make(snapshot.storage.classes.get(class_of(claim)), node):
             return None
+        if not _has_room(snapshot, claim, node):
+            return True
+    return found + [Binding(claim, None) for claim in to_make]
+
+
+def _capacities(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[CSIStorageCapacity] | None:
+    """Those with enough free space for the claim; None = the driver does not tell."""
+    storage, of = snapshot.storage, class_of(claim)
+    made_by = storage.classes.get(of)
+    driver = storage.drivers.get(made_by.provisioner) if made_by is not None else None
+    if driver is None or not driver.spec.storageCapacity:
+        return None
+    size = -(-_size(claim) // NANO)
+    return [c for c in storage.capacities.values() if c.storageClassName == of and _limit(c) >= size]
+
+
+def _limit(capacity: CSIStorageCapacity) -> int:
+    """Bytes of the largest volume; -1 when it is unknown."""
+    text = capacity.maximumVolumeSize if capacity.maximumVolumeSize is not None else capacity.capacity
+    return -1 if text is None else -(-parse(str(text)).nano // NANO)
+
+
+def _has_room(snapshot: Snapshot, claim: PersistentVolumeClaim, node: Node) -> bool:
+    found = _capacities(snapshot, claim)
+    own = node.metadata.labels
+    return found is None or any(c.nodeTopology is not None and _topology(c).matches(own) for c in found)
+
+
+def _roomy(snapshot: Snapshot, claim: PersistentVolumeClaim) -> Mask:
+    """``_has_room`` for all rows."""
+    found = _capacities(snapshot, claim)
+    if found is None:
+        return np.ones(snapshot.size, np.bool_)
+    out = np.zeros(snapshot.size, np.bool_)
+    for capacity in found:
+        selector = _topology(capacity)
+        if capacity.nodeTopology is None or selector.nothing:
+            continue
+        rows = np.ones(snapshot.size, np.bool_)
+        for wanted in selector.requirements:
+            rows &= requirement_rows(snapshot, wanted)
+        out |= rows
     return out
+
+
+def _topology(capacity: CSIStorageCapacity) -> Selector:
+    try:
+        return labels.from_label_selector(capacity.nodeTopology)
+    except SelectorError:
+        return labels.NOTHING
 
 
 def _size(claim: PersistentVolumeClaim) -> int:

@@ -346,6 +346,16 @@ def _storage(r: Random, world: World) -> None:
         if maybe(r, 0.02):
             phase = "Lost"
         world.claims[namespace, f"c{i}"] = {"metadata": meta, "spec": own, "status": {"phase": phase}}
+    world.counting_drivers = {d for d in DRIVERS if maybe(r, 0.3)}
+    for i in range(r.randint(0, 4)):
+        capacity: Tree = {"metadata": {"name": f"cap{i}"}, "storageClassName": r.choice(("made", "zonal"))}
+        if maybe(r, 0.8):
+            capacity["capacity"] = r.choice(("1Gi", "2Gi", "10Gi"))
+        if maybe(r, 0.3):
+            capacity["maximumVolumeSize"] = r.choice(("1Gi", "2Gi"))
+        if maybe(r, 0.9):
+            capacity["nodeTopology"] = r.choice(({}, {"matchLabels": {ZONE: r.choice("abc")}}))
+        world.capacities.append(capacity)
     for i in range(size):
         if maybe(r, 0.5):
             drivers = [

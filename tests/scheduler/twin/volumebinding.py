@@ -84,6 +84,20 @@ def _can_make(world: World, claim: Tree, node: Tree) -> bool:
     )
 
 
+def _has_room(world: World, claim: Tree, node: Tree) -> bool:
+    of = claim["spec"]["storageClassName"]
+    if world.classes[of]["provisioner"] not in world.counting_drivers:
+        return True
+    for capacity in world.capacities:
+        limit = capacity.get("maximumVolumeSize", capacity.get("capacity"))
+        if capacity["storageClassName"] != of or limit is None or "nodeTopology" not in capacity:
+            continue
+        enough = quantity(limit) >= _size(claim)  # type: ignore[operator]
+        if enough and selects(capacity["nodeTopology"], labels(node)):
+            return True
+    return False
+
+
 def filter(world: World, pod: Tree, node: Tree) -> tuple[list[str], bool] | None:
     claims = [world.claims[namespace(pod), c] for c in claim_names(pod)]
     reasons = []
@@ -102,7 +116,12 @@ def filter(world: World, pod: Tree, node: Tree) -> tuple[list[str], bool] | None
                 to_make.append(claim)
             else:
                 taken.append(name(volume))
-        found = all(_can_make(world, c, node) for c in to_make)
+        for claim in to_make:
+            if not _can_make(world, claim, node):
+                found = False
+                break
+            if not _has_room(world, claim, node):
+                return [*reasons, "node(s) did not have enough free storage"], False
     if not found:
         reasons.append("node(s) didn't find available persistent volumes to bind")
     return (reasons, False) if reasons else None

@@ -12,7 +12,9 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
+from pelamis.api.storage.csidriver import KIND as DRIVER
 from pelamis.api.storage.csinode import KIND as CSI_NODE
+from pelamis.api.storage.csistoragecapacity import KIND as CAPACITY
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.scheduler.podinfo import PodInfo
@@ -36,6 +38,9 @@ class World:
     classes: dict[str, Tree] = field(default_factory=dict)
     csi_nodes: dict[str, Tree] = field(default_factory=dict)
     attachments: list[Tree] = field(default_factory=list)
+    capacities: list[Tree] = field(default_factory=list)
+    counting_drivers: set[str] = field(default_factory=set)
+    """Drivers that tell how much space they have."""
     budgets: list[Tree] = field(default_factory=list)
     nominated: list[tuple[Tree, str]] = field(default_factory=list)
 
@@ -77,6 +82,12 @@ class World:
         out.storage.claims.update({k: struct_of(CLAIM, v) for k, v in self.claims.items()})
         for attachment in self.attachments:
             out.storage.attachments[attachment["metadata"]["name"]] = struct_of(ATTACHMENT, attachment)
+        for name in self.counting_drivers:
+            driver = {"metadata": {"name": name}, "spec": {"storageCapacity": True}}
+            out.storage.drivers[name] = struct_of(DRIVER, driver)
+        for capacity in self.capacities:
+            key = ("default", capacity["metadata"]["name"])
+            out.storage.capacities[key] = struct_of(CAPACITY, capacity)
         for budget in self.budgets:
             meta = budget["metadata"]
             out.budgets[meta["namespace"], meta["name"]] = struct_of(BUDGET, budget)

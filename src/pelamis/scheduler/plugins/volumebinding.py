@@ -8,12 +8,15 @@ import numpy as np
 
 from pelamis.scheduler.args import VolumeBindingArgs
 from pelamis.scheduler.extension import (
+    CAPACITY_ADD,
+    CAPACITY_UPDATE,
     CLAIM_ADD,
     CLAIM_UPDATE,
     CLASS_ADD,
     CLASS_UPDATE,
     CSI_NODE_ADD,
     CSI_NODE_UPDATE,
+    DRIVER_UPDATE,
     NODE_ADD,
     NODE_LABEL,
     VOLUME_ADD,
@@ -31,6 +34,7 @@ from pelamis.scheduler.volumes import claims_of, places_for, reach
 
 NODE_CONFLICT = "node(s) didn't match PersistentVolume's node affinity"
 NOTHING_TO_BIND = "node(s) didn't find available persistent volumes to bind"
+NO_SPACE = "node(s) did not have enough free storage"
 NO_VOLUME = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
 
 
@@ -56,9 +60,10 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
             reached = reached & reach(snapshot, volume)
         out.append(Rejection(~reached[rows], NODE_CONFLICT, False))
     if claims.waiting:
-        found = places_for(snapshot, claims.waiting)
+        found, short = places_for(snapshot, claims.waiting)
         if not found.all():
-            out.append(Rejection(~found[rows], NOTHING_TO_BIND, False))
+            out.append(Rejection((~found & ~short)[rows], NOTHING_TO_BIND, False))
+            out.append(Rejection(short[rows], NO_SPACE, False))
     return out
 
 
@@ -86,6 +91,9 @@ def plugin(args: VolumeBindingArgs = VolumeBindingArgs()) -> Plugin:
             CLASS_UPDATE: None,
             CSI_NODE_ADD: None,
             CSI_NODE_UPDATE: None,
+            DRIVER_UPDATE: None,
+            CAPACITY_ADD: None,
+            CAPACITY_UPDATE: None,
             NODE_ADD: None,
             NODE_LABEL: None,
         },
