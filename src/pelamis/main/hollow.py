@@ -13,6 +13,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import sys
 import time
 from dataclasses import dataclass, field
@@ -98,8 +99,8 @@ def _taint(text: str) -> tuple[str, str, str]:
     return key, value, effect
 
 
-def nodes(cluster: Cluster, *, loopbacks: bool) -> list[HollowNode]:
-    """loopbacks: the machine has all of 127.0.0.0/8."""
+def nodes(cluster: Cluster, port: int | None) -> list[HollowNode]:
+    """port: of all nodes, each of which has a loopback address of its own; None: each has a port of its own."""
     from pelamis.kubelet.hollow.node import HollowNode, loopback, pod_range, zones
 
     count, what = cluster.hollow_nodes or 0, shape(cluster.hollow_node)
@@ -115,8 +116,8 @@ def nodes(cluster: Cluster, *, loopbacks: bool) -> list[HollowNode]:
             taints=what.taints,
             zone=names[i],
             pod_cidr=pod_range(i, what.pods),
-            address=loopback(i) if loopbacks else "127.0.0.1",
-            port=cluster.kubelet_port + (PORT_OFFSET if loopbacks else PORTS_OFFSET + i),
+            address="127.0.0.1" if port is None else loopback(i),
+            port=cluster.kubelet_port + PORTS_OFFSET + i if port is None else port,
             capacity=what.more,
         )
         for i in range(count)
@@ -209,6 +210,16 @@ async def _remove_others(client: Any, wanted: set[str]) -> None:
         await _insist(client, [Delete(NODE, "", name) for name in surplus])
 
 
+def _bound(port: int) -> socket.socket:
+    """At that port, or at a free one where another cluster has it."""
+    from pelamis.kubelet.hollow.server import bound
+
+    try:
+        return bound(port)
+    except OSError:
+        return bound(0)
+
+
 async def serve(cluster: Cluster) -> None:
     """Until SIGTERM or SIGINT."""
     from pelamis.client.acting import acting_as
@@ -220,7 +231,8 @@ async def serve(cluster: Cluster) -> None:
     from pelamis.net.tls import client_context, server_context
     from pelamis.reconcile.recorder import Recorder
 
-    specs = nodes(cluster, loopbacks=sys.platform == "linux")
+    sock = _bound(cluster.kubelet_port + PORT_OFFSET) if sys.platform == "linux" else None
+    specs = nodes(cluster, None if sock is None else sock.getsockname()[1])
     folder = cluster.path("pki")
     ca = (folder / "ca.crt").read_bytes()
     hosts = tuple(dict.fromkeys(spec.address for spec in specs)) or ("127.0.0.1",)
@@ -251,7 +263,7 @@ async def serve(cluster: Cluster) -> None:
         )
         server = HollowServer(hollow, server_context(own, ca))
         async with asyncio.TaskGroup() as group:
-            works = (hollow.run(), record.run(), _say_ready(hollow, server, ready))
+            works = (hollow.run(), record.run(), _say_ready(hollow, server, sock, ready))
             tasks = [group.create_task(work) for work in works]
             await stop.wait()
             for task in tasks:
@@ -267,9 +279,9 @@ def _say(ready: Path, count: int) -> None:
     ready.write_text(f"{count}\n")
 
 
-async def _say_ready(hollow: Any, server: Any, ready: Path) -> None:
+async def _say_ready(hollow: Any, server: Any, sock: socket.socket | None, ready: Path) -> None:
     await hollow.started.wait()
-    await server.listen()
+    await server.listen(sock)
     await hollow.ready.wait()
     gc.collect()
     gc.freeze()

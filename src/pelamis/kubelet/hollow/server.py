@@ -45,6 +45,18 @@ class _Asked:
     settings: KubeletConfig
 
 
+def bound(port: int) -> socket.socket:
+    """A socket for all addresses of the machine. Raises OSError."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("0.0.0.0", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 class HollowServer:
     """context: the serving context, whose client CA certificates are checked against; None: plain and unchecked, for
     tests.
@@ -57,10 +69,16 @@ class HollowServer:
         self._gates: dict[str, Gate] = {}
         self._by_place: dict[tuple[str, int], str] = {}
 
-    async def listen(self) -> None:
-        """On the addresses of the nodes that there are now. Raises OSError."""
+    async def listen(self, sock: socket.socket | None = None) -> None:
+        """On the addresses of the nodes that there are now. Raises OSError.
+
+        sock: bound to all addresses, at the port of all nodes; it stays its owner's to close.
+        """
         places = [(k.spec.address, k.spec.port, name) for name, k in self._nodes.kubelets.items()]
         self._by_place = {(address, port): name for address, port, name in places}
+        if sock is not None:
+            await self._server.listen_on(sock, self._context)
+            return
         ports = sorted({port for _, port, _ in places})
         addresses = {address for address, _, _ in places}
         for port in ports:
@@ -68,13 +86,8 @@ class HollowServer:
                 await self._server.listen(next(iter(addresses)), port, self._context)
                 continue
             # One socket for all addresses; whoever reaches it by one that is no node's is answered with 404.
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind(("0.0.0.0", port))
-                await self._server.listen_on(sock, self._context)
-            finally:
-                sock.close()
+            with bound(port) as everywhere:
+                await self._server.listen_on(everywhere, self._context)
 
     async def close(self) -> None:
         await self._server.close(0.0)
