@@ -169,7 +169,7 @@ class LocalClient:
         """Raises StatusError when it is not allowed."""
         kind = action.kind
         if isinstance(action, Create | Update):
-            tree = codec.to_tree(action.obj)
+            tree = _given(action)
             meta = tree.setdefault("metadata", {})
             namespace = meta.get("namespace", "") if kind.namespaced else ""
             verb = "create" if isinstance(action, Create) else "update"
@@ -250,6 +250,14 @@ def _read(status: int, data: bytes) -> Tree:
     if not isinstance(tree, dict):
         raise Internal("the answer is not an object")
     return tree
+
+
+def _given(action: Create | Update) -> Tree:
+    """The tree that the write may change. Normal form builds that of a built-in kind anew below the metadata."""
+    obj = action.obj
+    if type(obj) is not dict or action.subresource or action.kind.type is codec.Custom:
+        return codec.to_tree(obj)
+    return {**obj, "metadata": dict(obj.get("metadata") or {})}
 
 
 def _object(answer: Answer) -> Any:

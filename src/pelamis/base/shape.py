@@ -29,13 +29,15 @@ class Node:
     ``keys``: key fields of an ASSOC list; ``key_defaults``: value of a key field that an item may omit.
     """
 
-    __slots__ = ("element", "evolving", "fields", "key_defaults", "keys", "kind", "type", "zeros")
+    __slots__ = ("element", "evolving", "fields", "flat", "key_defaults", "keys", "kind", "type", "zeros")
 
     def __init__(self, kind: int = LEAF, type: str = "") -> None:
         self.kind = kind
         self.type = type
         self.fields: dict[str, Field] = {}
         self.element: Node | None = None
+        self.flat: dict[tuple[str, ...], dict[str, Any]] = {}
+        """What server-side apply has found to be the fields of an object with these members, all leaves and all set."""
         self.keys: tuple[str, ...] = ()
         self.key_defaults: dict[str, Any] = {}
         self.evolving = False

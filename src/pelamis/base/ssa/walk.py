@@ -30,6 +30,8 @@ STRIPPED = frozenset(
 )
 """Members of metadata that nobody owns."""
 
+_FLAT = 64
+"""Combinations of members that are remembered of one type."""
 _quoted: dict[tuple[str, str], str] = {}
 
 
@@ -84,21 +86,35 @@ def whole(value: Any, node: Node) -> Set:
     if kind == STRUCT:
         if type(value) is not dict:
             return SELF
-        out: Set = {".": SELF}
+        names = tuple(value)
+        out: Set
+        full = all(value.values())
+        if full and (known := node.flat.get(names)) is not None:
+            return known
+        out = {".": SELF}
         fields = node.fields
         for name in sorted(value):
             child = value[name]
             field = fields.get(name)
             if field is None:
+                full = False
                 if child is not None:
                     out["f:" + name] = whole(child, node.element or UNTYPED)
             elif child or not _unset(child, field):
                 inner = field.node
-                out[field.member] = SELF if inner.kind == LEAF else whole(child, inner)
+                if inner.kind == LEAF:
+                    out[field.member] = SELF
+                else:
+                    full = False
+                    out[field.member] = whole(child, inner)
         for name, field in node.zeros:
             if name not in value:
                 out[field.member] = whole(field.zero, field.node)
-        return out if len(out) > 1 else SELF
+        if len(out) == 1:
+            return SELF
+        if full and len(node.flat) < _FLAT:
+            node.flat[names] = out
+        return out
     if not value:
         return SELF
     if type(value) is dict:
