@@ -19,8 +19,8 @@ def test_top_tells_what_nodes_and_containers_use(lab: Lab) -> None:
     busy = container(BURN, name="busy", resources={"requests": {"cpu": "100m"}})
     lab.apply(pod("top", busy, container(name="idle"), labels={"app": "top"}))
     lab.kubectl("wait", "pod/top", "--for=condition=Ready", "--timeout=60s")
+    command = ("top", "pods", "--containers")
     for program in kubectls():
-        command = ("top", "pods", "--containers")
         until(lambda p=program: "busy" in lab.kubectl(*command, program=p, ok=False), "the pod is shown")  # type: ignore[misc]
         text = lab.kubectl(*command, program=program)
         used = {words[1]: words[2] for words in (line.split() for line in text.splitlines()) if words[0] == "top"}
