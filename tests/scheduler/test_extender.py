@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,9 @@ import pytest
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Create
+from pelamis.net import tls
 from pelamis.scheduler import extender as x
-from pelamis.scheduler.config import ExtenderConfig, ManagedResource
+from pelamis.scheduler.config import ConfigError, ExtenderConfig, ExtenderTLS, ManagedResource
 from pelamis.scheduler.core import Diagnosis
 from pelamis.scheduler.preemption import Candidate
 from pelamis.scheduler.profile import Settings
@@ -90,7 +93,7 @@ def test_preemption_is_narrowed() -> None:
 Answer = Callable[[str, Any], Any]
 
 
-async def serve(answer: Answer) -> tuple[asyncio.Server, str]:
+async def serve(answer: Answer, context: Any = None) -> tuple[asyncio.Server, str]:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -106,11 +109,14 @@ async def serve(answer: Answer) -> tuple[asyncio.Server, str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/scheduler"
+    server = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+    return (
+        server,
+        f"http{'s' if context is not None else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/scheduler",
+    )
 
 
-def play(answer: Answer, wanted: Callable[[FakeServer], Any], **config: Any) -> FakeServer:
+def play(answer: Answer, wanted: Callable[[FakeServer], Any], context: Any = None, **config: Any) -> FakeServer:
     """Three nodes, one pod, and an extender, until ``wanted``."""
 
     async def main() -> FakeServer:
@@ -121,7 +127,7 @@ def play(answer: Answer, wanted: Callable[[FakeServer], Any], **config: Any) -> 
             called[0].set()
             return answer(verb, body)
 
-        server, url = await serve(noted)
+        server, url = await serve(noted, context)
         world = FakeServer(clock)
         for name in "abc":
             world.do(Create(NODE, {"metadata": {"name": name}, "status": {"allocatable": {"cpu": "2", "pods": "9"}}}))
@@ -186,3 +192,26 @@ def test_an_extender_binds() -> None:
     world = play(answer, lambda world: asked, bindVerb="bind")
     uid = world.get(POD, "default", "p").metadata.uid
     assert asked == [("bind", {"PodName": "p", "PodNamespace": "default", "PodUID": uid, "Node": "a"})]
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    at = time.time()
+    authority = tls.Authority(tls.new_authority("extenders", at))
+    (tmp_path / "ca.pem").write_bytes(authority.pair.cert)
+    pair = authority.issue("extender", at, hosts=("127.0.0.1",), server=True)
+    by_data = ExtenderTLS(caData=authority.pair.cert)
+
+    def answer(verb: str, body: Any) -> Any:
+        return {"NodeNames": ["b"]}
+
+    context = tls.server_context(pair)
+    assert placed(play(answer, placed, context, filterVerb="f", tlsConfig=by_data)) == "b"
+    by_file = ExtenderTLS(caFile=str(tmp_path / "ca.pem"))
+    assert placed(play(answer, placed, context, filterVerb="f", tlsConfig=by_file)) == "b"
+    assert placed(play(answer, placed, context, filterVerb="f", enableHTTPS=True)) == "b", "without a CA, as upstream"
+    world = play(
+        answer, told, context, filterVerb="f", tlsConfig=ExtenderTLS(serverName="other", caData=authority.pair.cert)
+    )
+    assert told(world).reason == "SchedulerError"
+    with pytest.raises(ConfigError, match="certificates cannot be used"):
+        x.Extender(ExtenderConfig(urlPrefix="https://x", tlsConfig=ExtenderTLS(caFile="none.pem")))

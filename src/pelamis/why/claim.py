@@ -12,7 +12,7 @@ from pelamis.base import labels
 from pelamis.base.labels import SelectorError
 from pelamis.base.quantity import parse
 from pelamis.why.cause import Advice, Cause, sound
-from pelamis.why.world import World
+from pelamis.why.world import World, when
 
 _DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
@@ -68,6 +68,8 @@ def why_claim(world: World, claim: Any, *, waiting_pod: Any = None) -> Cause:
             about, f'its StorageClass "{name}" does not exist', advice=(advice,), deeper=_volumes(world, claim)
         )
     events = world.events(CLAIM, claim, "ProvisioningFailed", "FailedBinding")
+    # What was said before there was such a class is over.
+    events = [e for e in events if when(e) >= str(of.metadata.creationTimestamp)]
     facts = (f"event {events[0].reason}: {events[0].message}",) if events else ()
     if of.volumeBindingMode == "WaitForFirstConsumer":
         users = [waiting_pod] if waiting_pod is not None else _users(world, claim)

@@ -82,13 +82,14 @@ class World:
             if (reasons and event.reason not in reasons) or (warnings and event.type != "Warning"):
                 continue
             found.append(event)
-        return sorted(found, key=_when, reverse=True)
+        return sorted(found, key=when, reverse=True)
 
     def ago(self, text: str | None) -> str:
         """How long since a time of an object: ``5m``; "" where there is none."""
         return human_duration(self.now - parse_rfc3339(text)) if text else ""
 
 
-def _when(event: Any) -> str:
+def when(event: Any) -> str:
+    """The last time, as a text that sorts."""
     series = event.series.lastObservedTime if event.series is not None else ""
     return str(series or event.lastTimestamp or event.eventTime or event.metadata.creationTimestamp)
