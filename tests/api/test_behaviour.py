@@ -69,3 +69,29 @@ def test_storage_prefixes() -> None:
     assert prefixes["apiservices.apiregistration.k8s.io"] == "/registry/apiregistration.k8s.io/apiservices/"
     crds = prefixes["customresourcedefinitions.apiextensions.k8s.io"]
     assert crds == "/registry/apiextensions.k8s.io/customresourcedefinitions/"
+
+
+@pytest.mark.parametrize("k", KINDS, ids=repr)
+def test_an_update_leaves_the_old_object_alone(k: Kind) -> None:
+    """What a kind keeps of the old object is the old object's own tree, not a copy."""
+    old = full(k)
+    codec.clean(k, old)
+    k.default(old)
+    for kept, prepare in ((k.reset, k.prepare_update), (("spec",), k.prepare_status)):
+        before = msgspec.json.decode(msgspec.json.encode(old))
+        tree = msgspec.json.decode(msgspec.json.encode(old))
+        for name in kept:
+            if name in old:
+                tree[name] = old[name]
+        prepare(tree, old)
+        assert old == before
+
+
+def test_a_new_storage_version_is_noted_beside_the_old() -> None:
+    from pelamis.api.apiextensions.customresourcedefinition import KIND
+
+    status = {"storedVersions": ["v1"]}
+    old = {"spec": {"versions": [{"name": "v1", "storage": True}, {"name": "v2"}]}, "status": status}
+    tree = {"spec": {"versions": [{"name": "v1"}, {"name": "v2", "storage": True}]}, "status": status}
+    KIND.prepare_update(tree, old)
+    assert tree["status"] == {"storedVersions": ["v1", "v2"]} and old["status"] == {"storedVersions": ["v1"]}

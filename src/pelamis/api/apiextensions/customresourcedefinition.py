@@ -263,13 +263,14 @@ def default(tree: Tree) -> None:
 
 
 def _note_storage_version(tree: Tree, *, only_if_none: bool = False) -> None:
-    status = tree.setdefault("status", {})
+    status = tree.get("status") or {}
     stored = list(status.get("storedVersions") or ())
     for version in tree["spec"].get("versions") or ():
         name = version.get("name", "")
         if version.get("storage") and name not in stored and not (only_if_none and stored):
             stored.append(name)
-    status["storedVersions"] = stored
+    # A new one: the status of an update is the old object's own.
+    tree["status"] = {**status, "storedVersions": stored}
 
 
 def prepare_create(tree: Tree) -> None:
