@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pelamis.controllers import (
@@ -60,6 +60,7 @@ class Options:
     issue_token: serviceaccounttoken.Issue | None = None
     node_monitor_grace_s: float = nodelifecycle.GRACE_S
     node_startup_grace_s: float = nodelifecycle.STARTUP_GRACE_S
+    node_promised: Callable[[str], float] = lambda name: 0.0
     terminated_pod_threshold: int = podgc.THRESHOLD
     shared: bool = False
     """Several servers admit writes to one store."""
@@ -79,7 +80,7 @@ def controllers(options: Options) -> list[Controller]:
         tokencleaner.CONTROLLER,
         rootca.controller(options.ca_bundle),
         nodeipam.controller(options.node_ranges),
-        nodelifecycle.controller(options.node_monitor_grace_s, options.node_startup_grace_s),
+        nodelifecycle.controller(options.node_monitor_grace_s, options.node_startup_grace_s, options.node_promised),
         tainteviction.CONTROLLER,
         ttl.CONTROLLER,
         deployment.CONTROLLER,

@@ -66,6 +66,8 @@ class NodeWorld:
     seen: Seen | None
     grace_s: float
     startup_grace_s: float
+    promised: float = 0.0
+    """Until when the node is known to renew its lease without being asked to show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ def _node(world: NodeWorld, now: float) -> Plan:
         fresh = Seen(world.renewed, heartbeat, now, seen.ready if seen is not None else "", marked_at)
     else:
         fresh = seen
-    silent = now >= fresh.at + grace
+    deadline = max(fresh.at, world.promised) + grace
+    silent = now >= deadline
     status = ready.status if ready is not None else ""
     actions: list[Action] = []
     if silent:
@@ -127,7 +130,7 @@ def _node(world: NodeWorld, now: float) -> Plan:
     if turned:
         message = f"Node {world.name} status is now: NodeNotReady"
         events.append(EventNote(node, "Normal", "NodeNotReady", message))
-    again = None if silent else fresh.at + grace
+    again = None if silent else deadline
     if turned or status == "Unknown":
         pods = [p for p in world.pods() if is_ready(p) and not is_finished(p)]
         if pods and not turned and now < fresh.marked_at + MARK_AGAIN_S:
@@ -251,8 +254,15 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     return (("", new.spec.nodeName),) if node is not None and health.ready_status(node) == "Unknown" else ()
 
 
-def controller(grace_s: float = GRACE_S, startup_grace_s: float = STARTUP_GRACE_S) -> Controller:
-    """grace_s: how long a node may be silent; startup_grace_s: how long after its creation it may never have spoken."""
+def controller(
+    grace_s: float = GRACE_S,
+    startup_grace_s: float = STARTUP_GRACE_S,
+    promised: Callable[[str], float] = lambda name: 0.0,
+) -> Controller:
+    """grace_s: how long a node may be silent; startup_grace_s: how long after its creation it may never have spoken.
+
+    promised(name): until when it is known to be alive (a simulator knows that nothing happens for a while).
+    """
 
     def gather(views: Views, key: Key) -> NodeWorld | ZonesWorld | None:
         if key == ALL_NODES:
@@ -264,7 +274,16 @@ def controller(grace_s: float = GRACE_S, startup_grace_s: float = STARTUP_GRACE_
             return None
         lease = views(LEASE).get(LEASES, name)
         renewed = (lease.spec.renewTime or "") if lease is not None else ""
-        return NodeWorld(name, node, renewed, lambda: views(POD).by_index("node", name), seen, grace_s, startup_grace_s)
+        return NodeWorld(
+            name,
+            node,
+            renewed,
+            lambda: views(POD).by_index("node", name),
+            seen,
+            grace_s,
+            startup_grace_s,
+            promised(name),
+        )
 
     return Controller(
         name="nodelifecycle",

@@ -22,6 +22,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from random import Random
 from types import TracebackType
@@ -40,6 +41,7 @@ from pelamis.apiserver.user import LOOPBACK_USER, User
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Outcome, Patch
 from pelamis.controllers import Options, controllers
+from pelamis.kubelet.hollow.agent import Delays
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.net.tls import key_pem, new_key
@@ -58,6 +60,8 @@ log = logging.getLogger(__name__)
 RETAIN_S = 3600.0
 """How often the past is forgotten: nobody in here asks for it."""
 TURN_COST_S = 0.0001
+DELAYS = Delays(sandbox=0.3, pull=1.5, start=0.2)
+"""What a container runtime takes for it, about."""
 CA = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGVk\n-----END CERTIFICATE-----\n"
 MANAGER = "system:kube-controller-manager"
 
@@ -111,7 +115,7 @@ class Cluster:
     """nodes: a number of equal ones, or their specifications. mirror: components have views of their own, so that
     watches can lag and be lost, and nodes outlive the server; without it all read the server's own cache, which is
     faster. run_controllers: in place of all of them; run_scheduler False leaves it out. node_events: kubelets record
-    Events.
+    Events. delays: how long the steps of a pod's start and end take.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class Cluster:
         run_controllers: Sequence[Controller] | None = None,
         run_scheduler: bool = True,
         node_events: bool = False,
+        delays: Delays = DELAYS,
         loop: VirtualLoop | None = None,
         **config: Any,
     ) -> None:
@@ -135,15 +140,20 @@ class Cluster:
         self.horizon = 0.0
         """Nothing disturbs nodes, watches or components before this time of the loop."""
         self._uneasy_until = 0.0
+        self.reasons: dict[str, int] = {}
+        """How often Events of each reason were recorded, where somebody counts them (sim.observe)."""
         self.store = MemoryStore()
         self.door = Door()
         self.trace = Trace(self.loop)
         self.server: ApiServer
         self._config = config
-        self._options = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
+        self._promises: dict[str, float] = {}
+        chosen = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
+        self._options = replace(chosen, node_promised=self._promised)
         self._controllers = controllers(self._options) if run_controllers is None else run_controllers
         self._run_scheduler = run_scheduler
         self._node_events = node_events
+        self._delays = delays
         self._mirror = mirror
         self._mirrors: dict[str, Mirror] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -254,7 +264,8 @@ class Cluster:
             clock=self.clock,
             rng=Random(f"{self.seed}/nodes"),
             record=record,
-            renew_in=self._renew_in,
+            delays=self._delays,
+            sign_in=self._sign_in,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(self.nodes.run(), name="hollow nodes")
@@ -278,17 +289,24 @@ class Cluster:
                 error = task.exception()
                 raise Failed(f"{name} ended: {error!r}") from error
 
-    def _renew_in(self, period: float) -> float:
-        """How long a node may leave its lease alone.
+    def _sign_in(self, node: str, what: str, period: float) -> float:
+        """How long a node may be silent, because nobody can learn anything from it.
 
-        All that reads a lease is the grace of node lifecycle, which is longer than four periods. As long as nothing
-        disturbs nodes, watches or controllers, it makes no difference whether it sees each renewal or each fourth; from
-        five periods before a disturbance on every one is written, so the last one before it is where it always was.
+        All that reads leases and heartbeats is the grace of node lifecycle, which is five periods of a lease long and is
+        told of the silence (``promised``). While nothing disturbs nodes, watches or components, each renewal would move
+        its deadline and do nothing else. From five periods before a disturbance on every one is written, so the last one
+        before it is where it always was.
         """
         now = self.loop.time()
-        if self.faults.rates or now < self._uneasy_until or self.horizon - now <= 5 * period:
-            return period
-        return 4 * period
+        periods = int((self.horizon - now) / period) - (4 if what == "lease" else 1)
+        if self.faults.rates or now < self._uneasy_until or periods <= 1:
+            periods = 1
+        if what == "lease":
+            self._promises[node] = self.clock() + periods * period if periods > 1 else 0.0
+        return periods * period
+
+    def _promised(self, node: str) -> float:
+        return self._promises.get(node, 0.0)
 
     # -- what happens to it
 

@@ -4,6 +4,8 @@
     {count: pods, selector: app=web, where: ready, is: 5}        # where: ready, or CEL over `object`
     {spread: pods, selector: app=web, is: [2, 2, 1]}             # per node, largest first; by: another field
     {object: deployment/web, field: .status.readyReplicas, atLeast: 3}
+    {events: BackOff, atMost: 3}                                 # how often Events of a reason were recorded so far
+    {settled: true}                                              # all is as declared, and nothing is left over
     {all: [..., ...]}  {any: [..., ...]}  {not: ...}
 
 Comparisons: ``is``, ``isNot``, ``atLeast``, ``atMost``, ``in`` (a list), ``matches`` (a regular expression) and
@@ -25,6 +27,7 @@ from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
 from pelamis.base import jsonpath, labels
 from pelamis.base.cel import CompileError, EvaluationError, Program, compile_text
+from pelamis.sim import audit
 from pelamis.sim.cluster import Cluster
 
 Verdict = tuple[bool, str]
@@ -59,10 +62,10 @@ def parse(value: Any, registry: Registry) -> Condition:
         return _cel(value, registry)
     if not isinstance(value, Mapping):
         raise Mistake(f"a condition is a CEL expression or a mapping with count, spread or object, not {value!r}")
-    for word, make in _FORMS.items():
+    for word, make in FORMS.items():
         if word in value:
             return make(value, registry)
-    raise Mistake(f"a condition needs one of {', '.join(_FORMS)}; this one has {', '.join(map(str, value))}")
+    raise Mistake(f"a condition needs one of {', '.join(FORMS)}; this one has {', '.join(map(str, value))}")
 
 
 def _only(value: Mapping[str, Any], *allowed: str) -> None:
@@ -303,16 +306,41 @@ def _kinds(parts: Sequence[Condition]) -> tuple[Kind, ...]:
     return tuple(dict.fromkeys(kind for part in parts for kind in part.kinds))
 
 
+def _events(value: Mapping[str, Any], registry: Registry) -> Condition:
+    _only(value, "events", *_COMPARISONS)
+    reason, compare = str(value["events"]), _compare(value)
+
+    def holds(cluster: Cluster) -> Verdict:
+        number = cluster.reasons.get(reason, 0)
+        return compare(number), f"there were {number}"
+
+    return Condition((), holds)
+
+
+def _settled(value: Mapping[str, Any], registry: Registry) -> Condition:
+    _only(value, "settled")
+    if value["settled"] is not True:
+        raise Mistake("write `settled: true`, or leave it out")
+
+    def holds(cluster: Cluster) -> Verdict:
+        found = audit.problems(cluster)
+        return not found, "; ".join(found[:5]) + (f"; {len(found) - 5} more" if len(found) > 5 else "")
+
+    return Condition((), holds)
+
+
 def _list(value: Any, word: str) -> list[Any]:
     if not isinstance(value, list) or not value:
         raise Mistake(f"`{word}` takes a list of conditions")
     return value
 
 
-_FORMS: dict[str, Callable[[Mapping[str, Any], Registry], Condition]] = {
+FORMS: dict[str, Callable[[Mapping[str, Any], Registry], Condition]] = {
     "count": _count,
     "spread": _spread,
     "object": _object,
+    "events": _events,
+    "settled": _settled,
     "all": _all,
     "any": _any,
     "not": _not,

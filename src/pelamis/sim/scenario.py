@@ -213,6 +213,10 @@ class _Reader:
             if isinstance(item, str):
                 item = {"holds": item}
             tree = _mapping(item, where)
+            if not any(m in tree for m in MODES) and any(form in tree for form in condition.FORMS):
+                # `- settled: true` is short for `- holds: {settled: true}`
+                own = {k: v for k, v in tree.items() if k not in ("name", "at")}
+                tree = {**{k: v for k, v in tree.items() if k in ("name", "at")}, "holds": own}
             _only(tree, where, "name", "at", "from", "until", "within", *MODES)
             modes = [m for m in MODES if m in tree]
             if len(modes) != 1:
@@ -224,6 +228,8 @@ class _Reader:
             except ValueError as error:
                 raise Mistake(f"{where}: {error}") from None
             shown = tree[mode] if isinstance(tree[mode], str) else _short(tree[mode])
+            if tree[mode] == {"settled": True}:
+                shown = "all is as declared, and nothing is left over"
             out.append(Expect(str(tree.get("name") or shown), mode, wanted, start, end))
         return out
 

@@ -63,11 +63,12 @@ class HollowNodes:
         lease_s: int = 40,
         status_report_s: float = 300.0,
         in_flight: int = IN_FLIGHT,
-        renew_in: Callable[[float], float] = lambda period: period,
+        sign_in: Callable[[str, str, float], float] = lambda node, what, period: period,
     ) -> None:
-        """renew_in(period): seconds until a node's next renewal, a multiple of the period.
+        """sign_in(node, what, period): seconds until the node's next sign of life, a multiple of the period.
 
-        A simulator that knows that nothing will happen for a while leaves out renewals that nobody could miss.
+        what: ``lease`` or ``status``. A simulator that knows that nothing will happen for a while leaves out what
+        nobody could miss.
         """
         self.client = client
         self.kubelets: dict[str, HollowKubelet] = {}
@@ -87,7 +88,7 @@ class HollowNodes:
         self._lease_s = lease_s
         self._status_report_s = status_report_s
         self._in_flight = in_flight
-        self._renew_in = renew_in
+        self._sign_in = sign_in
         self._spent: dict[Key, str] = {}
         """uid of pods that were refused or had ended before this process began: there is nothing to do but delete."""
         self._dirty: dict[Key, None] = {}
@@ -279,7 +280,7 @@ class HollowNodes:
     def _renewal(self, kubelet: HollowKubelet) -> None:
         if kubelet.removed:
             return
-        self.agent.timers.after(self._renew_in(self._lease_s / 4), self._renewal, kubelet)
+        self.agent.timers.after(self._sign_in(kubelet.spec.name, "lease", self._lease_s / 4), self._renewal, kubelet)
         if kubelet.reachable:
             self._renew(kubelet)
 
@@ -311,7 +312,8 @@ class HollowNodes:
     def _report_due(self, kubelet: HollowKubelet) -> None:
         if kubelet.removed:
             return
-        self.agent.timers.after(self._status_report_s, self._report_due, kubelet)
+        after = self._sign_in(kubelet.spec.name, "status", self._status_report_s)
+        self.agent.timers.after(after, self._report_due, kubelet)
         if kubelet.reachable:
             self._report(kubelet)
 
