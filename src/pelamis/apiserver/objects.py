@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pelamis.apiserver.conversion import Shadow
 
 
+_SHORT, _LISTS = 64, 1_000
+"""Objects of a list that is kept, and how many lists."""
+
+
 class Objects:
     """``resource``: ``pods``, ``deployments.apps``."""
 
@@ -30,6 +34,7 @@ class Objects:
         self.entropy = entropy
         self.authorizer: Authorizer | None = None
         self._views: dict[str, View] = {}
+        self._lists: dict[tuple[str, str], tuple[View, int, Sequence[Any]]] = {}
         self.shadows: dict[Kind, Shadow] = {}
         """Versions of custom resources that a webhook converts."""
 
@@ -75,8 +80,20 @@ class Objects:
         return self.view(resource).get(namespace, name)
 
     def list(self, resource: str, namespace: str = "") -> Sequence[Any]:
+        """Short lists are kept until one of the kind changes: admission asks for the same with every pod."""
         view = self.view(resource)
-        return view.list(namespace) if len(view.collection) else ()
+        size = len(view.collection)
+        if not 0 < size <= _SHORT:
+            return view.list(namespace) if size else ()
+        changes = view.collection.changes
+        known = self._lists.get((resource, namespace))
+        if known is not None and known[0] is view and known[1] == changes:
+            return known[2]
+        if len(self._lists) >= _LISTS:
+            self._lists.clear()
+        found = tuple(view.list(namespace))
+        self._lists[resource, namespace] = view, changes, found
+        return found
 
     def authorize(self, user: User, a: Attributes) -> Decision:
         assert self.authorizer is not None

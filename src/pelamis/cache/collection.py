@@ -140,6 +140,8 @@ class Collection:
         self.synced = False
         self.bytes = 0
         """Sum of the served bytes held."""
+        self.changes = 0
+        """Grows with every change, so that what was made from the objects is known to hold still."""
         self._prefix = kind.prefix
         self._entries: OrderedMap[Entry] = OrderedMap()
         self._makers = dict(kind.indexes or {})
@@ -255,6 +257,7 @@ class Collection:
             self.decoder.forget(old)
         self._entries.fill(entries)
         self.bytes = sum(len(entry.data) for _, entry in entries)
+        self.changes += 1
         for index in self._indexes.values():
             index.clear()
         self._indexed.clear()
@@ -388,6 +391,7 @@ class Collection:
                 entry.data = spliced(refresh(source), entry.rev)
                 self.bytes += len(entry.data)
             self._add_to_indexes(entry)
+        self.changes += 1
         self.shape = fresh
 
     # The one way in
@@ -395,6 +399,7 @@ class Collection:
     def _put(self, entry: Entry, rev: int) -> None:
         old = self._entries.set(entry.key, entry)
         self.bytes += len(entry.data)
+        self.changes += 1
         if old is not None:
             self.bytes -= len(old.data)
             self._remove_from_indexes(old.key)
@@ -410,6 +415,7 @@ class Collection:
         if old is None:
             return
         self.bytes -= len(old.data)
+        self.changes += 1
         self._remove_from_indexes(key)
         try:
             self._emit(Event("DELETED", rev, old, None, gone))
