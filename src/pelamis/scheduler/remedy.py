@@ -40,6 +40,8 @@ from pelamis.scheduler.volumes import BIND_COMPLETED, class_of
 GROUPS, PER_GROUP = 6, 2
 """How many kinds of nodes are looked at, and how many nodes of each."""
 CHOICES = 4
+NEIGHBOURS = 16
+"""More pods than this elsewhere are not proposed for deletion."""
 COMBINATIONS = 64
 _SYSTEM = 2_000_000_000
 """Priorities from here on are the system's own."""
@@ -239,15 +241,16 @@ def _removable(pod: PodInfo, info: PodInfo) -> bool:
 def _victims(snapshot: Snapshot, plugin: Plugin, info: PodInfo, node: NodeInfo) -> Edit | None:
     """The fewest pods whose end makes the plugin content with the node; the less important first."""
     pods = [p for p in node.pods.values() if _removable(p, info)]
-    near = _neighbours(snapshot, info, node)
-    pods += [p for p in near if p.uid not in node.pods and _removable(p, info)]
 
     def enough(gone: Sequence[PodInfo]) -> bool:
         edit = Edit("", 0, victims=tuple(p.uid for p in gone))
         return _helps(snapshot, plugin, info, node, (edit,))
 
     if not pods or not enough(pods):
-        return None
+        near = [p for p in _neighbours(snapshot, info, node) if p.uid not in node.pods and _removable(p, info)]
+        pods += near
+        if not near or len(near) > NEIGHBOURS or not enough(pods):
+            return None
     pods.sort(key=lambda p: (p.namespace == "kube-system", p.priority, sum(p.requests.values())))
     alone = next((p for p in pods if enough((p,))), None)
     gone = [alone] if alone is not None else list(pods)
