@@ -34,7 +34,7 @@ ACTIONS = 100
 class Mail:
     """What one node has to say. open: False while it is cut off from the server."""
 
-    __slots__ = ("actions", "busy", "client", "deletions", "node", "open", "queued", "statuses", "waits")
+    __slots__ = ("actions", "busy", "client", "deletions", "lease", "node", "open", "queued", "statuses", "waits")
 
     def __init__(self, node: str) -> None:
         self.node = node
@@ -46,10 +46,12 @@ class Mail:
         self.statuses: dict[str, HollowPod] = {}
         self.deletions: dict[str, HollowPod] = {}
         self.actions: list[tuple[Action, Settle]] = []
+        self.lease: Callable[[], tuple[Action, Settle]] | None = None
+        """Makes the lease's renewal, with the time at which it leaves."""
 
     @property
     def empty(self) -> bool:
-        return not (self.statuses or self.deletions or self.actions)
+        return not (self.statuses or self.deletions or self.actions or self.lease)
 
 
 class Outbox:
@@ -67,6 +69,8 @@ class Outbox:
         self._failed = failed
         self._free = in_flight
         self._queue: deque[Mail] = deque()
+        self._leases: deque[Mail] = deque()
+        """Those whose lease is due; some stand in both queues."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumping = False
         self.writes = 0
@@ -103,11 +107,18 @@ class Outbox:
         mail.actions.append((action, settle))
         self.ready(mail)
 
+    def renew(self, mail: Mail, make: Callable[[], tuple[Action, Settle]]) -> None:
+        """Before everything else: a node that is busy is not to be taken for dead."""
+        mail.lease = make
+        if mail.queued:
+            self._leases.append(mail)
+        self.ready(mail)
+
     def ready(self, mail: Mail) -> None:
         if mail.queued or mail.busy or not mail.open or mail.empty:
             return
         mail.queued = True
-        self._queue.append(mail)
+        (self._queue if mail.lease is None else self._leases).append(mail)
         if not self._pumping:
             self._pumping = True
             asyncio.get_running_loop().call_soon(self._pump)
@@ -117,10 +128,10 @@ class Outbox:
     def _pump(self) -> None:
         self._pumping = False
         loop = asyncio.get_running_loop()
-        while self._free > 0 and self._queue:
-            mail = self._queue.popleft()
+        while self._free > 0 and (self._leases or self._queue):
+            mail = (self._leases or self._queue).popleft()
             mail.queued = False
-            if not mail.open:
+            if not mail.open or mail.busy:
                 continue
             actions, settles = self._take(mail)
             if not actions:
@@ -135,6 +146,11 @@ class Outbox:
     def _take(self, mail: Mail) -> tuple[list[Action], list[Settle]]:
         actions: list[Action] = []
         settles: list[Settle] = []
+        if mail.lease is not None:
+            action, settle = mail.lease()
+            mail.lease = None
+            actions.append(action)
+            settles.append(settle)
         own, mail.actions = mail.actions[:ACTIONS], mail.actions[ACTIONS:]
         for action, settle in own:
             actions.append(action)
@@ -166,7 +182,7 @@ class Outbox:
         for settle, outcome in zip(settles, outcomes, strict=True):
             settle(outcome)
         self.ready(mail)
-        if self._queue and not self._pumping:
+        if (self._queue or self._leases) and not self._pumping:
             self._pump()
 
     def _sent(self, task: asyncio.Task[None]) -> None:

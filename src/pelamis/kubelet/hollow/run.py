@@ -285,6 +285,9 @@ class HollowNodes:
             self._renew(kubelet)
 
     def _renew(self, kubelet: HollowKubelet) -> None:
+        self.agent.outbox.renew(kubelet.mail, lambda: self._renewal_of(kubelet))
+
+    def _renewal_of(self, kubelet: HollowKubelet) -> tuple[Any, Settle]:
         name, now = kubelet.spec.name, self._clock()
         if kubelet.lease_known:
             body = {"spec": {"renewTime": node.lease_spec(name, now, self._lease_s)["renewTime"]}}
@@ -292,7 +295,7 @@ class HollowNodes:
         else:
             uid = kubelet.obj.metadata.uid if kubelet.obj is not None else ""
             action = Create(LEASE, node.lease(name, uid, now, self._lease_s))
-        self._put(kubelet, action, lambda outcome: self._renewed(kubelet, outcome))
+        return action, lambda outcome: self._renewed(kubelet, outcome)
 
     def _renewed(self, kubelet: HollowKubelet, outcome: Outcome | None) -> None:
         if outcome is None:
