@@ -61,6 +61,11 @@ _NONE = "found no matching overload for"
         ("timestamp('x') == self.t", "1:11: invalid timestamp argument"),
         ("self.s.matches('[a')", "1:16: invalid matches argument"),
         ("self.ls.sort() == self.ls", "1:13: undeclared reference to 'sort' (in container '')"),
+        (
+            "1 > 0 && par.x == 1",
+            "1:10: undeclared reference to 'par' (in container '')\n | 1 > 0 && par.x == 1\n | .........^",
+        ),
+        ("par.x.y == 1", "1:1: undeclared reference to 'par' (in container '')"),
         ("has(self.ls[0])", "1:12: invalid argument to has() macro"),
         ("self.fooBar == self.foo_bar", ""),
     ],

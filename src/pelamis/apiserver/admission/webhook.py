@@ -289,7 +289,7 @@ def denial(name: str, status: Any) -> StatusError:
     reason = given.get("reason") or ""
     message = given.get("message")
     text = f"{head}: {message}" if message else f"{head}: {reason}" if reason else f"{head} without explanation"
-    details = given.get("details") or {}
+    details = given.get("details") or None
     return StatusError(code, reason, text, details=details)
 
 

@@ -33,6 +33,8 @@ _REWORDED = (
     (re.compile(r"^modulus by zero$"), "modulus by zero"),
 )
 _ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(\d+): (.*)", re.S)
+_UNKNOWN = "undeclared reference to '"
+_UNKNOWN_MEMBER = re.compile(rf"{_UNKNOWN}(\w+)((?:\.\w+)*)\.(\w+)(?=')")
 _COMPILATION = (
     (re.compile(r"(undefined field '[^']*') not found in struct '[^']*'"), r"\1"),
     (
@@ -181,6 +183,10 @@ def reworded_compilation(message: str, text: str, before: int) -> str:
         for pattern, replacement in _COMPILATION:
             what = pattern.sub(replacement, what)
         what = what.partition("\n |")[0]
+        unknown = _UNKNOWN_MEMBER.match(what)
+        if unknown is not None:  # Go names the variable that it does not know, not the member
+            column -= len(unknown[0]) - len(_UNKNOWN) - len(unknown[3]) - 1
+            what = f"{_UNKNOWN}{unknown[1]}{what[unknown.end() :]}"
         if not 0 < line <= len(shown) or column < 1:
             line, column = len(shown), len(shown[-1]) + 1
         out.append(f"ERROR: <input>:{line}:{column}: {what}\n | {shown[line - 1]}\n | {'.' * (column - 1)}^")
