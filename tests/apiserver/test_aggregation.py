@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from typing import Any
 
 import msgspec
 
 from pelamis.apiserver.aggregation import RESOURCE, discovered, remote_headers
+from pelamis.apiserver.flow.rules import Flow
 from pelamis.apiserver.user import User
 from pelamis.net import tls
 from pelamis.net.http1 import Request, Response, Server
@@ -75,6 +77,20 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
             )
             assert status == 200 and b'{"kind":"FooList"}' in data
             assert asked[-1][1]["x-remote-user"] == "bob"
+            # It takes a seat here, too.
+            flow = h.server.flow
+            taken: list[str] = []
+            take = flow.take
+
+            async def noted(found: Flow, *rest: Any) -> Any:
+                taken.append(found.schema)
+                return await take(found, *rest)
+
+            flow.take = noted  # type: ignore[method-assign]
+            assert (await h.raw("GET", "/apis/m.x.io/v1/foos"))[0] == 200
+            assert taken == ["exempt"]
+            assert (await h.raw("GET", "/apis/m.x.io/v1/foos?watch=1"))[0] == 200
+            assert taken == ["exempt"]
             status, group = await h.request("GET", "/apis/m.x.io")
             assert group["preferredVersion"]["groupVersion"] == "m.x.io/v1"
             assert "apis/m.x.io/v1" in (await h.request("GET", "/openapi/v3"))[1]["paths"]

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.apiserver")
 TEXT = "text/plain; charset=utf-8"
 _NO_CACHE = ("Cache-Control", "no-cache, private")
+_LONG = frozenset(("watch", "proxy", "connect"))
 _WRITES = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 _PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 TIMEOUT_S = 60.0
@@ -279,7 +280,7 @@ class Api:
         if kind is None:
             remote = self._server.aggregate(call.request, info, call.user)
             if remote is not None:
-                return remote
+                return self._elsewhere(call, remote)
             raise PathNotFound()
         call.kind = kind
         if kind.deprecated:
@@ -335,6 +336,12 @@ class Api:
         if verb == "deletecollection":
             return self._slot(call, self._delete_collection(call, kind))
         return self._slot(call, self._write(call, kind))
+
+    def _elsewhere(self, call: Call, answer: Answered) -> Answered:
+        """What another server answers takes a seat here, but for what runs for long."""
+        if call.request.upgrade or call.info.verb in _LONG or not isinstance(answer, Coroutine):
+            return answer
+        return self._slot(call, answer)
 
     def _path(self, call: Call) -> Answered:
         """A path that is no resource: health, metrics, discovery, OpenAPI."""
