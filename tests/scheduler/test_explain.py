@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pelamis.scheduler.core import decide
+from pelamis.scheduler.edit import applied
 from pelamis.scheduler.explain import explain
 from pelamis.scheduler.plugins import PLUGINS
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.remedy import Remedy, applied, remedies
+from pelamis.scheduler.remedy import Remedy, remedies
 from pelamis.scheduler.snapshot import Snapshot
 
 from .make import cluster, node, pod

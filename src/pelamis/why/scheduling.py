@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.scheduler.edit import shown
 from pelamis.scheduler.explain import Group, Objection, Report, explain
 from pelamis.scheduler.intake import SOURCES, Intake
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.profile import Profile, Settings
 from pelamis.scheduler.queue import Queue
-from pelamis.scheduler.remedy import Remedy, remedies, shown
+from pelamis.scheduler.remedy import Remedy, remedies
 from pelamis.scheduler.snapshot import Snapshot
 from pelamis.scheduler.toleration import tolerates
 from pelamis.scheduler.userplugin import PluginError
