@@ -176,6 +176,11 @@ class PodInfo:
             self._signature = self._sign()
         return self._signature
 
+    def forget(self) -> None:
+        """The pod is decided: what helped with that may be given up, however long the pod stays."""
+        self.memo = {}
+        self._signature = b""
+
     def _sign(self) -> bytes:
         spec, meta = self.pod.spec, self.pod.metadata
         owner = next(((r.kind, r.apiVersion, r.name) for r in meta.ownerReferences if r.controller), None)

@@ -253,6 +253,7 @@ class Trial:
         potential = [p for p in node.pods.values() if p.priority < info.priority]
         if not potential:
             return {NO_VICTIMS: 1}
+        order = list(node.pods)
         for pod in potential:
             snapshot.remove_pod(pod.uid)
         victims: list[PodInfo] = []
@@ -278,6 +279,7 @@ class Trial:
         finally:
             for pod in away.values():
                 snapshot.add_pod(pod, node.name)
+            node.pods = {uid: node.pods[uid] for uid in order}  # pods of the same importance keep their order
 
     def _fits(
         self, node: NodeInfo, plugins: Sequence[Plugin], waiting: Sequence[PodInfo], why: Diagnosis | None

@@ -114,6 +114,7 @@ class Scheduler:
         self._correlators = {name: Correlator(name) for name in self._profiles}
         self._wake = asyncio.Event()
         self._commits: set[asyncio.Task[None]] = set()
+        self._claim_waiters: dict[Key, list[asyncio.Event]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -128,6 +129,7 @@ class Scheduler:
             views = [self._client.view(kind) for kind, _ in SOURCES]
             for view, (_, take) in zip(views, SOURCES, strict=True):
                 cancels.append(view.subscribe(self._on_change(take)))
+            cancels.append(self._client.view(CLAIM).subscribe(self._claim_changed, replay=False))
             waiting = sum(1 for view in views if not view.synced)
             if waiting:
                 await synced(*views)
@@ -243,6 +245,8 @@ class Scheduler:
             text = str(error) if isinstance(error, PluginError | ExtenderError) else repr(error)
             batch.failed.append(_Failed(waiting, error=text))
             self.measures.attempt(ERROR, profile.name, self._cpu() - began)
+        finally:
+            info.forget()
 
     async def _find(
         self, profile: Profile, plugins: Sequence[Plugin], info: PodInfo, asked: Sequence[Extender]
@@ -427,11 +431,13 @@ class Scheduler:
                 seen = asyncio.Event()
                 view.when_reached(outcome.rev, seen.set)
                 await seen.wait()
-        cancel = view.subscribe(lambda key, old, new: changed.set())
+        keys = [(b.claim.metadata.namespace, b.claim.metadata.name) for b in item.volumes]
+        for key in keys:
+            self._claim_waiters.setdefault(key, []).append(changed)
         try:
             while True:
                 changed.clear()
-                claims = [view.get(b.claim.metadata.namespace, b.claim.metadata.name) for b in item.volumes]
+                claims = [view.get(*key) for key in keys]
                 if self.snapshot.pods.get(item.info.uid) is not item.info:
                     return "pod is gone"
                 for binding, claim in zip(item.volumes, claims, strict=True):
@@ -444,7 +450,14 @@ class Scheduler:
                     return ""
                 await changed.wait()
         finally:
-            cancel()
+            for key in keys:
+                self._claim_waiters[key].remove(changed)
+                if not self._claim_waiters[key]:
+                    del self._claim_waiters[key]
+
+    def _claim_changed(self, key: Key, old: Any, new: Any) -> None:
+        for waiter in self._claim_waiters.get(key, ()):
+            waiter.set()
 
     def _failure(self, failed: _Failed, now: float, notes: dict[str, list[EventNote]]) -> list[Action]:
         """Of a pod for which no node was found: what to write, and its way back into the queue."""

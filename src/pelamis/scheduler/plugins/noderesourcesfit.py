@@ -67,12 +67,12 @@ def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows:
 
 def _filter_one(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, row: int) -> list[Rejection]:
     """The same without arrays: most often one row has changed, or one node is tried."""
+    vector = snapshot.vector(info)  # makes the columns, so it comes first
     allocatable, requested = snapshot.allocatable, snapshot.requested
     out: list[Rejection] = []
     if requested[PODS, row] >= allocatable[PODS, row]:
         out.append(Rejection(_YES, TOO_MANY))
     ignored = bool(args.ignoredResources or args.ignoredResourceGroups)
-    vector = snapshot.vector(info)
     for name, (column, amount) in zip((n for n in info.requests if n != "pods"), vector, strict=True):
         if amount <= 0 or (ignored and _is_ignored(args, name)):
             continue
