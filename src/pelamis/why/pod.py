@@ -190,6 +190,8 @@ def _troubles(world: World, pod: Any) -> Iterator[Cause]:
     ):
         yield from _creating(world, pod)
         return
+    if all(c.state.waiting is not None and not c.restartCount for c in status.containerStatuses):
+        yield from _not_set_up(world, pod)
     named = {c.name: c for c in spec.containers}
     for each in status.containerStatuses:
         container = named.get(each.name)
@@ -214,13 +216,21 @@ _SETUP = (
 )
 
 
-def _creating(world: World, pod: Any) -> Iterator[Cause]:
-    about = f"pod/{pod.metadata.name}"
+def _not_set_up(world: World, pod: Any) -> Iterator[Cause]:
+    """Volumes and network, before any container."""
     events = world.events(POD, pod, *_SETUP)
     if events:
         event = events[0]
         text = f"its node cannot set it up: {event.reason}: {event.message}"
+        about = f"pod/{pod.metadata.name}"
         yield Cause(about, text, advice=_for_mount(pod, event.message), deeper=tuple(_claims(world, pod)))
+
+
+def _creating(world: World, pod: Any) -> Iterator[Cause]:
+    about = f"pod/{pod.metadata.name}"
+    found = list(_not_set_up(world, pod))
+    if found:
+        yield from found
         return
     since = world.ago(pod.status.startTime)
     text = f"its containers are being made on {pod.spec.nodeName}" + (f" since {since}" if since else "")
