@@ -12,15 +12,18 @@ design avoids: one decode and one encode of the pod, and the store's commit of i
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import uvloop
 from benchmarks.frame import Row, below, table
-from benchmarks.servers import api_server, process_settings
+from benchmarks.load import drive, request_bytes
+from benchmarks.servers import Pods, api, api_server, process_settings
 
 PODS, BATCH, NODES = 4_000, 100, 200
 WARM = 400
@@ -273,6 +276,30 @@ def measure(durable: bool, pods: int = PODS, profile: Callable[[str], Any] | Non
     return uvloop.run(main())
 
 
+def over_https() -> float:
+    """CPU seconds of the server for one status patch that comes over HTTPS, from 16 connections."""
+
+    async def main() -> float:
+        number = itertools.count()
+
+        def following() -> bytes:
+            n = next(number)
+            i = n % PODS
+            body = running(f"00000000-0000-0000-0000-{i:012d}", i)
+            body["status"]["message"] = str(n)
+            path = f"/api/v1/namespaces/ns{i % 50}/pods/web-{i:06d}/status"
+            return request_bytes("PATCH", path, msgspec.json.encode(body), "application/strategic-merge-patch+json")
+
+        with api(fill=Pods(PODS)) as target:
+            (await drive(target, following, 16, 0.5)).expect(200)
+            before = target.cpu
+            found = await drive(target, following, 16, 4.0)
+            found.expect(200)
+            return (target.cpu - before) / len(found.latencies)
+
+    return uvloop.run(main())
+
+
 def rows() -> list[Row]:
     out = []
     for durable, where in ((False, "memory"), (True, "SQLite")):
@@ -283,6 +310,8 @@ def rows() -> list[Row]:
         out.append(below(f"server CPU of a pod until it runs, {where}", total, 1000, "µs", f"µs: {parts}"))
         ratio = total / 3 / bare
         out.append(Row("  a step of it, on average", f"{total / 3:.0f} µs", f"bare {bare:.0f} µs", ratio))
+    cost = over_https() * 1e6
+    out.append(Row("  the status patch over HTTPS", f"{cost:.0f} µs", f"in process {spent['status'] * 1e6:.0f} µs"))
     return out
 
 
