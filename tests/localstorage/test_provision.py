@@ -70,3 +70,11 @@ def test_directories_come_and_go(tmp_path: Path) -> None:
     assert tend(root, _made(root, "Released"))
     assert not path.exists()
     assert tend(root, _made(root, "Released"))
+
+
+@pytest.mark.parametrize(
+    ("phase", "policy", "goes"), [("Bound", "Delete", 0), ("Released", "Retain", 0), ("Released", "Delete", 1)]
+)
+def test_without_directories_a_released_volume_just_goes(phase: str, policy: str, goes: int) -> None:
+    plan = provision.reclaimer(lambda node: True).reconcile(_made(Path("/hollow"), phase, policy), 0.0)
+    assert len(plan.actions) == goes

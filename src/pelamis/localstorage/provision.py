@@ -16,8 +16,8 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim, storage_class
 from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, StorageClass
 from pelamis.api.storage.storageclass import KIND as CLASS
-from pelamis.client.types import Create, Key, Outcome
-from pelamis.reconcile.plan import EventNote, Plan
+from pelamis.client.types import Create, Delete, Key, Outcome
+from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 PROVISIONER = "pelamis.io/local"
@@ -26,6 +26,8 @@ ASKED = "volume.kubernetes.io/storage-provisioner"
 SELECTED_NODE = "volume.kubernetes.io/selected-node"
 PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 HOSTNAME = "kubernetes.io/hostname"
+IDENTITY = "persistent-volume-binder"
+"""Of the provisioner where it runs in the control plane; in an agent the client has one of its own."""
 
 
 def default_class() -> dict[str, Any]:
@@ -162,9 +164,34 @@ def controller(root: str, serves: Callable[[str], bool]) -> Controller:
 
     return Controller(
         name="localstorage",
+        identity=IDENTITY,
         component=PROVISIONER,
         watches=(Watch(CLAIM, keys),),
         kinds=(VOLUME, CLASS),
         gather=gather,
         reconcile=reconcile,
+    )
+
+
+def reclaimer(serves: Callable[[str], bool]) -> Controller:
+    """For nodes without directories: a released volume just goes."""
+
+    def gather(views: Views, key: Key) -> PersistentVolume | None:
+        volume: PersistentVolume | None = views(VOLUME).get(*key)
+        return volume if volume is not None and is_ours(volume) and serves(node_of(volume)) else None
+
+    def reclaim(volume: PersistentVolume, now: float) -> Plan:
+        if volume.status.phase != "Released" or volume.spec.persistentVolumeReclaimPolicy != "Delete":
+            return NOTHING
+        if volume.metadata.deletionTimestamp is not None:
+            return NOTHING
+        return Plan(actions=(Delete(VOLUME, "", volume.metadata.name, uid=volume.metadata.uid),))
+
+    return Controller(
+        name="localstorage-reclaim",
+        identity=IDENTITY,
+        component=PROVISIONER,
+        watches=(Watch(VOLUME),),
+        gather=gather,
+        reconcile=reclaim,
     )

@@ -20,7 +20,7 @@ from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.client.types import Action, Create, Patch
-from pelamis.localstorage.provision import CLASS_NAME, default_class
+from pelamis.localstorage import provision
 from pelamis.main.config import Cluster
 from pelamis.main.leadership import CONTROLLERS, identity, leading
 from pelamis.main.pki import LOCAL_STORAGE_USER, Pki
@@ -128,8 +128,8 @@ async def publish_local_storage(server: ApiServer) -> None:
     actions: list[Action] = []
     if server.objects.get("clusterrolebindings.rbac.authorization.k8s.io", "", name) is None:
         actions.append(Create(ROLE_BINDING, binding))
-    if server.objects.get("storageclasses.storage.k8s.io", "", CLASS_NAME) is None:
-        actions.append(Create(STORAGE_CLASS, default_class()))
+    if server.objects.get("storageclasses.storage.k8s.io", "", provision.CLASS_NAME) is None:
+        actions.append(Create(STORAGE_CLASS, provision.default_class()))
     for outcome in await server.client(LOOPBACK_USER).commit(actions) if actions else ():
         if outcome.error is not None and outcome.error.reason != "AlreadyExists":
             log.error("local storage could not be set up: %s", outcome.error)
@@ -147,6 +147,10 @@ def scheduler_settings(cluster: Cluster) -> Settings | None:
     except ConfigError as error:
         log.error("no pod will be scheduled: %s: %s", cluster.scheduler_config, "; ".join(error.problems))
         return None
+
+
+def _is_hollow(node: str) -> bool:
+    return node.startswith("hollow-") and node[7:].isdigit()
 
 
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
@@ -170,7 +174,11 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         return ControllerClient(reader, server.client(user))
 
     async def control() -> None:
-        await run_all(controllers(options), client_for, clock=time.time, kinds=RegistryKinds(server.registry))
+        every = controllers(options)
+        if cluster.hollow_nodes:
+            # no agent runs there: the volumes of hollow nodes are made here, and are as hollow
+            every += [provision.controller("/hollow", _is_hollow), provision.reclaimer(_is_hollow)]
+        await run_all(every, client_for, clock=time.time, kinds=RegistryKinds(server.registry))
 
     settings = scheduler_settings(cluster)
 
@@ -188,7 +196,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
 
     await publish_dns(server, cluster)
     await publish_cluster_info(server, cluster, keys)
-    if cluster.node:
+    if cluster.node or cluster.hollow_nodes:
         await publish_local_storage(server)
     async with asyncio.TaskGroup() as group:
         if cluster.datastore:
