@@ -59,6 +59,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new --load-balancer-pool"
             )
+        if _with_audit(cluster, args) != cluster:
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with the new audit options"
+            )
         if _runtime_config(args) not in (None, cluster.runtime_config):
             raise ConfigError(
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
