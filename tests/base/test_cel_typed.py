@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pelamis.base import regexp
 from pelamis.base.cel import CompileError
@@ -139,3 +143,43 @@ def test_patterns_that_go_refuses(pattern: str, wrong: str) -> None:
     with pytest.raises(regexp.PatternError) as caught:
         regexp.check(pattern)
     assert str(caught.value) == f"error parsing regexp: {wrong}"
+
+
+NAMES = (
+    "a",
+    "A",
+    "aB",
+    "a_b",
+    "_a",
+    "a_",
+    "__if__",
+    "value",
+    "key",
+    "AEntry",
+    "ABEntry",
+    "item_1",
+    "a_type1",
+    "x1",
+    "a__b",
+)
+
+
+@given(st.recursive(st.sampled_from(("int", "string", "dyn", "timestamp", "bytes")), lambda below: st.one_of(
+    st.tuples(st.sampled_from(("list", "map")), below),
+    st.dictionaries(st.sampled_from(NAMES), below, max_size=8)), max_leaves=20))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_any_shape_can_be_declared(plan: Any) -> None:
+    def made(plan: Any) -> Shape:
+        if isinstance(plan, str):
+            return Shape(plan)
+        if isinstance(plan, tuple):
+            return Shape(plan[0], elem=made(plan[1]))
+        return Shape("object", members={name: made(below) for name, below in plan.items()})
+
+    shape = made(plan)
+    checker = Checker({"self": shape, "old": shape})
+    assert str(checker.check("self == old")) == "bool"
+    for name in plan if isinstance(plan, dict) else ():
+        assert str(checker.check(f"has(self.{name})")) == "bool"
+        with pytest.raises(CompileError):
+            checker.check(f"self.{name}_none == 1")

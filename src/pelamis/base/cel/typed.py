@@ -134,8 +134,8 @@ class _Files:
             if below.kind == "list" and below.elem is not None:
                 field.label = _REPEATED
                 self._type(field, message, below.elem, name, number, made)
-            elif below.kind == "map" and below.elem is not None:
-                entry = message.nested_type.add(name=_camel(member) + "Entry")
+            elif below.kind == "map" and below.elem is not None and self._is_free(message, shape, _entry(member)):
+                entry = message.nested_type.add(name=_entry(member))
                 entry.options.map_entry = True
                 entry.field.add(name="key", number=1, label=_OPTIONAL, type=_SCALARS["string"])
                 value = entry.field.add(name="value", number=2, label=_OPTIONAL)
@@ -143,6 +143,11 @@ class _Files:
                 field.label, field.type, field.type_name = _REPEATED, _MESSAGE, f".{name}.{entry.name}"
             else:
                 self._type(field, message, below, name, number, made)
+
+    @staticmethod
+    def _is_free(message: Any, shape: Shape, name: str) -> bool:
+        """Two members may ask for entries of one name, or be named so: then the map's values are left dynamic."""
+        return name not in (shape.members or {}) and all(t.name != name for t in message.nested_type)
 
     def _type(self, field: Any, message: Any, shape: Shape, name: str, number: int, made: dict[str, Shape]) -> None:
         if shape.kind in _SCALARS:
@@ -154,10 +159,7 @@ class _Files:
             if known is not None:
                 field.type_name = f".{known}"
                 return
-            # A type must not have the name of a member beside it.
-            nested = message.nested_type.add(
-                name=f"{field.name}_{number}" if field.name != "value" else f"item_{number}"
-            )
+            nested = message.nested_type.add(name=f"{field.name}_type{number}")
             self._fill(nested, shape, f"{name}.{nested.name}", made)
             field.type_name = f".{name}.{nested.name}"
         else:
@@ -172,9 +174,9 @@ class _Files:
         return pool
 
 
-def _camel(name: str) -> str:
+def _entry(member: str) -> str:
     """As protoc names the entries of a map."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return "".join(part[:1].upper() + part[1:] for part in member.split("_")) + "Entry"
 
 
 # -- literals ---------------------------------------------------------------------------------------------------------
