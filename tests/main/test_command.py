@@ -128,6 +128,18 @@ def test_unwritable_data_directory(tmp_path: Path) -> None:
 
 
 @slow
+def test_purge_ends_a_cluster_whose_file_is_damaged(lab: Lab) -> None:
+    lab.up()
+    pid = lab.pid("server")
+    (lab.data / "cluster.json").write_text("nonsense")
+    said = lab.pelamis("down", "--purge").stdout
+    assert "not readable as JSON of a cluster" in said
+    assert "is stopped and its data deleted" in said
+    assert not Path(f"/proc/{pid}").exists()
+    assert not lab.data.exists()
+
+
+@slow
 @kubectl
 def test_up_twice_down_twice(lab: Lab) -> None:
     assert "API answers" in lab.up()

@@ -17,6 +17,8 @@ from pelamis.main.supervisor import running
 from pelamis.main.up import user_kubeconfig
 
 _STOP_S = 60.0
+_UNKNOWN = 99
+"""An index that no cluster has."""
 
 
 def down(args: argparse.Namespace) -> int:
@@ -29,15 +31,12 @@ def down(args: argparse.Namespace) -> int:
 def _down(args: argparse.Namespace, data: Path) -> int:
     try:
         cluster = load(data)
-    except ConfigError:
+    except ConfigError as error:
         if not args.purge:
             raise
-        cluster = None
+        cluster = _guessed(args.name, data)
+        print(f"{error}; its processes and traces are looked for by its name and directory")
     if cluster is None:
-        if args.purge and (data / "cluster.json").exists():
-            remove(data)
-            print(f"{data} is deleted")
-            return 0
         print(f'no cluster "{args.name}" in {data}: nothing to do')
         return 0
     if os.geteuid() != 0 and cluster.node:
@@ -67,6 +66,12 @@ def _down(args: argparse.Namespace, data: Path) -> int:
             f'cluster "{cluster.name}" is stopped; its data stays in {cluster.data} (`pelamis up` goes on from there)'
         )
     return 0
+
+
+def _guessed(name: str, data: Path) -> Cluster:
+    """What can be known of a cluster whose own file is damaged; its bridge and its ranges cannot."""
+    node = os.geteuid() == 0 and Path("/run/pelamis", name).is_dir()
+    return Cluster(name, str(data), _UNKNOWN, 0, node, "", "", "", 0)
 
 
 def remove(data: Path) -> None:
@@ -106,7 +111,7 @@ def _stop(pid: int) -> None:
 
 def _end_leftovers(cluster: Cluster) -> None:
     """Children whose supervisor was killed: each left its pid, and its command line names our data directory."""
-    for name in ("agent", "server", "containerd"):
+    for name in ("hollow", "agent", "server", "containerd"):
         note = cluster.run / f"{name}.pid"
         try:
             pid = int(note.read_text())
