@@ -22,7 +22,9 @@ from pelamis.scheduler.extension import CLUSTER, NODE, PODS_OF_ROW, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
-SHEETS = 48
+SHEETS, SHEETS_BYTES = 48, 2**26
+"""How many are kept at least; as many as fit into so much memory."""
+_ROW_BYTES = 16
 
 
 class Sheet:
@@ -56,7 +58,7 @@ class Sheet:
         self.ok: Mask = np.empty(0, np.bool_)
         self.best: Ints = np.empty(0, np.int64)
         self._of_nodes: Mask = self.ok
-        self._fixed: Ints = self.best
+        self._fixed: Ints | None = None
         self.normalized: list[tuple[Plugin, Ints]] = []
         """Plugins whose scores are looked at together, with their raw scores; without those that give all rows 0."""
 
@@ -77,7 +79,7 @@ class Sheet:
         self._generation, self._position = snapshot.generation, snapshot.position
         self.memo.clear()
         self._of_nodes = np.ones(size, np.bool_)
-        self._fixed = np.zeros(size, np.int64)
+        self._fixed = None
         self.normalized = []
         for plugin in self._by_node:
             for rejection in plugin.filter(snapshot, info, rows) if plugin.filter is not None else ():
@@ -89,14 +91,15 @@ class Sheet:
                 if raw is not None and raw.any():
                     self.normalized.append((plugin, raw))
             elif (own := plugin.score(snapshot, info, rows)) is not None:
-                self._fixed += own * plugin.weight
+                own = own * plugin.weight
+                self._fixed = own if self._fixed is None else self._fixed + own
         self.ok = np.empty(size, np.bool_)
         self.best = np.empty(size, np.int64)
         self._refresh(snapshot, info, rows)
 
     def _refresh(self, snapshot: Snapshot, info: PodInfo, rows: Rows) -> None:
         ok = self._of_nodes[rows]
-        total = self._fixed[rows]
+        total: Ints = np.zeros(len(ok), np.int64) if self._fixed is None else self._fixed[rows]
         if isinstance(rows, slice):
             ok, total = ok.copy(), total.copy()
         for plugin in self._by_row:
@@ -144,7 +147,7 @@ class Sheets:
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(plugins)
-            if len(self._sheets) > SHEETS:
+            if len(self._sheets) > max(SHEETS, SHEETS_BYTES // (_ROW_BYTES * max(snapshot.size, 64))):
                 self._sheets.popitem(last=False)
         else:
             self._sheets.move_to_end(key)

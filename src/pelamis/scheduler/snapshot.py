@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from pelamis.api.core.node import Node, Taint
 from pelamis.base.labels import Selector
+from pelamis.scheduler.bypair import Labelled, Selecting
 from pelamis.scheduler.podinfo import PodInfo, PortUse, Term, amounts_of
 from pelamis.scheduler.storage import Storage
 from pelamis.scheduler.workloads import Workloads
@@ -31,7 +32,8 @@ Mask = npt.NDArray[np.bool_]
 
 CPU, MEMORY, STORAGE, PODS = 0, 1, 2, 3
 _FIXED = ("cpu", "memory", "ephemeral-storage", "pods")
-_COUNTERS = 256
+_COUNTERS, _COUNTERS_BYTES = 256, 2**26
+"""How many counters are kept at least; as many as fit into so much memory."""
 _REMEMBERED = 8192
 TERM_KINDS = ("affinity", "anti_affinity", "preferred_affinity", "preferred_anti_affinity")
 
@@ -84,11 +86,12 @@ class Sums:
 class Counter:
     """sums: the same by value of a label."""
 
-    __slots__ = ("array", "covers", "sums")
+    __slots__ = ("array", "covers", "selector", "sums")
 
-    def __init__(self, covers: Callable[[Group], bool], capacity: int) -> None:
+    def __init__(self, selector: Selector, covers: Callable[[Group], bool], capacity: int) -> None:
+        self.selector = selector
         self.covers = covers
-        self.array: Ints = np.zeros(capacity, np.int64)
+        self.array: Ids = np.zeros(capacity, np.int32)
         self.sums: dict[str, Sums] = {}
 
 
@@ -155,6 +158,9 @@ class Snapshot:
         self._labels: dict[str, LabelColumn] = {}
         self._groups: dict[Any, Group] = {}
         self._counters: OrderedDict[Any, Counter] = OrderedDict()
+        self._groups_by: Labelled[Group] = Labelled()
+        self._counters_by: Selecting[Counter] = Selecting()
+        self._terms_by: dict[str, Selecting[TermUse]] = {kind: Selecting() for kind in TERM_KINDS}
         self.orphans: dict[str, dict[str, PodInfo]] = {}
         self.ports: dict[tuple[str, int], int] = {}
         self.claims: dict[tuple[str, str], int] = {}
@@ -428,7 +434,8 @@ class Snapshot:
         if sign < 0:
             info.group = None
         if not group.counts:
-            self._groups.pop(group.key, None)
+            if self._groups.pop(group.key, None) is not None:
+                self._groups_by.pop(group.labels, group.key)
             group.counters.clear()
 
     def _note_affinity(self, info: PodInfo, node: NodeInfo, sign: int) -> None:
@@ -438,12 +445,14 @@ class Snapshot:
                 use = table.get(term)
                 if use is None:
                     use = table[term] = TermUse()
+                    self._terms_by[kind].put(term.selector, term, use)
                     self.terms_version += 1
                 _tally(use.nodes, node.name, sign)
                 if use.sums is not None:
                     use.sums.add(node.row, sign, self.generation)
                 if not use.nodes:
                     del table[term]
+                    self._terms_by[kind].pop(term.selector, term)
                     self.terms_version += 1
 
     def _group(self, info: PodInfo) -> Group:
@@ -452,13 +461,14 @@ class Snapshot:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(key, info.namespace, labels, info.terminating)
-            group.counters = [c for c in self._counters.values() if c.covers(group)]
+            self._groups_by.put(labels, key, group)
+            group.counters = [c for _, c in self._counters_by.of(labels) if c.covers(group)]
         return group
 
     def groups(self) -> Iterable[Group]:
         return self._groups.values()
 
-    def count(self, namespace: str, selector: Selector) -> Ints:
+    def count(self, namespace: str, selector: Selector) -> Ids:
         """Per row, the pods of ``counter``."""
         return self.counter(namespace, selector).array[: self.size]
 
@@ -468,7 +478,7 @@ class Snapshot:
         def covers(group: Group) -> bool:
             return group.namespace == namespace and not group.terminating and selector.matches(group.labels)
 
-        return self._counter(("spread", namespace, selector), covers)
+        return self._counter(("spread", namespace, selector), selector, covers)
 
     def count_terms(self, terms: tuple[Term, ...]) -> Counter:
         """Per row, the pods that all of the affinity terms select."""
@@ -478,7 +488,9 @@ class Snapshot:
 
         by_labels = any(term.namespace_selector is not None for term in terms)
         return self._counter(
-            ("term", tuple((t.selector, t.namespaces, t.namespace_selector) for t in terms), by_labels), covers
+            ("term", tuple((t.selector, t.namespaces, t.namespace_selector) for t in terms), by_labels),
+            terms[0].selector,
+            covers,
         )
 
     def counts_by(self, counter: Counter, key: str) -> Ints:
@@ -511,7 +523,8 @@ class Snapshot:
         kept = info.memo.get(kind)
         if kept is None or kept[0] != self.terms_version:
             own = info.pod.metadata.labels
-            found = [(t, use) for t, use in table.items() if self.term_selects(t, info.namespace, own)]
+            may = self._terms_by[kind].of(own)
+            found = [(t, use) for t, use in may if self.term_selects(t, info.namespace, own)]
             kept = info.memo[kind] = (self.terms_version, found)
         out: list[tuple[Term, TermUse]] = kept[1]
         return out
@@ -520,7 +533,7 @@ class Snapshot:
         """Whether the term selects a pod of the namespace with these labels."""
         return term.selector.matches(labels) and term.covers(namespace, self.namespace_labels.get(namespace, {}))
 
-    def domains(self, column: LabelColumn, counts: Ints, among: Mask | None = None) -> Ints:
+    def domains(self, column: LabelColumn, counts: Ints | Ids, among: Mask | None = None) -> Ints:
         """Sums of ``counts`` per value of a label; one place more than values, for the nodes without it: 0."""
         shifted = column.ids[: self.size] + 1  # place 0 is for those without
         if among is not None:
@@ -529,24 +542,30 @@ class Snapshot:
         sums[0] = 0
         return np.concatenate((sums[1:], sums[:1])).astype(np.int64)
 
-    def _counter(self, key: Any, covers: Callable[[Group], bool]) -> Counter:
+    def _counter(self, key: Any, selector: Selector, covers: Callable[[Group], bool]) -> Counter:
+        """selector: selects all that it covers."""
         counter = self._counters.get(key)
         if counter is None:
-            counter = Counter(covers, self._capacity)
-            for group in self._groups.values():
+            counter = Counter(selector, covers, self._capacity)
+            for group in self._groups_by.of(selector):
                 if covers(group):
                     group.counters.append(counter)
                     for name, count in group.counts.items():
                         counter.array[self.by_name[name].row] += count
             self._counters[key] = counter
-            if len(self._counters) > _COUNTERS:
-                _, gone = self._counters.popitem(last=False)
-                for group in self._groups.values():
-                    if gone in group.counters:
-                        group.counters.remove(gone)
+            self._counters_by.put(selector, key, counter)
+            if len(self._counters) > max(_COUNTERS, _COUNTERS_BYTES // (4 * self._capacity)):
+                self._drop(next(iter(self._counters)))
         else:
             self._counters.move_to_end(key)
         return counter
+
+    def _drop(self, key: Any) -> None:
+        gone = self._counters.pop(key)
+        self._counters_by.pop(gone.selector, key)
+        for group in self._groups_by.of(gone.selector):
+            if gone in group.counters:
+                group.counters.remove(gone)
 
     def set_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:
         """Counters that depend on namespaces' labels are made anew when these change."""
@@ -558,10 +577,7 @@ class Snapshot:
         else:
             self.namespace_labels[name] = labels
         for key in [k for k in self._counters if k[0] == "term" and k[2]]:
-            gone = self._counters.pop(key)
-            for group in self._groups.values():
-                if gone in group.counters:
-                    group.counters.remove(gone)
+            self._drop(key)
 
     # -- nominations
 
