@@ -42,6 +42,7 @@ class Sampler:
         self._nodes: dict[str, _Node] = {}
         self._slots = asyncio.Semaphore(parallel)
         self._timer: asyncio.TimerHandle | None = None
+        self._resting: asyncio.Task[None] | None = None
 
     def pair(self, node: str) -> tuple[Sample, Sample] | None:
         """The two newest samples of a node, the older first."""
@@ -73,7 +74,10 @@ class Sampler:
         tasks = [node.task for node in self._nodes.values() if node.task is not None]
         for task in tasks:
             task.cancel()
+        if self._resting is not None:
+            tasks.append(self._resting)
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._summaries.rest()
         self._nodes.clear()
 
     async def _sample(self, name: str, node: _Node) -> None:
@@ -110,3 +114,5 @@ class Sampler:
                 del self._nodes[name]
         if self._nodes:
             self._arm()
+        else:
+            self._resting = asyncio.get_running_loop().create_task(self._summaries.rest(), name="rest of the metrics")

@@ -14,8 +14,10 @@ import msgspec
 
 from pelamis.apiserver.streams.kubelet import Kubelets
 from pelamis.base.errors import NotFound, StatusError
+from pelamis.net.httpclient import HttpPool
 
 READ_S = 5.0
+KEEP_OPEN = 500
 PATH = "/stats/summary?only_cpu_and_memory=true"
 
 
@@ -62,22 +64,49 @@ class Unreadable(Exception):
 
 
 class Summaries(Protocol):
-    """``read`` gives what a node says now. Raises Unreadable."""
+    """``read`` gives what a node says now. Raises Unreadable. ``rest``: nobody asks any more."""
 
     async def read(self, node: str) -> Summary: ...
 
+    async def rest(self) -> None: ...
+
 
 class KubeletSummaries:
-    """Asks the kubelets at the addresses that their Node objects name."""
+    """Asks the kubelets at the addresses that their Node objects name.
+
+    A connection to each of the first ``KEEP_OPEN`` is kept while questions go on: one costs a third of a megabyte. The
+    others get a new one each time.
+    """
 
     def __init__(self, kubelets: Kubelets) -> None:
         self._kubelets = kubelets
         self._decode = msgspec.json.Decoder(Summary).decode
+        self._pools: dict[str, HttpPool] = {}
+
+    async def rest(self) -> None:
+        pools = list(self._pools.values())
+        self._pools.clear()
+        for pool in pools:
+            await pool.close()
+
+    async def _fetch(self, node: str) -> tuple[int, bytes]:
+        url = self._kubelets.base_url(node)
+        pool = self._pools.get(url)
+        if pool is None:
+            pool = HttpPool(url, self._kubelets.context)
+            if len(self._pools) < KEEP_OPEN:
+                self._pools[url] = pool
+        try:
+            status, _, data = await pool.fetch("GET", PATH)
+        finally:
+            if self._pools.get(url) is not pool:
+                await pool.close()
+        return status, data
 
     async def read(self, node: str) -> Summary:
         try:
             async with asyncio.timeout(READ_S):
-                status, _, data = await self._kubelets.pool(node).fetch("GET", PATH)
+                status, data = await self._fetch(node)
         except (OSError, TimeoutError, StatusError) as error:
             raise Unreadable(f"the kubelet of node {node} cannot be reached: {error or type(error).__name__}") from None
         if status != 200:
@@ -93,6 +122,9 @@ class MemorySummaries:
 
     def __init__(self, of: Callable[[str], Summary | Awaitable[Summary | None] | None]) -> None:
         self._of = of
+
+    async def rest(self) -> None:
+        """Nothing is kept."""
 
     async def read(self, node: str) -> Summary:
         found = self._of(node)
