@@ -8,10 +8,12 @@ import time
 from typing import Any
 
 import msgspec
+import pytest
 
 from pelamis.apiserver.aggregation import RESOURCE, discovered, remote_headers
 from pelamis.apiserver.flow.rules import Flow
 from pelamis.apiserver.user import User
+from pelamis.base.errors import StatusError
 from pelamis.net import tls
 from pelamis.net.http1 import Request, Response, Server
 from tests.apiserver.extension import reached
@@ -77,6 +79,17 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
             )
             assert status == 200 and b'{"kind":"FooList"}' in data
             assert asked[-1][1]["x-remote-user"] == "bob"
+            # Components of this process reach it too, as themselves and no further than their roles go.
+            scaler = h.server.client("system:serviceaccount:kube-system:horizontal-pod-autoscaler")
+            with pytest.raises(StatusError, match="forbidden"):
+                await scaler.fetch("/apis/m.x.io/v1/foos")
+            master = h.server.client("root", "system:masters")
+            found = await master.fetch("/apis/m.x.io/v1/namespaces/a/foos/*/rate", query={"labelSelector": "a in (b)"})
+            assert found == {"kind": "FooList"}
+            assert asked[-1][0] == "/apis/m.x.io/v1/namespaces/a/foos/*/rate"
+            assert asked[-1][1]["x-remote-user"] == "root"
+            with pytest.raises(StatusError, match="could not find the requested resource"):
+                await master.fetch("/apis/external.metrics.k8s.io/v1beta1/namespaces/a/queue")
             # It takes a seat here, too.
             flow = h.server.flow
             taken: list[str] = []
