@@ -299,7 +299,9 @@ class Cluster:
         """
         now = self.loop.time()
         periods = int((self.horizon - now) / period) - (4 if what == "lease" else 1)
-        if self.faults.rates or now < self._uneasy_until or periods <= 1:
+        kubelet = self.nodes.kubelets.get(node)
+        alive = kubelet is not None and kubelet.reachable
+        if not alive or self.faults.rates or now < self._uneasy_until or periods <= 1:
             periods = 1
         if what == "lease":
             self._promises[node] = self.clock() + periods * period if periods > 1 else 0.0

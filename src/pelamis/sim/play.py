@@ -237,7 +237,7 @@ async def _time(cluster: Cluster, scenario: Scenario, judge: _Judge, observer: O
 
 
 async def _until(cluster: Cluster, at: float, disturbed: Sequence[float], end: float) -> None:
-    cluster.horizon = next((d for d in disturbed if d >= cluster.now), end + 3600.0)
+    cluster.horizon = next((d for d in disturbed if d > cluster.now), end + 3600.0)
     if at > cluster.now:
         await asyncio.sleep(at - cluster.now)
         cluster.check()
