@@ -22,13 +22,12 @@ import numpy.typing as npt
 from pelamis.api.core.node import Node, Taint
 from pelamis.base.labels import Selector
 from pelamis.scheduler.bypair import Labelled, Selecting
+from pelamis.scheduler.columns import Counter, Group, Ids, Ints, LabelColumn, Mask, Sums, TermUse
 from pelamis.scheduler.podinfo import PodInfo, PortUse, Term, amounts_of
 from pelamis.scheduler.storage import Storage
 from pelamis.scheduler.workloads import Workloads
 
-Ints = npt.NDArray[np.int64]
-Ids = npt.NDArray[np.int32]
-Mask = npt.NDArray[np.bool_]
+__all__ = ["CPU", "MEMORY", "PODS", "STORAGE", "Ids", "Ints", "Mask", "NodeInfo", "Snapshot", "same_for_scheduling"]
 
 CPU, MEMORY, STORAGE, PODS = 0, 1, 2, 3
 _FIXED = ("cpu", "memory", "ephemeral-storage", "pods")
@@ -50,85 +49,6 @@ class NodeInfo:
         self.pods: dict[str, PodInfo] = {}
         self.ports: dict[PortUse, int] = {}
         self.claims: dict[tuple[str, str], int] = {}
-
-
-class Group:
-    """Pods that no selector can tell apart. counts: node name to how many."""
-
-    __slots__ = ("counters", "counts", "key", "labels", "namespace", "terminating")
-
-    def __init__(self, key: Any, namespace: str, labels: Mapping[str, str], terminating: bool) -> None:
-        self.key = key
-        self.namespace = namespace
-        self.labels = labels
-        self.terminating = terminating
-        self.counts: dict[str, int] = {}
-        self.counters: list[Counter] = []
-
-
-class Sums:
-    """Counts per value of a label, one place more than there are values: for the nodes without it, always 0."""
-
-    __slots__ = ("array", "generation", "ids")
-
-    def __init__(self, array: Ints, ids: Ids, generation: int) -> None:
-        self.array = array
-        self.ids = ids
-        self.generation = generation
-
-    def add(self, row: int, by: int, generation: int) -> None:
-        if self.generation == generation:  # else it is made anew when it is asked for
-            place = self.ids[row]
-            if place >= 0:
-                self.array[place] += by
-
-
-class Counter:
-    """sums: the same by value of a label."""
-
-    __slots__ = ("array", "covers", "selector", "sums")
-
-    def __init__(self, selector: Selector, covers: Callable[[Group], bool], capacity: int) -> None:
-        self.selector = selector
-        self.covers = covers
-        self.array: Ids = np.zeros(capacity, np.int32)
-        self.sums: dict[str, Sums] = {}
-
-
-class TermUse:
-    """Where the pods are that have an affinity term. nodes: name to how many of them."""
-
-    __slots__ = ("nodes", "sums")
-
-    def __init__(self) -> None:
-        self.nodes: dict[str, int] = {}
-        self.sums: Sums | None = None
-
-
-class LabelColumn:
-    """ids: -1 where the node has no such label."""
-
-    __slots__ = ("ids", "index", "values")
-
-    def __init__(self, capacity: int) -> None:
-        self.ids: Ids = np.full(capacity, -1, np.int32)
-        self.values: list[str] = []
-        self.index: dict[str, int] = {}
-
-    def intern(self, value: str) -> int:
-        found = self.index.get(value)
-        if found is None:
-            found = self.index[value] = len(self.values)
-            self.values.append(value)
-        return found
-
-    def rows(self, judge: Callable[[str], bool], missing: bool, size: int) -> Mask:
-        """Which rows have a value that ``judge`` accepts."""
-        table = np.empty(len(self.values) + 1, np.bool_)
-        for i, value in enumerate(self.values):
-            table[i] = judge(value)
-        table[-1] = missing
-        return table[self.ids[:size]]
 
 
 class Snapshot:
