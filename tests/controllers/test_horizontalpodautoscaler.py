@@ -335,3 +335,53 @@ def test_a_spike_scales_from_3_to_10_and_back_after_the_window() -> None:
     assert replicas[-1] == 3
     assert 600 < seen[top][0] < 800
     assert 1200 + 285 < seen[top + 1][0] < 1200 + 400  # five minutes after the last recommendation of ten
+
+
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "lamps.home.example"},
+    "spec": {
+        "group": "home.example",
+        "names": {"plural": "lamps", "singular": "lamp", "kind": "Lamp", "listKind": "LampList"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                "subresources": {
+                    "status": {},
+                    "scale": {
+                        "specReplicasPath": ".spec.bulbs",
+                        "statusReplicasPath": ".status.bulbs",
+                        "labelSelectorPath": ".status.selector",
+                    },
+                },
+            }
+        ],
+    },
+}
+
+
+def test_a_custom_resource_is_scaled() -> None:
+    async def main() -> None:
+        async with Cluster(seed=4, nodes=1) as cluster:
+            await cluster.apply(CRD)
+            await cluster.run(2)
+            lamp = {"apiVersion": "home.example/v1", "kind": "Lamp", "metadata": {"name": "a", "namespace": "default"}}
+            ref = {"kind": "Lamp", "name": "a", "apiVersion": "home.example/v1"}
+            scaler = {**SCALER, "spec": {**SCALER["spec"], "scaleTargetRef": ref, "minReplicas": 2}}
+            await cluster.apply({**lamp, "spec": {"bulbs": 1}}, scaler)
+            await cluster.run(5)
+            kind = cluster.kind_of(lamp)
+            assert cluster.get(kind, "default", "a").tree["spec"] == {"bulbs": 2}
+            await cluster.run(20)
+            found = cluster.get(AUTOSCALER, "default", "web")
+            assert {c.type: c.reason for c in found.status.conditions} == {
+                "AbleToScale": "SucceededGetScale",
+                "ScalingActive": "InvalidSelector",
+            }
+
+    loop.run(main())
