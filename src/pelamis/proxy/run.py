@@ -16,6 +16,7 @@ from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Key, View
+from pelamis.proxy.health import HealthChecks, check_of
 from pelamis.proxy.nft import FilterError, PacketFilter
 from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_part, stale_udp
 
@@ -44,6 +45,7 @@ class Proxy:
         """Who waits for a pod (namespace, uid) to get no new connections."""
         self.slices: View[object] | None = None
         self.services: View[object] | None = None
+        self.health = HealthChecks()
 
     async def run(self) -> None:
         services = self.services = self.client.view(SERVICE)
@@ -63,6 +65,7 @@ class Proxy:
         finally:
             for cancel in cancels:
                 cancel()
+            await self.health.close()
 
     async def withdrawn(self, namespace: str, uid: str) -> None:
         """Returns once the rules in force send the pod no new connections (but for want of any better endpoint)."""
@@ -124,6 +127,9 @@ class Proxy:
             if whole:
                 commands = self.table.full()
             left = self._left()
+            for what, namespace, name in dirty:
+                if what == "service":
+                    await self._check_health((namespace, name), services, slices)
             try:
                 if commands:
                     await self.filter.apply(commands)
@@ -140,6 +146,10 @@ class Proxy:
                     waiting.set_result(None)
             for address, port, endpoint in forget:
                 await self.filter.forget_udp(address, port, endpoint)
+
+    async def _check_health(self, key: Key, services: View[object], slices: View[object]) -> None:
+        found = slices.by_index("service", f"{key[0]}/{key[1]}")
+        await self.health.set(key, *check_of(services.get(*key), found, self.settings.node))  # type: ignore[arg-type]
 
     def _part(
         self, key: tuple[str, str, str], services: View[object], slices: View[object], pods: View[object]
