@@ -18,7 +18,7 @@ from pelamis.api.core.node import Node
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
-from pelamis.api.core.service import Service
+from pelamis.api.core.service import Service, topology_mode
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.discovery.endpointslice import (
     Endpoint,
@@ -43,8 +43,6 @@ from pelamis.reconcile.topology import ENABLED, Disabled, assign, cpu_by_zone
 PER_SLICE = 100
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE = "topology.kubernetes.io/zone"
-TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
-DEPRECATED_HINTS = "service.kubernetes.io/topology-aware-hints"
 RESERVED = (endpointset.SERVICE_NAME, endpointset.MANAGED_BY, endpointset.HEADLESS)
 
 
@@ -83,8 +81,7 @@ def gather(views: Views, key: Key) -> World | None:
 
 
 def is_auto(service: Service) -> bool:
-    annotations = service.metadata.annotations
-    return annotations.get(DEPRECATED_HINTS, annotations.get(TOPOLOGY_MODE)) in ("Auto", "auto")
+    return topology_mode(service) == "Auto"
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -344,14 +341,23 @@ def _slice_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
 
 
 def _node_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
-    """Nodes that come, go or move to another zone concern the Services of their pods."""
-    if old is not None and new is not None and old.metadata.labels.get(ZONE) == new.metadata.labels.get(ZONE):
-        return ()
-    name = (new if new is not None else old).metadata.name
+    """Nodes that come, go or move to another zone concern the Services of their pods; their CPU and readiness those
+    that share their endpoints out by it."""
     out: dict[Key, None] = {}
+    if old is None or new is None or _capacity(old) != _capacity(new):
+        for service in views(SERVICE).by_index("topology", "Auto"):
+            out[service.metadata.namespace, service.metadata.name] = None
+    if old is not None and new is not None and old.metadata.labels.get(ZONE) == new.metadata.labels.get(ZONE):
+        return tuple(out)
+    name = (new if new is not None else old).metadata.name
     for pod in views(POD).by_index("node", name):
         out.update(dict.fromkeys(endpointset.pod_keys(views, None, pod)))
     return tuple(out)
+
+
+def _capacity(node: Node) -> tuple[Any, ...]:
+    ready = next((c.status for c in node.status.conditions if c.type == "Ready"), "")
+    return node.metadata.labels.get(ZONE), node.status.allocatable.get("cpu"), ready
 
 
 CONTROLLER = Controller(

@@ -605,6 +605,21 @@ def cells(obj: Service, now: float) -> tuple[Any, ...]:
     )
 
 
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+DEPRECATED_HINTS = "service.kubernetes.io/topology-aware-hints"
+
+
+def topology_mode(obj: Service) -> str:
+    """``Auto``: its endpoints are shared out among zones by the CPU of their nodes; else ""."""
+    annotations = obj.metadata.annotations
+    return "Auto" if annotations.get(DEPRECATED_HINTS, annotations.get(TOPOLOGY_MODE)) in ("Auto", "auto") else ""
+
+
+def _topology(obj: Service) -> tuple[str, ...]:
+    mode = topology_mode(obj)
+    return (mode,) if mode else ()
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -620,6 +635,7 @@ KIND = Kind(
         Subresource("status", "", "v1", "Service", ("get", "patch", "update"), reset=("spec",)),
     ),
     reset=("status",),
+    indexes={"topology": _topology},
     create_on_update=True,
     columns=(
         Column("Name", "string", format="name"),
