@@ -23,7 +23,7 @@ from pelamis.scheduler.args import DefaultPreemptionArgs
 from pelamis.scheduler.core import Decision, Diagnosis, alone, judge
 from pelamis.scheduler.extension import CLUSTER, PODS_OF_ROW, Plugin
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.snapshot import Ints, NodeInfo, Snapshot
+from pelamis.scheduler.snapshot import CPU, MEMORY, Ints, NodeInfo, Snapshot
 
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
@@ -160,6 +160,7 @@ class Trial:
         filters = [p for p in plugins if p.filter is not None]
         self._alone = alone(snapshot, plugins, info)
         self._again: Sequence[Plugin] = plugins
+        self._fitted = any(p.name == "NodeResourcesFit" for p in filters)
         self._known: dict[int, Tried] = {}
         self._tried_at: Ints = np.full(snapshot.size, -1, np.int64)
         self._kinds: Ints = np.zeros(snapshot.size, np.int64)
@@ -219,8 +220,13 @@ class Trial:
             return self._quietly(node, self._waiting(node))
         now = snapshot.touched[row]
         if self._tried_at[row] == now:
-            return self._known[row]
-        found = self._known[row] = self._quietly(node, self._waiting(node))
+            return self._known.get(row, {})
+        waiting = self._waiting(node)
+        if self._is_hopeless(node, waiting):
+            self._known.pop(row, None)  # ``why`` looks closer, should anybody ask
+            self._tried_at[row], self._kinds[row] = now, 0
+            return {}
+        found = self._known[row] = self._quietly(node, waiting)
         self._tried_at[row] = now
         self._kinds[row] = 0 if not isinstance(found, Candidate) else _BREAKING if found.violations else _FREE
         return found
@@ -229,9 +235,26 @@ class Trial:
         """Of a row that does not help."""
         found = self._known.get(row)
         if found is None:
-            found = self.of(row)
+            node = self._snapshot.nodes[row]
+            waiting = self._waiting(node)
+            found = self._quietly(node, waiting) if self._alone else self._try(node, waiting)
         assert not isinstance(found, Candidate)
         return found
+
+    def _is_hopeless(self, node: NodeInfo, waiting: Sequence[PodInfo]) -> bool:
+        """Too little cpu or memory even if all went that may go: said without moving a pod."""
+        if not self._fitted:
+            return False
+        snapshot, info, row = self._snapshot, self._info, node.row
+        for column, name in ((CPU, "cpu"), (MEMORY, "memory")):
+            wanted = info.requests.get(name, 0)
+            free = int(snapshot.allocatable[column, row]) - int(snapshot.requested[column, row])
+            if not wanted or wanted <= free - sum(p.requests.get(name, 0) for p in waiting):
+                continue
+            freed = sum(p.requests.get(name, 0) for p in node.pods.values() if p.priority < info.priority)
+            if wanted > free + freed - sum(p.requests.get(name, 0) for p in waiting):
+                return True
+        return False
 
     def _waiting(self, node: NodeInfo) -> list[PodInfo]:
         snapshot, info = self._snapshot, self._info
