@@ -292,9 +292,9 @@ class Cluster:
     def _sign_in(self, node: str, what: str, period: float) -> float:
         """How long a node may be silent, because nobody can learn anything from it.
 
-        All that reads leases and heartbeats is the grace of node lifecycle, five periods of a lease long, and it is told
+        All that reads leases and heartbeats is the grace of node lifecycle, five periods of a lease long, which is told
         of the silence (``promised``). While nothing disturbs nodes, watches or components, each renewal would move its
-        deadline and do nothing else. From five periods before a disturbance on every one is written, so the last one
+        deadline and do nothing else. From five periods before a disturbance every one is written, so the last one
         before it is where it always was.
         """
         now = self.loop.time()

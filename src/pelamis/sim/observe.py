@@ -131,6 +131,8 @@ class Observer:
         self.lines: list[Line] = []
         self.repeated: dict[tuple[str, ...], int] = {}
         self.pods: dict[str, Series] = {phase: Series() for phase in PHASES}
+        self.total = Series()
+        """Pods of whatever phase."""
         self.nodes = {"nodes": Series(), "ready": Series()}
         self.workloads: dict[str, Workload] = {}
         self.events: dict[str, int] = {}
@@ -197,6 +199,7 @@ class Observer:
             if phase is not None:
                 self._count[phase] += change
                 self.pods[phase].set(at, self._count[phase])
+        self.total.set(at, len(self._phase))
 
     def _node(self, at: float, name: str, value: bytes | None) -> None:
         before = self._node_ready.get(name)

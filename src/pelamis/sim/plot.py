@@ -151,17 +151,35 @@ class _Picture:
         self.add(f'<path class="{cls}" d="M{LEFT} {base:.1f}{"".join(forth)}{"".join(back)}Z"/>')
 
 
+def _heights(pods: dict[str, _Columns], total: _Columns) -> dict[str, list[float]]:
+    """What is stacked: of each phase the most of the column, but together not more than there were at a time.
+
+    Where pods went from one phase to another within a column, the phase that is rarer is shown.
+    """
+    out = {name: list(pods[name].high) for name in _STACK}
+    for x in range(PLOT):
+        excess = sum(out[name][x] for name in _STACK) - total.high[x]
+        for name in _STACK:
+            if excess <= 0:
+                break
+            less = min(excess, pods[name].high[x] - pods[name].low[x])
+            out[name][x] -= less
+            excess -= less
+    return out
+
+
 def plot(observer: Observer, end: float, title: str) -> str:
     """end: seconds. Returns the SVG document."""
     picture = _Picture(end)
     pods = {name: _Columns(series, picture.end) for name, series in observer.pods.items()}
-    stacked = [sum(pods[name].high[x] for name in _STACK) for x in range(PLOT)]
+    total = _Columns(observer.total, picture.end)
+    heights = _heights(pods, total)
     start = picture.y
-    base, scale = picture.panel("pods", PODS_H, max(stacked, default=0.0))
+    base, scale = picture.panel("pods", PODS_H, total.most)
     floor = [0.0] * PLOT
     legend = base - PODS_H + 10.0
     for name in _STACK:
-        ceiling = [floor[x] + pods[name].high[x] for x in range(PLOT)]
+        ceiling = [floor[x] + heights[name][x] for x in range(PLOT)]
         picture.area(floor, ceiling, base, scale, name)
         if pods[name].most:
             picture.add(
