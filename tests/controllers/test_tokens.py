@@ -62,6 +62,13 @@ def test_a_secret_of_an_account_is_filled_in_and_goes_with_it() -> None:
         assert action.uid == "s"
 
 
+def test_an_account_forgets_a_secret_that_is_gone() -> None:
+    listing = account(secrets=[{"name": "t"}, {"name": "other"}])
+    (action,) = serviceaccounttoken.reconcile(serviceaccounttoken.Gone("t", [listing]), NOW).actions
+    assert isinstance(action, Update)
+    assert [ref.name for ref in action.obj.secrets] == ["other"]
+
+
 @pytest.mark.parametrize(
     ("since", "labels", "created", "expected"),
     [

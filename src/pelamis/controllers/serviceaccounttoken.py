@@ -35,7 +35,25 @@ class World:
     issue: Issue
 
 
-def reconcile(world: World, now: float) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A Secret that is no more, and the accounts that still list it."""
+
+    name: str
+    accounts: Sequence[ServiceAccount]
+
+
+def _unlisted(world: Gone) -> Plan:
+    actions = []
+    for account in world.accounts:
+        kept = tuple(ref for ref in account.secrets if ref.name != world.name)
+        actions.append(Update(SERVICE_ACCOUNT, msgspec.structs.replace(account, secrets=kept)))
+    return Plan(actions=actions)
+
+
+def reconcile(world: World | Gone, now: float) -> Plan:
+    if isinstance(world, Gone):
+        return _unlisted(world)
     secret, account = world.secret, world.account
     meta = secret.metadata
     if meta.deletionTimestamp is not None:
@@ -85,9 +103,13 @@ def _account_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
 def controller(ca_bundle: str, issue: Issue) -> Controller:
     """ca_bundle: PEM."""
 
-    def gather(views: Views, key: Key) -> World | None:
+    def gather(views: Views, key: Key) -> World | Gone | None:
         secret: Secret | None = views(SECRET).get(*key)
-        if secret is None or secret.type != TYPE:
+        if secret is None:
+            found = views(SERVICE_ACCOUNT).list(key[0])
+            listing = [a for a in found if any(ref.name == key[1] for ref in a.secrets)]
+            return Gone(key[1], listing) if listing else None
+        if secret.type != TYPE:
             return None
         account = views(SERVICE_ACCOUNT).get(key[0], secret.metadata.annotations.get(NAME, ""))
         return World(secret, account, ca_bundle, issue)
