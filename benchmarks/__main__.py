@@ -41,6 +41,7 @@ NAMES = {
     "deployments": ("benchmarks.deployments", "rows", "600 Deployments of 10 on hollow nodes: all available"),
     "scheduler-path": ("benchmarks.scheduler_throughput", "basic", "pods/s through the whole path, plain and daemons"),
     "scheduler-rules": ("benchmarks.scheduler_throughput", "constrained", "the same with affinity, spread, volumes …"),
+    "simulate": ("benchmarks.simulate", "rows", "a day of 100 nodes with churn, and a year, on virtual time"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 

@@ -1,7 +1,5 @@
 """How fast virtual time is: a simulated day of a 100-node cluster with churn, and a year of a nightly CronJob.
 
-    python -m benchmarks.simulate
-
 The limits are the aims of the simulator: 30 s for the day, 30 s for the year. Seconds are of CPU: a simulation is one
 thread that never waits, so on an idle machine the clock on the wall shows the same.
 """
@@ -11,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Sequence
 from random import Random
 from typing import Any
+
+from benchmarks.frame import Row, below
 
 from pelamis.api.apps.deployment import KIND as DEPLOYMENT
 from pelamis.client.types import Patch
@@ -78,20 +79,14 @@ async def year() -> int:
         return cluster.trace.writes
 
 
-def main() -> None:
+def rows() -> Sequence[Row]:
     gc.set_threshold(50_000, 20, 50)
-    print(f"{'what':<58}{'took':>9}{'limit':>9}{'ratio':>8}")
     began = time.process_time()
     writes, _ = run(day())
     took = time.process_time() - began
-    text = f"a day of {NODES} nodes with churn ({writes} writes)"
-    print(f"{text:<58}{took:>7.1f} s{LIMIT_S:>7.0f} s{took / LIMIT_S:>8.2f}")
+    out = [below(f"a simulated day of {NODES} nodes with churn", took, LIMIT_S, "s", f"{writes:,} writes; CPU time")]
     began = time.process_time()
     writes = run(year())
     took = time.process_time() - began
-    text = f"a year of a nightly CronJob ({writes} writes)"
-    print(f"{text:<58}{took:>7.1f} s{LIMIT_S:>7.0f} s{took / LIMIT_S:>8.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    out.append(below("a simulated year of a nightly CronJob", took, LIMIT_S, "s", f"{writes:,} writes; CPU time"))
+    return out
