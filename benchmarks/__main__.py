@@ -42,6 +42,7 @@ NAMES = {
     "scheduler-path": ("benchmarks.scheduler_throughput", "basic", "pods/s through the whole path, plain and daemons"),
     "scheduler-rules": ("benchmarks.scheduler_throughput", "constrained", "the same with affinity, spread, volumes …"),
     "simulate": ("benchmarks.simulate", "rows", "a day of 100 nodes with churn, and a year, on virtual time"),
+    "hollow": ("benchmarks.hollow", "rows", "5,000 hollow nodes, 100,000 pods on them, and their cost at rest"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 

@@ -186,7 +186,7 @@ def _wait_hollow(cluster: Cluster) -> None:
     if cluster.hollow_nodes is None:
         return
     started = time.monotonic()
-    end = started + _NODE_S
+    end = started + _NODE_S + cluster.hollow_nodes / 20
     ready = cluster.run / "hollow.ready"
     while not ready.exists():
         if time.monotonic() > end:
