@@ -156,6 +156,7 @@ class HollowPod:
             return
         if old.metadata.annotations != pod.metadata.annotations:
             self.behaviour = Behaviour(pod.metadata.annotations)
+            self._mark_load()
         if old.metadata.generation != pod.metadata.generation:
             self.kubelet.claims.add(pod)
         self.feed(a.PodChanged(pod))
