@@ -148,7 +148,7 @@ def with_claim(i: int) -> Tree:
     return plain(f"volume-{i}", volumes=[volume])
 
 
-def volumes(count: int, bound: bool) -> Callable[[], Iterator[tuple[str, Tree]]]:
+def volumes(count: int, bound: bool, nodes: int = 5000) -> Callable[[], Iterator[tuple[str, Tree]]]:
     """Each claim with its volume; not bound: local volumes that wait for the first consumer."""
 
     def objects() -> Iterator[tuple[str, Tree]]:
@@ -161,7 +161,7 @@ def volumes(count: int, bound: bool) -> Callable[[], Iterator[tuple[str, Tree]]]
             "volumeBindingMode": "WaitForFirstConsumer",
         }
         yield "/registry/storageclasses/local", storage
-        for i in range(5000 if bound else 0):
+        for i in range(nodes if bound else 0):
             driver = {"name": "csi", "nodeID": f"node-{i}", "allocatable": {"count": 39}}
             meta = {"name": f"node-{i}", "uid": f"csinode-{i}", "creationTimestamp": _BORN}
             tree = {"kind": "CSINode", "apiVersion": "storage.k8s.io/v1", "metadata": meta}
@@ -180,7 +180,7 @@ def volumes(count: int, bound: bool) -> Callable[[], Iterator[tuple[str, Tree]]]
                 ref = {"kind": "PersistentVolumeClaim", "namespace": "sched-1", "name": f"claim-{i}"}
                 spec["claimRef"] = {**ref, "uid": f"claim-{i}", "apiVersion": "v1"}
             else:
-                terms = [{"matchExpressions": [{"key": HOST, "operator": "In", "values": [f"node-{i % 5000}"]}]}]
+                terms = [{"matchExpressions": [{"key": HOST, "operator": "In", "values": [f"node-{i % nodes}"]}]}]
                 spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": terms}}
             phase = {"phase": "Bound" if bound else "Available"}
             tree = {"kind": "PersistentVolume", "apiVersion": "v1", "metadata": meta, "spec": spec, "status": phase}
@@ -388,7 +388,6 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
         store: Any = SqliteStore(place) if durable else MemoryStore()
         await store.open()
         await _fill(store, workload)
-        process_settings()
         out = Measured()
         async with api_server(store, max_writing=1000) as (server, _, _):
             client = server.client("system:admin", "system:masters")
@@ -479,6 +478,7 @@ async def measure(workload: Workload, count: int, durable: bool = True) -> Measu
 def row(workload: Workload, count: int = 0, durable: bool = True) -> Row:
     count = min(count or workload.count, workload.count)
     say(f"{workload.name}: {workload.nodes:,} nodes, {workload.running:,} pods running, {count:,} to schedule")
+    process_settings()
     found = uvloop.run(measure(workload, count, durable))
     rate = count / found.elapsed
     whole, own = found.cpu / count * 1e6, found.own / count * 1e6
