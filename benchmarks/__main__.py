@@ -43,6 +43,7 @@ NAMES = {
     "scheduler-rules": ("benchmarks.scheduler_throughput", "constrained", "the same with affinity, spread, volumes …"),
     "simulate": ("benchmarks.simulate", "rows", "a day of 100 nodes with churn, and a year, on virtual time"),
     "hollow": ("benchmarks.hollow", "rows", "5,000 hollow nodes, 100,000 pods on them, and their cost at rest"),
+    "upstream": ("benchmarks.upstream", "rows", "beside kube-apiserver (PELAMIS_KUBE_APISERVER names the program)"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 

@@ -15,6 +15,8 @@ from benchmarks.frame import percentile
 from benchmarks.servers import Target
 
 Next = Callable[[], "bytes | None"]
+CHUNKS = 1 << 60
+_LAST = b"\r\n0\r\n\r\n"
 
 
 def request_bytes(method: str, path: str, body: bytes = b"", media: str = "application/json") -> bytes:
@@ -75,10 +77,15 @@ class Peer(asyncio.Protocol):
                 self.head = data
                 return
             self.code = int(data[9:12])
-            at = data.find(b"Content-Length: ") + 16
-            self.left = int(data[at : data.index(b"\r\n", at)])
-            self.left -= len(data) - end - 4
+            at = data.find(b"Content-Length: ", 0, end)
+            # Without a length the answer comes in chunks: then only its end is looked for.
+            self.left = int(data[at + 16 : data.index(b"\r\n", at)]) if at >= 0 else CHUNKS
             self.head = b""
+            data = data[end + 4 :]
+        if self.left == CHUNKS:
+            self.head = self.head[-len(_LAST) :] + data[-len(_LAST) :]
+            if self.head.endswith(_LAST):
+                self.left, self.head = 0, b""
         else:
             self.left -= len(data)
         if self.left <= 0:
