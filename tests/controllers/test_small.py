@@ -140,12 +140,7 @@ def test_patience_with_a_taint(tolerations: list[Any], seconds: float | None) ->
     ("ready", "total", "rate"), [(5, 5, 0.1), (0, 5, None), (2, 5, 0.0), (20, 60, 0.01), (3, 5, 0.1)]
 )
 def test_eviction_slows_down_with_the_zone(ready: int, total: int, rate: float | None) -> None:
-    from pelamis.api.core.node import Node
-
-    def node(value: str) -> Any:
-        return of(Node, metadata={"name": "x"}, status={"conditions": [{"type": "Ready", "status": value}]})
-
-    assert nodelifecycle.rate([node("True")] * ready + [node("Unknown")] * (total - ready)) == rate
+    assert nodelifecycle.rate(["True"] * ready + ["Unknown"] * (total - ready)) == rate
 
 
 def test_budget_counts_healthy_pods_and_spares_disrupted_ones() -> None:

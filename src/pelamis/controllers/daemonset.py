@@ -6,7 +6,7 @@ a node fits is decided here from node name, node affinity and taints; resources 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,10 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.spec import PodSpec
 from pelamis.base.intstr import scaled
-from pelamis.base.labels import SelectorError, from_node_requirements
+from pelamis.base.labels import Selector, SelectorError, from_node_requirements
 from pelamis.client.types import Action, Key, Outcome, Update
 from pelamis.reconcile.nodehealth import tolerates
-from pelamis.reconcile.ownership import candidates, claim, is_empty, owner_keys, selects
+from pelamis.reconcile.ownership import candidates, claim, is_empty, owner_keys, selection, selects
 from pelamis.reconcile.plan import EventNote, Plan, failure
 from pelamis.reconcile.podcontrol import (
     create_pods,
@@ -74,9 +74,9 @@ def gather(views: Views, key: Key) -> World | None:
     daemonset: DaemonSet | None = views(DAEMONSET).get(*key)
     if daemonset is None:
         return None
-    selector = daemonset.spec.selector
-    pods = candidates(views, POD, daemonset, lambda labels: selects(selector, labels))
-    revisions = candidates(views, REVISION, daemonset, lambda labels: selects(selector, labels))
+    selected = selection(daemonset.spec.selector)
+    pods = candidates(views, POD, daemonset, selected)
+    revisions = candidates(views, REVISION, daemonset, selected)
     return World(
         daemonset,
         pods,
@@ -117,36 +117,62 @@ def on_node(spec: PodSpec, name: str) -> PodSpec:
     return msgspec.structs.replace(spec, affinity=msgspec.structs.replace(affinity, nodeAffinity=node))
 
 
-def _affinity_fits(spec: PodSpec, node: Node) -> bool:
-    labels = node.metadata.labels
-    if any(labels.get(k) != v for k, v in spec.nodeSelector.items()):
-        return False
+Verdict = tuple[bool, bool]
+"""(a pod should run here, a pod that runs here may stay)."""
+_FITS: Verdict = (True, True)
+_UNFIT: Verdict = (False, False)
+_STAYS: Verdict = (False, True)
+
+
+def _terms(spec: PodSpec) -> list[tuple[Selector | None, Selector | None]] | None:
+    """The required node affinity as (labels, fields) of which one must match; None = any node will do."""
     affinity = spec.affinity.nodeAffinity if spec.affinity is not None else None
     required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity is not None else None
     if required is None:
-        return True
-    fields = {"metadata.name": node.metadata.name}
+        return None
+    out: list[tuple[Selector | None, Selector | None]] = []
     for term in required.nodeSelectorTerms:
         if not term.matchExpressions and not term.matchFields:
             continue
         try:
-            by_label = not term.matchExpressions or from_node_requirements(term.matchExpressions).matches(labels)
-            by_field = not term.matchFields or from_node_requirements(term.matchFields).matches(fields)
+            by_label = from_node_requirements(term.matchExpressions) if term.matchExpressions else None
+            by_field = from_node_requirements(term.matchFields) if term.matchFields else None
         except SelectorError:
             continue
-        if by_label and by_field:
+        out.append((by_label, by_field))
+    return out
+
+
+def placement(spec: PodSpec) -> Callable[[Node], Verdict]:
+    """Compiles what the spec asks of a node once, for the many nodes that are asked."""
+    name, wanted, terms = spec.nodeName, tuple(spec.nodeSelector.items()), _terms(spec)
+    tolerations = spec.tolerations
+
+    def affine(node: Node) -> bool:
+        labels = node.metadata.labels
+        for k, v in wanted:
+            if labels.get(k) != v:
+                return False
+        if terms is None:
             return True
-    return False
+        fields = {"metadata.name": node.metadata.name}
+        return any(
+            (by_label is None or by_label.matches(labels)) and (by_field is None or by_field.matches(fields))
+            for by_label, by_field in terms
+        )
 
+    def verdict(node: Node) -> Verdict:
+        if (name and name != node.metadata.name) or ((wanted or terms is not None) and not affine(node)):
+            return _UNFIT
+        taints = node.spec.taints
+        if not taints:
+            return _FITS
+        refused = {t.effect for t in taints if not any(tolerates(o, t) for o in tolerations)}
+        if "NoExecute" in refused:
+            return _UNFIT
+        return _STAYS if "NoSchedule" in refused else _FITS
 
-def fits(spec: PodSpec, node: Node) -> tuple[bool, bool]:
-    """(a pod should run here, a pod that runs here may stay)."""
-    if (spec.nodeName and spec.nodeName != node.metadata.name) or not _affinity_fits(spec, node):
-        return False, False
-    refused = [t for t in node.spec.taints if not any(tolerates(o, t) for o in spec.tolerations)]
-    if any(t.effect == "NoExecute" for t in refused):
-        return False, False
-    return not any(t.effect == "NoSchedule" for t in refused), True
+    return verdict
 
 
 def node_of(pod: Pod) -> str:
@@ -174,11 +200,15 @@ class _Work:
     events: list[EventNote]
     backoff: dict[str, tuple[float, float]]
     again: list[float]
+    surging: bool
+    """Whether an old and a new pod may be on one node together."""
+    generation: str | None
 
     def updated(self, pod: Pod) -> bool:
         labels = pod.metadata.labels
-        wanted = self.daemonset.metadata.annotations.get(GENERATION_NOTE)
-        return labels.get(POD_HASH) == self.digest or (wanted is not None and labels.get(GENERATION) == wanted)
+        if labels.get(POD_HASH) == self.digest:
+            return True
+        return self.generation is not None and labels.get(GENERATION) == self.generation
 
     def available(self, pod: Pod) -> bool:
         return is_available(pod, self.daemonset.spec.minReadySeconds, self.now)
@@ -190,8 +220,9 @@ def reconcile(world: World, now: float) -> Plan:
     if is_empty(selector):
         message = "This daemon set is selecting all pods. A non-empty selector is required."
         return Plan(events=(EventNote(daemonset, "Warning", "SelectingAll", message),))
-    pods, claims = claim(POD, world.pods, daemonset, DAEMONSET, lambda labels: selects(selector, labels))
-    revisions, more = claim(REVISION, world.revisions, daemonset, DAEMONSET, lambda labels: selects(selector, labels))
+    selected = selection(selector)
+    pods, claims = claim(POD, world.pods, daemonset, DAEMONSET, selected)
+    revisions, more = claim(REVISION, world.revisions, daemonset, DAEMONSET, selected)
     claims += more
     past = history(daemonset, DAEMONSET, revisions, POD_HASH, daemonset.spec.template.metadata.labels, world.namesake)
     if past.collision is not None:
@@ -203,17 +234,23 @@ def reconcile(world: World, now: float) -> Plan:
         by_node.setdefault(node_of(pod), []).append(pod)
     digest = past.update.metadata.labels.get(POD_HASH, "")
     spec = pod_spec(daemonset)
-    work = _Work(daemonset, spec, digest, by_node, now, [], {}, [], dict(world.backoff), [])
-    verdicts = {n.metadata.name: fits(spec, n) for n in world.nodes}
+    surging = _limits(daemonset, 1)[0] > 0
+    generation = daemonset.metadata.annotations.get(GENERATION_NOTE)
+    work = _Work(daemonset, spec, digest, by_node, now, [], {}, [], dict(world.backoff), [], surging, generation)
+    verdict = placement(spec)
+    verdicts = {n.metadata.name: verdict(n) for n in world.nodes}
     if daemonset.metadata.deletionTimestamp is None:
         for name, (run, stay) in verdicts.items():
-            _manage(work, name, run, stay)
-        for name, there in by_node.items():
+            there = by_node.get(name)
+            if there or run:
+                _manage(work, name, there or [], run, stay)
+        for name, elsewhere in by_node.items():
             if name not in verdicts:
-                for pod in there:
+                for pod in elsewhere:
                     if not pod.spec.nodeName and pod.metadata.deletionTimestamp is None:
                         work.delete[pod.metadata.uid] = pod
-        if not work.create and not work.delete and daemonset.spec.updateStrategy.type == "RollingUpdate":
+        rolling = daemonset.spec.updateStrategy.type == "RollingUpdate" and not all(map(work.updated, pods))
+        if rolling and not work.create and not work.delete:
             _roll(work, verdicts)
     work.backoff = {n: b for n, b in work.backoff.items() if now - b[1] < 2 * FAILED_BACKOFF_S[1]}
     live = {p.metadata.labels.get(POD_HASH, "") for p in pods}
@@ -225,9 +262,11 @@ def reconcile(world: World, now: float) -> Plan:
 
 def _plan(work: _Work, extra: Sequence[Action]) -> Plan:
     daemonset = work.daemonset
-    pods = [p for there in work.by_node.values() for p in there]
-    ready_at = next_available(pods, daemonset.spec.minReadySeconds, work.now)
-    times = [*work.again, *(() if ready_at is None else (ready_at,))]
+    times = list(work.again)
+    if daemonset.spec.minReadySeconds:
+        pods = [p for there in work.by_node.values() for p in there]
+        ready_at = next_available(pods, daemonset.spec.minReadySeconds, work.now)
+        times += () if ready_at is None else (ready_at,)
     requeue_at = min(times) if times else None
     victims = list(work.delete.values())[:BURST]
     creates = create_pods([_pod(work, name) for name in work.create[:BURST]])
@@ -261,12 +300,11 @@ def _pod(work: _Work, node: str) -> Pod:
     return msgspec.structs.replace(pod, metadata=meta, spec=on_node(work.spec, node))
 
 
-def _oldest(pods: Sequence[Pod]) -> list[Pod]:
-    return sorted(pods, key=lambda p: (not p.spec.nodeName, created(p), p.metadata.name))
+def _oldest(pods: list[Pod]) -> list[Pod]:
+    return pods if len(pods) < 2 else sorted(pods, key=lambda p: (not p.spec.nodeName, created(p), p.metadata.name))
 
 
-def _manage(work: _Work, name: str, run: bool, stay: bool) -> None:
-    pods = work.by_node.get(name, [])
+def _manage(work: _Work, name: str, pods: list[Pod], run: bool, stay: bool) -> None:
     if run and not pods:
         work.create.append(name)
         return
@@ -297,7 +335,7 @@ def _manage(work: _Work, name: str, run: bool, stay: bool) -> None:
             work.delete[pod.metadata.uid] = pod
         else:
             running.append(pod)
-    if _limits(work, 1)[0] == 0:
+    if not work.surging:
         for pod in _oldest(running)[1:]:
             work.delete[pod.metadata.uid] = pod
         return
@@ -310,9 +348,9 @@ def _manage(work: _Work, name: str, run: bool, stay: bool) -> None:
         work.delete[old[0].metadata.uid] = old[0]
 
 
-def _limits(work: _Work, desired: int) -> tuple[int, int]:
+def _limits(daemonset: DaemonSet, desired: int) -> tuple[int, int]:
     """maxSurge and maxUnavailable in pods."""
-    strategy = work.daemonset.spec.updateStrategy
+    strategy = daemonset.spec.updateStrategy
     rolling = strategy.rollingUpdate
     if strategy.type != "RollingUpdate" or rolling is None:
         return 0, 1
@@ -324,16 +362,18 @@ def _limits(work: _Work, desired: int) -> tuple[int, int]:
 def _roll(work: _Work, verdicts: Mapping[str, tuple[bool, bool]]) -> None:
     """Replace pods of older templates, as many at a time as the strategy allows."""
     desired = sum(run for run, _ in verdicts.values())
-    surge, unavailable = _limits(work, desired)
+    surge, unavailable = _limits(work.daemonset, desired)
     used = 0
     at_once: list[Any] = []
     later: list[Any] = []
     for name, (run, _) in verdicts.items():
-        pods = [p for p in work.by_node.get(name, []) if p.metadata.deletionTimestamp is None]
-        new = [p for p in pods if work.updated(p)]
-        old = [p for p in pods if not work.updated(p)]
+        pods = [p for p in work.by_node.get(name, ()) if p.metadata.deletionTimestamp is None]
         if not pods and not run:
             continue
+        new: list[Pod] = []
+        old: list[Pod] = []
+        for p in pods:
+            (new if work.updated(p) else old).append(p)
         if surge:
             if len(new) > 1 or len(old) > 1 or not old:
                 continue
@@ -365,6 +405,7 @@ def _roll(work: _Work, verdicts: Mapping[str, tuple[bool, bool]]) -> None:
 def _status(work: _Work, verdicts: Mapping[str, tuple[bool, bool]]) -> tuple[Action, ...]:
     daemonset = work.daemonset
     desired = current = misscheduled = ready = available = updated = 0
+    min_ready_s = daemonset.spec.minReadySeconds
     for name, (run, _) in verdicts.items():
         pods = work.by_node.get(name, [])
         if not run:
@@ -377,8 +418,8 @@ def _status(work: _Work, verdicts: Mapping[str, tuple[bool, bool]]) -> tuple[Act
         pod = _oldest(pods)[0]
         if is_ready(pod):
             ready += 1
-            available += work.available(pod)
-        updated += any(work.updated(p) for p in pods) if _limits(work, 1)[0] else work.updated(pod)
+            available += not min_ready_s or work.available(pod)
+        updated += any(work.updated(p) for p in pods) if work.surging else work.updated(pod)
     status = msgspec.structs.replace(
         daemonset.status,
         observedGeneration=daemonset.metadata.generation,
@@ -406,9 +447,9 @@ def _node_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
         return ()
     out: list[Key] = []
     for daemonset in views(DAEMONSET).list():
-        spec = pod_spec(daemonset)
-        before = fits(spec, old) if old is not None else (False, False)
-        after = fits(spec, new) if new is not None else (False, False)
+        verdict = placement(pod_spec(daemonset))
+        before = verdict(old) if old is not None else _UNFIT
+        after = verdict(new) if new is not None else _UNFIT
         if before != after:
             out.append((daemonset.metadata.namespace, daemonset.metadata.name))
     return out

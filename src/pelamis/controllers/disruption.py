@@ -6,26 +6,30 @@ taken for spared. A pod whose condition DisruptionTarget is older than that, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from pelamis.api.apiextensions.customresourcedefinition import KIND as DEFINITION
+from pelamis.api.apiextensions.selector import steps, value_at
 from pelamis.api.apps.deployment import KIND as DEPLOYMENT
 from pelamis.api.apps.replicaset import KIND as REPLICASET
 from pelamis.api.apps.statefulset import KIND as STATEFULSET
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.replicationcontroller import KIND as REPLICATIONCONTROLLER
-from pelamis.api.meta import Condition
+from pelamis.api.custom import Custom
+from pelamis.api.kind import Kind
+from pelamis.api.meta import Condition, OwnerReference
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.base.intstr import scaled
 from pelamis.base.labels import from_label_selector
 from pelamis.client.types import Key, Patch, Update
-from pelamis.reconcile.ownership import controller_of, selects
+from pelamis.reconcile.ownership import controller_of, selection, selects
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import condition, is_ready
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -37,12 +41,16 @@ _SCALED = {(k.group, k.kind): k for k in (DEPLOYMENT, REPLICASET, STATEFULSET, R
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """scales: wanted replicas of the controllers of the pods, by uid. unmanaged: pods without a known controller."""
+    """scales: wanted replicas of the controllers of the pods, by uid. unmanaged: pods without a controller.
+
+    problem: why the scale of a controller is not known.
+    """
 
     budget: PodDisruptionBudget
     pods: Sequence[Pod]
-    scales: dict[str, int]
+    scales: Mapping[str, int]
     unmanaged: Sequence[str]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +68,76 @@ def gather(views: Views, key: Key) -> World | Target | None:
     budget: PodDisruptionBudget | None = views(BUDGET).get(*key)
     if budget is None:
         return None
-    pods = [p for p in views(POD).list(namespace) if selects(budget.spec.selector, p.metadata.labels)]
+    selected = selection(budget.spec.selector)
+    pods = [p for p in views(POD).list(namespace) if selected(p.metadata.labels)]
+    if not _by_share(budget):
+        return World(budget, pods, {}, ())
     scales: dict[str, int] = {}
     unmanaged: list[str] = []
+    seen: set[str] = set()
     for pod in pods:
-        found = _scale(views, pod)
-        if found is None:
+        ref = controller_of(pod)
+        if ref is None:
             unmanaged.append(pod.metadata.name)
-        else:
+        elif ref.uid not in seen:
+            seen.add(ref.uid)
+            try:
+                found = _scale(views, namespace, ref)
+            except _Unknown as why:
+                return World(budget, pods, {}, (), str(why))
+            if found is None:
+                return World(budget, pods, {}, (), f'found no controllers for pod "{pod.metadata.name}"')
             scales[found[0]] = found[1]
     return World(budget, pods, scales, unmanaged)
 
 
-def _scale(views: Views, pod: Pod) -> tuple[str, int] | None:
-    """(uid, replicas) of the topmost controller that has a scale."""
-    obj: Any = pod
-    found: Any = None
-    while (ref := controller_of(obj)) is not None:
-        group = ref.apiVersion.partition("/")[0] if "/" in ref.apiVersion else ""
-        kind = _SCALED.get((group, ref.kind))
-        owner = views(kind).get(pod.metadata.namespace, ref.name) if kind is not None else None
-        if owner is None or owner.metadata.uid != ref.uid:
-            break
-        obj = found = owner
-    if found is None:
+def _by_share(budget: PodDisruptionBudget) -> bool:
+    """Whether the budget counts by how many pods are wanted, not by how many there are."""
+    return budget.spec.maxUnavailable is not None or isinstance(budget.spec.minAvailable, str)
+
+
+class _Unknown(Exception):
+    """A controller whose scale nobody can tell."""
+
+
+def _scale(views: Views, namespace: str, ref: OwnerReference) -> tuple[str, int] | None:
+    """(uid, replicas) of the controller that has the scale: of a ReplicaSet, the Deployment above it if there is one.
+
+    None: the controller is not there, or another one has its name.
+    """
+    group, _, _ = ref.apiVersion.rpartition("/")
+    kind = _SCALED.get((group, ref.kind))
+    if kind is None:
+        kind = next((k for k in views.every() if k.kind == ref.kind and k.group == group), None)
+    if kind is None:
+        raise _Unknown(f'no matches for kind "{ref.kind}" in version "{ref.apiVersion}"')
+    if kind.subresource("scale") is None:
+        raise _Unknown(f"{kind.resource} does not implement the scale subresource")
+    owner = views(kind).get(namespace, ref.name)
+    if owner is None or owner.metadata.uid != ref.uid:
         return None
-    return found.metadata.uid, 1 if found.spec.replicas is None else found.spec.replicas
+    if isinstance(owner, Custom):
+        replicas = _custom_replicas(views, kind, owner)
+    else:
+        above = controller_of(owner) if kind is REPLICASET else None
+        if above is not None and above.kind == "Deployment" and above.apiVersion.rpartition("/")[0] == DEPLOYMENT.group:
+            deployment = views(DEPLOYMENT).get(namespace, above.name)
+            if deployment is not None and deployment.metadata.uid == above.uid:
+                owner = deployment
+        replicas = 1 if owner.spec.replicas is None else owner.spec.replicas
+    return owner.metadata.uid, replicas
+
+
+def _custom_replicas(views: Views, kind: Kind, owner: Custom) -> int:
+    definition = views(DEFINITION).get("", kind.resource)
+    versions = definition.spec.versions if definition is not None else ()
+    version = next((v for v in versions if v.name == kind.version), None)
+    paths = version.subresources.scale if version is not None and version.subresources is not None else None
+    replicas = value_at(owner.tree, steps(paths.specReplicasPath) or []) if paths is not None else None
+    if not isinstance(replicas, int):
+        where = paths.specReplicasPath if paths is not None else ".spec.replicas"
+        raise _Unknown(f'the spec replicas field "{where}" does not exist')
+    return replicas
 
 
 def reconcile(world: Any, now: float) -> Plan:
@@ -95,7 +147,9 @@ def reconcile(world: Any, now: float) -> Plan:
     events: list[EventNote] = []
     if not world.pods:
         events.append(EventNote(budget, "Normal", "NoPods", "No matching pods found"))
-    if world.unmanaged and (budget.spec.maxUnavailable is not None or isinstance(budget.spec.minAvailable, str)):
+    if world.problem:
+        return _unsafe(world, events, now)
+    if world.unmanaged:
         message = (
             f"Pods selected by this PodDisruptionBudget (selector: {from_label_selector(budget.spec.selector)}) were "
             "found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may "
@@ -113,7 +167,8 @@ def reconcile(world: Any, now: float) -> Plan:
             continue
         expires = parse_rfc3339(at) + DELETION_TIMEOUT_S
         if expires < now:
-            message = "Pod was expected by PDB to be deleted but it wasn't"
+            name = f"{budget.metadata.namespace}/{budget.metadata.name}"
+            message = f"Pod was expected by PDB {name} to be deleted but it wasn't"
             events.append(EventNote(pod, "Warning", "NotDeleted", message))
             continue
         disrupted[name] = at
@@ -141,6 +196,18 @@ def reconcile(world: Any, now: float) -> Plan:
     return Plan(actions=(update,), events=events, requeue_at=requeue_at)
 
 
+def _unsafe(world: World, events: list[EventNote], now: float) -> Plan:
+    """Nobody can tell how many pods are expected: nothing may be evicted meanwhile."""
+    budget = world.budget
+    message = f"Failed to calculate the number of expected pods: {world.problem}"
+    events.append(EventNote(budget, "Warning", "CalculateExpectedPodCountFailed", message))
+    conditions = _conditions(budget, False, now, ("SyncFailed", world.problem), budget.status.observedGeneration)
+    status = msgspec.structs.replace(budget.status, disruptionsAllowed=0, conditions=conditions)
+    if status == budget.status:
+        return NOTHING
+    return Plan(actions=(Update(BUDGET, msgspec.structs.replace(budget, status=status), "status"),), events=events)
+
+
 def _wanted(world: World) -> tuple[int, int]:
     """(expected pods, how many of them must be healthy)."""
     spec = world.budget.spec
@@ -154,16 +221,19 @@ def _wanted(world: World) -> tuple[int, int]:
     return len(world.pods), 0
 
 
-def _conditions(budget: PodDisruptionBudget, allowed: bool, now: float) -> tuple[Condition, ...]:
+def _conditions(
+    budget: PodDisruptionBudget, allowed: bool, now: float, why: tuple[str, str] = ("", ""), generation: int = -1
+) -> tuple[Condition, ...]:
+    """why: reason and message, where they are not those of the count. generation: -1 = the present one."""
     old = next((c for c in budget.status.conditions if c.type == "DisruptionAllowed"), None)
     value = "True" if allowed else "False"
     made = Condition(
         type="DisruptionAllowed",
         status=value,
-        observedGeneration=budget.metadata.generation,
+        observedGeneration=budget.metadata.generation if generation < 0 else generation,
         lastTransitionTime=old.lastTransitionTime if old is not None and old.status == value else rfc3339(now),
-        reason="SufficientPods" if allowed else "InsufficientPods",
-        message="",
+        reason=why[0] or ("SufficientPods" if allowed else "InsufficientPods"),
+        message=why[1],
     )
     return (*(c for c in budget.status.conditions if c.type != "DisruptionAllowed"), made)
 
@@ -172,12 +242,20 @@ def _stale(pod: Pod, now: float) -> Plan:
     target = condition(pod, "DisruptionTarget")
     if target is None or target.status != "True" or pod.metadata.deletionTimestamp is not None:
         return NOTHING
+    if target.reason == "TerminationByKubelet":
+        return NOTHING  # the pod may take however long it wants to end
     if pod.status.phase in ("Succeeded", "Failed") or not target.lastTransitionTime:
         return NOTHING
     at = parse_rfc3339(target.lastTransitionTime) + STALE_S
     if at > now:
         return Plan(requeue_at=at)
-    changed = {"type": "DisruptionTarget", "status": "False", "lastTransitionTime": rfc3339(now)}
+    changed = {
+        "type": "DisruptionTarget",
+        "status": "False",
+        "lastTransitionTime": rfc3339(now),
+        "reason": None,
+        "message": None,
+    }
     body = {"status": {"conditions": [changed]}}
     meta = pod.metadata
     return Plan(actions=(Patch(POD, meta.namespace, meta.name, body, "strategic", "status", rev=meta.resourceVersion),))
@@ -221,6 +299,7 @@ CONTROLLER = Controller(
         Watch(POD, _pod_keys),
         *(Watch(kind, _scale_keys) for kind in _SCALED.values()),
     ),
+    kinds=(DEFINITION,),
     gather=gather,
     reconcile=reconcile,
 )

@@ -183,21 +183,24 @@ def _not_ready(pod: Pod, now: float) -> Patch:
     return Patch(POD, pod.metadata.namespace, pod.metadata.name, body, "strategic", "status")
 
 
-def rate(nodes: Sequence[Node]) -> float | None:
-    """How many nodes of a zone may be evicted in a second; None = the whole zone is down."""
-    not_ready = sum(health.ready_status(n) != "True" for n in nodes)
-    if not_ready == len(nodes):
+def rate(statuses: Sequence[str]) -> float | None:
+    """How many nodes of a zone may be evicted in a second, by their Ready statuses; None = the whole zone is down."""
+    not_ready = len(statuses) - statuses.count("True")
+    if not_ready == len(statuses):
         return None
-    if not_ready > 2 and not_ready / len(nodes) >= UNHEALTHY_SHARE:
-        return SLOW_EVICTIONS_PER_S if len(nodes) > LARGE_ZONE else 0.0
+    if not_ready > 2 and not_ready / len(statuses) >= UNHEALTHY_SHARE:
+        return SLOW_EVICTIONS_PER_S if len(statuses) > LARGE_ZONE else 0.0
     return EVICTIONS_PER_S
 
 
+_NO_EXECUTE = {"False": health.NOT_READY, "Unknown": health.UNREACHABLE}
+
+
 def _zones(world: ZonesWorld, now: float) -> Plan:
-    zones: dict[str, list[Node]] = {}
+    zones: dict[str, list[tuple[Node, str]]] = {}
     for node in world.nodes:
-        zones.setdefault(health.zone(node), []).append(node)
-    rates = {name: rate(nodes) for name, nodes in zones.items()}
+        zones.setdefault(health.zone(node), []).append((node, health.ready_status(node)))
+    rates = {name: rate([status for _, status in nodes]) for name, nodes in zones.items()}
     everything_down = all(r is None for r in rates.values())
     evicted = dict(world.evicted)
     actions: list[Action] = []
@@ -206,11 +209,10 @@ def _zones(world: ZonesWorld, now: float) -> Plan:
         speed = rates[name]
         if speed is None:
             speed = EVICTIONS_PER_S
-        for node in nodes:
-            status = health.ready_status(node)
-            key = {"False": health.NOT_READY, "Unknown": health.UNREACHABLE}.get(status, "")
-            if everything_down:
-                key = ""
+        for node, status in nodes:
+            key = "" if everything_down else _NO_EXECUTE.get(status, "")
+            if not key and not node.spec.taints:
+                continue
             taints = health.with_no_execute(node, key, now)
             if taints is None:
                 continue

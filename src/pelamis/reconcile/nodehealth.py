@@ -26,7 +26,10 @@ _MANAGED = frozenset((*_BY_CONDITION.values(), UNSCHEDULABLE))
 
 
 def condition(node: Node, type: str) -> NodeCondition | None:
-    return next((c for c in node.status.conditions if c.type == type), None)
+    for c in node.status.conditions:
+        if c.type == type:
+            return c
+    return None
 
 
 def ready_status(node: Node) -> str:
@@ -78,8 +81,12 @@ def taint_patch(node: Node, taints: Sequence[Taint]) -> Patch:
 
 def zone(node: Node) -> str:
     labels = node.metadata.labels
-    region = labels.get("topology.kubernetes.io/region", labels.get("failure-domain.beta.kubernetes.io/region", ""))
-    name = labels.get("topology.kubernetes.io/zone", labels.get("failure-domain.beta.kubernetes.io/zone", ""))
+    region = labels.get("topology.kubernetes.io/region")
+    if region is None:
+        region = labels.get("failure-domain.beta.kubernetes.io/region", "")
+    name = labels.get("topology.kubernetes.io/zone")
+    if name is None:
+        name = labels.get("failure-domain.beta.kubernetes.io/zone", "")
     return f"{region}:\x00:{name}" if region or name else ""
 
 

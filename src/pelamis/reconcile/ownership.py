@@ -7,7 +7,7 @@ namesake created meanwhile is not touched.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pelamis.api.kind import Kind
@@ -23,6 +23,14 @@ def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
         return from_label_selector(selector).matches(labels)
     except SelectorError:
         return False
+
+
+def selection(selector: LabelSelector | None) -> Callable[[Mapping[str, str]], bool]:
+    """``selects`` for many labels: the selector is looked at once."""
+    try:
+        return from_label_selector(selector).matches
+    except SelectorError:
+        return lambda labels: False
 
 
 def is_empty(selector: LabelSelector | None) -> bool:

@@ -34,8 +34,10 @@ def condition(pod: Pod, type: str) -> PodCondition | None:
 
 
 def is_ready(pod: Pod) -> bool:
-    c = condition(pod, "Ready")
-    return c is not None and c.status == "True"
+    for c in pod.status.conditions:
+        if c.type == "Ready":
+            return c.status == "True"
+    return False
 
 
 def ready_since(pod: Pod) -> float:
