@@ -52,6 +52,19 @@ def test_the_controller_of_the_document_reconciles() -> None:
     assert action.body == {"metadata": {"annotations": {"greeting": "hello"}}}
 
 
+def test_the_program_and_the_scenario_of_the_simulator_run() -> None:
+    import yaml
+
+    from pelamis.sim.scenario import parse
+
+    module(blocks("simulator.md")[0], "documented_simulation")
+    text = (ROOT / "docs" / "simulator.md").read_text()
+    (scenario,) = re.findall(r"^```yaml\n(.*?)^```", text, re.S | re.M)
+    tree = yaml.safe_load(scenario)
+    tree["workloads"] = tree["workloads"][1:]  # the file stands beside a scenario that a user has
+    assert len(parse(tree, ROOT).expects) == 2
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text().replace("\n", ""))

@@ -140,6 +140,7 @@ class Cluster:
         self.horizon = 0.0
         """Nothing disturbs nodes, watches or components before this time of the loop."""
         self._uneasy_until = 0.0
+        self.loads: dict[str, str] = {}
         self.reasons: dict[str, int] = {}
         """How often Events of each reason were recorded, where somebody counts them (sim.observe)."""
         self.store = MemoryStore()
@@ -376,6 +377,11 @@ class Cluster:
         self.horizon = max(self.horizon, self.loop.virtual + seconds)
         await asyncio.sleep(seconds)
         self.check()
+
+    async def changed(self) -> None:
+        """Until something is written."""
+        self._changed.clear()
+        await self._changed.wait()
 
     async def until(self, holds: Callable[[], bool], within_s: float = 600.0) -> bool:
         """Time passes until ``holds()``, asked after each write; False when it did not come true."""

@@ -15,8 +15,10 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
+from pelamis.base import labels, quantity
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Patch
+from pelamis.kubelet.hollow.behaviour import PREFIX
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.sim.cluster import Cluster
 from pelamis.sim.condition import Mistake, find_kind, reference, selected
@@ -26,6 +28,7 @@ from pelamis.sim.faults import COMPONENTS, Rates
 Act = Callable[[Cluster], Awaitable[None]]
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
+LOAD = PREFIX + "cpu-total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,39 @@ def _rollback(cluster: Cluster, kind: Kind, owner: Any) -> Action:
     return Patch(
         kind, meta.namespace, meta.name, [{"op": "replace", "path": "/spec/template", "value": template}], "json"
     )
+
+
+def _load(step: Parameters, registry: Registry) -> tuple[str, Act]:
+    kind, name = reference(step["load"], registry)
+    cpu = step.get("cpu")
+    try:
+        quantity.parse(str(cpu))
+    except ValueError:
+        raise Mistake(f"load needs `cpu`: what all its pods use together, such as 1500m, not {cpu!r}") from None
+
+    async def act(cluster: Cluster) -> None:
+        namespace = _namespace(step, kind)
+        key = f"load of {kind.plural} {namespace}/{name}"
+        cluster.loads[key] = str(cpu)
+        cluster.background(_use(cluster, key, str(cpu), kind, namespace, name), f"{key}: {cpu} at {cluster.now}")
+
+    return f"{_titled(step, kind, name)} uses {cpu} of CPU", act
+
+
+async def _use(cluster: Cluster, key: str, cpu: str, kind: Kind, namespace: str, name: str) -> None:
+    """Tell each pod, those to come too, until another load is set."""
+    while cluster.loads.get(key) == cpu:
+        owner = cluster.get(kind, namespace, name)
+        if owner is not None:
+            selector = labels.from_label_selector(owner.spec.selector)
+            pods = [p for p in cluster.pods(namespace) if selector.matches(p.metadata.labels)]
+            body = {"metadata": {"annotations": {LOAD: cpu}}}
+            told = [
+                Patch(POD, namespace, p.metadata.name, body) for p in pods if p.metadata.annotations.get(LOAD) != cpu
+            ]
+            if told and cluster.door.is_open:
+                await cluster.admin.commit(told)
+        await cluster.changed()
 
 
 # -- nodes
@@ -389,6 +425,7 @@ VERBS: dict[str, tuple[Maker, tuple[str, ...], str, bool, bool]] = {
     "scale": (_scale, ("namespace", "replicas"), "step", False, False),
     "patch": (_patch, ("namespace", "with", "type", "subresource"), "step", False, False),
     "image": (_image, ("namespace", "to", "container"), "step", False, False),
+    "load": (_load, ("namespace", "cpu"), "step", False, False),
     "undo": (_undo, _IN, "step", False, False),
     "nodeAdd": (_node_add, (), "step", False, False),
     "nodeRemove": (_node_remove, (), "step", False, True),
