@@ -19,6 +19,7 @@ from pelamis.kubelet.hollow import script
 from pelamis.kubelet.hollow.adopt import adopted
 from pelamis.kubelet.hollow.behaviour import KILLED_CODE, Behaviour, problems
 from pelamis.kubelet.hollow.prober import Probing
+from pelamis.kubelet.hollow.thrift import slim
 from pelamis.kubelet.hollow.timer import Timer
 from pelamis.kubelet.images import ImageError, duration, normalize
 from pelamis.kubelet.podstate import container_hash
@@ -151,6 +152,7 @@ class HollowPod:
         if int(pod.metadata.resourceVersion or 0) >= self.acked_rev:
             self.sent = pod.status
         if _only_our_word(old, pod, self.built):
+            self.pod = pod = slim(pod)
             self.machine.refresh(pod)
             self.built = pod.status
             return
