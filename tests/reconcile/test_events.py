@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.reference import ObjectReference
 from pelamis.api.meta import ObjectMeta
 from pelamis.base import errors
 from pelamis.client.types import Create, Outcome, Patch
@@ -58,3 +59,19 @@ def test_names_differ_within_one_instant() -> None:
     a, b = c.actions([note("a"), note("b")], NOW)
     assert isinstance(a, Create) and isinstance(b, Create)
     assert a.obj.metadata.name != b.obj.metadata.name
+
+
+def test_a_flood_is_cut_and_warnings_have_room_left() -> None:
+    correlator = Correlator("flooded")
+
+    def notes(type: str, count: int, start: int) -> list[EventNote]:
+        return [
+            EventNote(ObjectReference(kind="Pod", name=f"p{start + i}", namespace="n"), type, "R", "m")
+            for i in range(count)
+        ]
+
+    assert len(correlator.actions(notes("Normal", 2000, 0), NOW)) == 501
+    assert len(correlator.actions(notes("Warning", 2000, 2000), NOW)) == 499
+    assert correlator.actions(notes("Warning", 1, 4000), NOW) == []
+    assert len(correlator.actions(notes("Warning", 100, 5000), NOW + 1)) == 50
+    assert len(correlator.actions(notes("Normal", 2000, 6000), NOW + 3600)) == 501

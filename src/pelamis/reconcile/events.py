@@ -1,7 +1,9 @@
 """Recording Events, with upstream's rules against floods. The correlator is pure; the runner carries out its actions.
 
-Three steps, as in client-go's correlator:
+Four steps; the last three are those of client-go's correlator, the first what its queue and its client's rate come to:
 
+0. *Limit*: a component records 1,000 at once (half of them warnings), then 50 a second; what is over is dropped. A
+   flood of pods must not become a flood of Events.
 1. *Spam filter*: a token bucket per (source, object): 25 at once, then one every 300 s; what is over is dropped.
 2. *Aggregation*: more than 10 different messages for one (source, object, type, reason) within 600 s become one event
    whose message starts ``(combined from similar events): ``.
@@ -28,6 +30,8 @@ from pelamis.base.clock import rfc3339
 from pelamis.client.types import Action, Client, Create, Outcome, Patch
 from pelamis.reconcile.plan import EventNote
 
+BURST = 1000.0
+PER_SECOND = 50.0
 SPAM_BURST = 25
 SPAM_REFILL_S = 300.0
 AGGREGATE_AFTER = 10
@@ -103,6 +107,7 @@ class Correlator:
         self._similar: _Recent[_Similar] = _Recent(TABLE_SIZE)
         self._written: _Recent[_Written] = _Recent(TABLE_SIZE)
         self._last_ns = 0
+        self._all = _Bucket(BURST, 0.0)
 
     def actions(self, notes: Sequence[EventNote], now: float) -> list[Action]:
         out: list[Action] = []
@@ -129,6 +134,8 @@ class Correlator:
         return None
 
     def _one(self, note: EventNote, now: float) -> Action | None:
+        if not self._room(note.type, now):
+            return None
         ref = reference(note.regarding)
         who = (ref.kind, ref.namespace, ref.name, ref.uid, ref.apiVersion)
         if not self._allowed(who, now):
@@ -176,6 +183,15 @@ class Correlator:
         written.event = msgspec.structs.replace(written.event, message=message, lastTimestamp=at, count=written.count)
         body = {"count": written.count, "lastTimestamp": at, "message": message}
         return Patch(EVENT, meta.namespace, meta.name, body, "strategic")
+
+    def _room(self, type: str, now: float) -> bool:
+        bucket = self._all
+        bucket.tokens = min(BURST, bucket.tokens + max(0.0, now - bucket.at) * PER_SECOND)
+        bucket.at = now
+        if bucket.tokens < (1.0 if type == "Warning" else BURST / 2):
+            return False
+        bucket.tokens -= 1.0
+        return True
 
     def _allowed(self, who: _Identity, now: float) -> bool:
         bucket = self._spam.get(who)
