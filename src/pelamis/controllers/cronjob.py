@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from email.utils import format_datetime
 from typing import Any
 
 import msgspec
@@ -93,9 +92,9 @@ def reconcile(world: World, now: float) -> Plan:
     _follow(work, world.jobs)
     _clean_up(work, world.jobs)
     job, at, requeue_at = None, 0.0, None
-    if world.cronjob.metadata.deletionTimestamp is None and not world.cronjob.spec.suspend:
+    if world.cronjob.metadata.deletionTimestamp is None:
         job, at, requeue_at = _due(work, world.jobs)
-    return _plan(work, job, at, requeue_at)
+    return _plan(work, world.jobs, job, at, requeue_at)
 
 
 def _follow(work: _Work, jobs: Sequence[Job]) -> None:
@@ -129,7 +128,8 @@ def _clean_up(work: _Work, jobs: Sequence[Job]) -> None:
         if limit is None:
             continue
         ended = [j for j in jobs if ending(j) == how and j.metadata.deletionTimestamp is None]
-        ended.sort(key=lambda j: (j.status.startTime is not None, j.status.startTime or "", j.metadata.name))
+        # one that never started counts as the youngest
+        ended.sort(key=lambda j: (j.status.startTime is None, j.status.startTime or "", j.metadata.name))
         for job in ended[: max(0, len(ended) - limit)]:
             work.delete(job)
 
@@ -145,10 +145,7 @@ def _due(work: _Work, jobs: Sequence[Job]) -> tuple[Job | None, float, float | N
         except cron.CronError as error:
             work.note("Warning", "UnknownTimeZone", f'invalid timeZone: "{spec.timeZone}": {error}')
             return None, 0.0, None
-    try:
-        schedule = cron.parse(spec.schedule, zone)
-    except cron.CronError as error:
-        work.note("Warning", "UnparseableSchedule", f'unparseable schedule: "{spec.schedule}" : {error}')
+    if spec.suspend:
         return None, 0.0, None
     if "TZ" in spec.schedule:
         message = (
@@ -156,6 +153,11 @@ def _due(work: _Work, jobs: Sequence[Job]) -> tuple[Job | None, float, float | N
             "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
         )
         work.note("Warning", "UnsupportedSchedule", message)
+    try:
+        schedule = cron.parse(spec.schedule, zone)
+    except cron.CronError as error:
+        work.note("Warning", "UnparseableSchedule", f'unparseable schedule: "{spec.schedule}" : {error}')
+        return None, 0.0, None
     since = cronjob.status.lastScheduleTime or cronjob.metadata.creationTimestamp
     earliest = parse_rfc3339(since) if since else now
     if spec.startingDeadlineSeconds is not None:
@@ -168,7 +170,7 @@ def _due(work: _Work, jobs: Sequence[Job]) -> tuple[Job | None, float, float | N
     if at is None:
         return None, 0.0, following
     if spec.startingDeadlineSeconds is not None and at + spec.startingDeadlineSeconds < now:
-        shown = format_datetime(datetime.fromtimestamp(at, zone))
+        shown = datetime.fromtimestamp(at, UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
         work.note("Warning", "MissSchedule", f"Missed scheduled time to start a job: {shown}")
         return None, 0.0, following
     name = f"{cronjob.metadata.name}-{int(at) // 60}"
@@ -203,8 +205,22 @@ def _job(cronjob: CronJob, name: str, at: float, zone: tzinfo) -> Job:
     )
 
 
-def _plan(work: _Work, job: Job | None, at: float, requeue_at: float | None) -> Plan:
+def _started(status: CronJobStatus, job: Job, at: float) -> CronJobStatus:
+    meta = job.metadata
+    ref = ObjectReference(
+        kind="Job",
+        apiVersion=JOB.api_version,
+        namespace=meta.namespace,
+        name=meta.name,
+        uid=meta.uid,
+        resourceVersion=meta.resourceVersion,
+    )
+    return msgspec.structs.replace(status, active=(*status.active, ref), lastScheduleTime=rfc3339(at))
+
+
+def _plan(work: _Work, jobs: Sequence[Job], job: Job | None, at: float, requeue_at: float | None) -> Plan:
     cronjob = work.cronjob
+    own = {j.metadata.name: j for j in jobs}
     if job is None:
         status = _status_update(cronjob, work.status)
         return Plan(actions=(*work.actions, *status), events=work.events, requeue_at=requeue_at)
@@ -217,8 +233,10 @@ def _plan(work: _Work, job: Job | None, at: float, requeue_at: float | None) -> 
             return NOTHING
         if error is not None and error.reason == "AlreadyExists":
             # made before the status could say so; a stranger's Job of that name blocks this time only
-            status = msgspec.structs.replace(work.status, lastScheduleTime=rfc3339(at))
-            return Plan(actions=_status_update(cronjob, status), requeue_at=requeue_at)
+            made = own.get(name)
+            if made is None or any(ref.uid == made.metadata.uid for ref in work.status.active):
+                return Plan(actions=_status_update(cronjob, work.status), requeue_at=requeue_at)
+            return Plan(actions=_status_update(cronjob, _started(work.status, made, at)), requeue_at=requeue_at)
         if error is not None:
             note = EventNote(cronjob, "Warning", "FailedCreate", f"Error creating job: {error.message}")
             return Plan(
@@ -227,16 +245,7 @@ def _plan(work: _Work, job: Job | None, at: float, requeue_at: float | None) -> 
                 error=error.message,
                 requeue_at=requeue_at,
             )
-        meta = outcome.obj.metadata
-        ref = ObjectReference(
-            kind="Job",
-            apiVersion=JOB.api_version,
-            namespace=meta.namespace,
-            name=meta.name,
-            uid=meta.uid,
-            resourceVersion=meta.resourceVersion,
-        )
-        status = msgspec.structs.replace(work.status, active=(*work.status.active, ref), lastScheduleTime=rfc3339(at))
+        status = _started(work.status, outcome.obj, at)
         note = EventNote(cronjob, "Normal", "SuccessfulCreate", f"Created job {name}")
         update = _status_update(cronjob, status)
         return Plan(actions=update, events=(note,), requeue_at=requeue_at)

@@ -113,10 +113,8 @@ def proportionally(deployment: Deployment, actual: int, active: Sequence[Size]) 
     replicas = wanted(deployment)
     allowed = replicas + max_surge(deployment) if replicas > 0 else 0
     to_add = allowed - sum(s.replicas for s in active)
-    if to_add > 0:
-        ordered = sorted(active, key=lambda s: (-s.replicas, -s.created))
-    else:
-        ordered = sorted(active, key=lambda s: (-s.replicas, s.created))
+    ordered = sorted(active, key=lambda s: (s.created, s.name), reverse=to_add > 0)
+    ordered.sort(key=lambda s: -s.replicas)
     added = 0
     out: dict[str, int] = {}
     for size in ordered:
