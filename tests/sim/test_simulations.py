@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from pelamis.main.cli import main
 from pelamis.sim.play import Result, simulate
 from pelamis.sim.plot import plot
 from pelamis.sim.scenario import load
@@ -56,3 +58,25 @@ def test_two_processes_with_other_hashes_write_the_same() -> None:
         digests.add(out.stdout.strip())
     assert len(digests) == 1
     assert len(digests.pop()) == 32
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(text: str, *flags: str) -> tuple[int, str, str]:
+        path = tmp_path / "scenario.yaml"
+        path.write_text(text)
+        with pytest.raises(SystemExit) as ended:
+            main(["simulate", str(path), *flags])
+        out = capsys.readouterr()
+        return int(ended.value.code or 0), out.out, out.err
+
+    picture = tmp_path / "out.svg"
+    code, out, _ = run("{for: 1m, expect: [{count: nodes, where: ready, is: 3}]}", "--plot", str(picture), "--trace")
+    assert code == 0 and "ok" in out and "create" in out
+    assert picture.read_text().startswith("<svg")
+    code, out, _ = run("{for: 1m, expect: [{count: nodes, is: 4}]}")
+    assert code == 1 and "FAILED" in out and "there are 3" in out
+    code, out, _ = run("{for: 1m}", "--json", "--seed", "5")
+    told = json.loads(out)
+    assert (code, told["held"], told["seed"]) == (0, True, 5)
+    code, _, err = run("{for: ever}")
+    assert code == 1 and "is no span of time" in err
