@@ -135,7 +135,10 @@ class Refused(Exception):
 
 
 class HttpPool:
-    """url: ``https://host:port``, ``http://…`` or ``unix:/path``. headers are sent with every request."""
+    """url: ``https://host:port``, ``http://…`` or ``unix:/path``. headers are sent with every request.
+
+    ``authority``: what it sends as ``Host``.
+    """
 
     def __init__(
         self,
@@ -156,7 +159,7 @@ class HttpPool:
         else:
             self._ssl = None
         self._server_hostname = server_hostname or self._host
-        self._authority = parts.netloc.rpartition("@")[2] or "localhost"
+        self.authority = parts.netloc.rpartition("@")[2] or "localhost"
         self._base = "" if self._unix else parts.path.rstrip("/")
         self._headers = tuple(headers)
         self._connect_timeout_s = connect_timeout_s
@@ -231,7 +234,7 @@ class HttpPool:
         return await connection.send(method, head, body)
 
     def _head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
-        lines = [f"{method} {self._base}{target} HTTP/1.1", f"Host: {self._authority}"]
+        lines = [f"{method} {self._base}{target} HTTP/1.1", f"Host: {self.authority}"]
         for name, value in (*self._headers, *headers):
             if "\r" in value or "\n" in value:
                 raise ValueError(f"a line end in the header {name}")

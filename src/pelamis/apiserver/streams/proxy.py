@@ -5,6 +5,7 @@ A name is ``[scheme:]name[:port]``; a Service's port may be a name or number, an
 
 from __future__ import annotations
 
+import asyncio
 import random
 import ssl
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from urllib.parse import quote
 
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.streams.kubelet import splice
+from pelamis.apiserver.streams.rewrite import LONGEST, link, pieces
 from pelamis.apiserver.user import User
 from pelamis.base.errors import BadRequest, NotFound, StatusError, Unavailable
 from pelamis.net.http1 import PeerGone, Request, Response
@@ -34,6 +36,13 @@ _HOP = {
     "host",
     "authorization",
 }
+_CROSS_ORIGIN = {
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+}
+"""What a program behind the proxy may not say in the API server's name."""
 
 
 def split(name: str) -> tuple[str, str, str]:
@@ -117,13 +126,30 @@ async def pass_on(
         raise StatusError(
             503, "ServiceUnavailable", f"error trying to reach service: {error or type(error).__name__}"
         ) from None
+    hosts = (pool.authority, request.headers.get("host", ""))
     kept = [(n, v) for n, v in answer.headers.items() if n not in _HOP and n != "content-type"]
-    kept = [(n, _relocated(v, prefix) if n == "location" else v) for n, v in kept]
-    stream = request.stream(answer.status, answer.headers.get("content-type", ""), kept)
+    if prefix:
+        kept = [(n, link(v, prefix, hosts) if n == "location" else v) for n, v in kept if n not in _CROSS_ORIGIN]
+    content_type = answer.headers.get("content-type", "")
+    stream = request.stream(answer.status, content_type, kept)
+    html = bool(prefix) and "location" not in answer.headers and content_type.partition(";")[0].strip() == "text/html"
     try:
+        held: list[bytes] = []
+        size = 0
         async for chunk in answer.chunks():
+            if html:
+                held.append(chunk)
+                size += len(chunk)
+                if size <= LONGEST:
+                    continue
+                chunk, html = b"".join(held), False
             stream.write(chunk)
             await stream.drain()
+        if html:
+            encoding = answer.headers.get("content-encoding", "")
+            for done, piece in enumerate(pieces(b"".join(held), encoding, prefix, hosts)):
+                stream.write(piece)
+                await (asyncio.sleep(0) if done % 64 == 63 else stream.drain())
     except PeerGone:
         return None
     except OSError:
@@ -135,11 +161,6 @@ async def pass_on(
     return None
 
 
-def _relocated(location: str, prefix: str) -> str:
-    """A redirect within what is behind the proxy stays behind the proxy."""
-    return prefix + location if location.startswith("/") and not location.startswith(prefix) else location
-
-
 async def forward(request: Request, info: RequestInfo, user: User, server: ApiServer) -> Response | None:
     rest = "/" + "/".join(quote(part, safe="/:@!$&'()*+,;=~", errors="surrogateescape") for part in info.parts)
     if request.path.endswith("/") and rest != "/":
@@ -148,6 +169,9 @@ async def forward(request: Request, info: RequestInfo, user: User, server: ApiSe
     prefix = request.raw_path[: len(request.raw_path) - len(rest)] if request.raw_path.endswith(rest) else ""
     pool, own = await _behind(info, server)
     try:
+        bare = not info.parts and not request.path.endswith("/") and not request.upgrade
+        if bare and request.method in ("GET", "HEAD"):  # relative links of a page work below a slash only
+            return Response(301, b"", "", [("location", request.raw_path + "/" + target[1:])])
         return await pass_on(request, pool, target, prefix)
     finally:
         if own:
