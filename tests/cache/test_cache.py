@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pelamis.api import protobuf
+from pelamis.api.apiextensions.customresourcedefinition import KIND as DEFINITION
 from pelamis.api.core.namespace import KIND as NAMESPACE
 from pelamis.api.core.pod.kind import KIND as PLAIN_POD
 from pelamis.base.errors import StatusError
 from pelamis.cache.cache import Cache
 from pelamis.cache.collection import Collection
-from pelamis.cache.entry import Decoder, respliced, spliced
+from pelamis.cache.entry import Decoder, canonical, respliced, spliced
 from pelamis.cache.ordered import LOAD, OrderedMap
 from pelamis.cache.select import match_of
 from pelamis.cache.view import View
@@ -320,3 +321,47 @@ def test_a_changed_declaration_decodes_and_indexes_anew() -> None:
     assert entry is not None
     with pytest.raises(KeyError):
         entry.field("spec.nodeName")
+
+
+def test_definitions_in_the_version_that_upstream_stores_are_read() -> None:
+    """Upstream keeps CustomResourceDefinitions in v1beta1, with what all versions share beside them."""
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    own = {"openAPIV3Schema": {"type": "object", "description": "its own"}}
+    client = {"url": "https://x.test/"}
+    spec = {
+        "group": "x.test",
+        "version": "v1",
+        "names": {"plural": "boxes", "singular": "box", "kind": "Box", "listKind": "BoxList"},
+        "scope": "Cluster",
+        "validation": schema,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [{"name": "N", "type": "integer", "JSONPath": ".spec.n"}],
+        "selectableFields": [{"jsonPath": ".spec.n"}],
+        "versions": [
+            {"name": "v1", "served": True, "storage": True},
+            {"name": "v2", "served": True, "storage": False, "schema": own},
+        ],
+        "conversion": {"strategy": "Webhook", "webhookClientConfig": client, "conversionReviewVersions": ["v1"]},
+        "preserveUnknownFields": False,
+    }
+    tree = {
+        "kind": "CustomResourceDefinition",
+        "apiVersion": "apiextensions.k8s.io/v1beta1",
+        "metadata": {"name": "boxes.x.test"},
+        "spec": spec,
+    }
+    found = msgspec.json.decode(canonical(DEFINITION, msgspec.json.encode(tree)), type=DEFINITION.type)
+    assert found.apiVersion == "apiextensions.k8s.io/v1"
+    first, second = found.spec.versions
+    assert [v.additionalPrinterColumns[0].jsonPath for v in (first, second)] == [".spec.n"] * 2
+    assert [v.selectableFields[0].jsonPath for v in (first, second)] == [".spec.n"] * 2
+    assert first.subresources.status is not None
+    assert second.schema.openAPIV3Schema.description == "its own"
+    assert found.spec.conversion.webhook.clientConfig.url == "https://x.test/"
+    assert found.spec.conversion.webhook.conversionReviewVersions == ("v1",)
+    assert not found.spec.preserveUnknownFields
+
+    del spec["versions"], spec["preserveUnknownFields"], spec["conversion"]
+    alone = msgspec.json.decode(canonical(DEFINITION, msgspec.json.encode(tree)), type=DEFINITION.type)
+    assert [(v.name, v.served, v.storage) for v in alone.spec.versions] == [("v1", True, True)]
+    assert alone.spec.preserveUnknownFields

@@ -85,6 +85,7 @@ class Kind:
     warns_on_update: whether an update is answered with ``warnings`` too; writes of subresources never are.
     computed: made when it is asked for; nothing is stored, no cache holds it.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
+    retired: apiVersions that nobody serves any more but upstream still stores in: tree conversions to this one.
     """
 
     group: str
@@ -124,6 +125,7 @@ class Kind:
     hub: Kind | None = None
     to_hub: Callable[[Tree], None] = _nothing
     from_hub: Callable[[Tree], None] = _nothing
+    retired: Mapping[str, Callable[[Tree], None]] | None = None
     deprecated: str = ""
     computed: bool = False
 

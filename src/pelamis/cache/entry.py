@@ -254,7 +254,9 @@ def canonical(kind: Kind, value: bytes) -> bytes:
         tree = protobuf.decode_body(source, value)
     else:
         tree = codec.parse(value)
-        if kind.type is not Custom:
+        if (upgrade := (kind.retired or {}).get(str(tree.get("apiVersion", "")))) is not None:
+            upgrade(tree)
+        elif kind.type is not Custom:
             source = _written_as(kind, str(tree.get("apiVersion", "")), str(tree.get("kind", "")))
     if source is not kind:
         codec.clean(source, tree)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from pelamis.api.apiextensions import older
 from pelamis.api.apiextensions.crdvalidation import validate, validate_status_update, validate_update
 from pelamis.api.field import Double, F, Int32, Int64, RawJSON, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
@@ -322,4 +323,5 @@ KIND = Kind(
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     storage="apiextensions.k8s.io/customresourcedefinitions",
+    retired={older.VERSION: older.to_v1},
 )
