@@ -41,6 +41,8 @@ def test_other_metrics_travel_in_annotations() -> None:
     annotations = old["metadata"]["annotations"]
     assert annotations[METRICS] == '[{"type":"External","external":{"metricName":"depth","targetAverageValue":"30"}}]'
     assert set(annotations) == {"a", METRICS, BEHAVIOR}
+    rules = '{"StabilizationWindowSeconds":null,"SelectPolicy":"Max","Policies":null,"Tolerance":null}'
+    assert annotations[BEHAVIOR] == '{"ScaleUp":' + rules + ',"ScaleDown":null}'
     to_hub(old)
     assert old["spec"] == tree["spec"]
     assert old["metadata"] == tree["metadata"]

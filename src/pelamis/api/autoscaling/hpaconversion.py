@@ -32,6 +32,38 @@ def _clean(tree: Tree) -> Tree:
     return {k: v for k, v in tree.items() if v is not None}
 
 
+_RULES = ("stabilizationWindowSeconds", "selectPolicy", "policies", "tolerance")
+_POLICY = ("type", "value", "periodSeconds")
+
+
+def _old_behavior(new: Tree | None) -> Tree | None:
+    """Upstream writes its internal struct, whose fields have no JSON names: Go's names, and null for what is unset."""
+    if not new:
+        return None
+
+    def named(tree: Tree, names: tuple[str, ...]) -> Tree:
+        return {name[0].upper() + name[1:]: tree.get(name) for name in names}
+
+    out: Tree = {}
+    for direction in ("scaleUp", "scaleDown"):
+        rules = new.get(direction)
+        if rules is not None:
+            policies = rules.get("policies")
+            rules = named({**rules, "policies": policies and [named(p, _POLICY) for p in policies]}, _RULES)
+        out[direction[0].upper() + direction[1:]] = rules
+    return out
+
+
+def _new_behavior(old: Any) -> Any:
+    """Names are read in any case, as Go reads them."""
+    if isinstance(old, list):
+        return [_new_behavior(value) for value in old]
+    if isinstance(old, dict):
+        lower = {name[:1].lower() + name[1:]: value for name, value in old.items()}
+        return {name: _new_behavior(value) for name, value in lower.items() if value is not None}
+    return old
+
+
 def _metric(name: str, selector: Any) -> Tree:
     return _clean({"name": name, "selector": selector})
 
@@ -219,7 +251,7 @@ def to_hub(tree: Tree) -> None:
         spec["metrics"] = metrics
     behavior = _read(annotations.pop(BEHAVIOR, None))
     if isinstance(behavior, dict):
-        spec["behavior"] = behavior
+        spec["behavior"] = _new_behavior(behavior)
     used = status.pop("currentCPUUtilizationPercentage", None)
     current = _converted(annotations.pop(CURRENT_METRICS, None), _new_status)
     if current is None and used is not None:
@@ -249,7 +281,7 @@ def from_hub(tree: Tree) -> None:
         (METRICS, others),
         (CURRENT_METRICS, [_old_status(m) for m in current]),
         (CONDITIONS, status.pop("conditions", None)),
-        (BEHAVIOR, spec.pop("behavior", None)),
+        (BEHAVIOR, _old_behavior(spec.pop("behavior", None))),
     ):
         if value:
             annotations[key] = msgspec.json.encode(value).decode()

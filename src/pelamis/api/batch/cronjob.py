@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.batch.job import JobSpec, default_job_spec
+from pelamis.api.batch.job import JobSpec, default_template_spec
 from pelamis.api.batch.jobvalidation import validate_job_spec
 from pelamis.api.cell import NONE, format_bool, format_containers, format_selector
 from pelamis.api.check import Errors, check_nonnegative, check_required_choice
@@ -93,7 +93,7 @@ def default(tree: Tree) -> None:
         if spec.get(name) is None:
             spec[name] = value
     template = spec.setdefault("jobTemplate", {}).setdefault("spec", {})
-    default_job_spec(template)
+    default_template_spec(template)
 
 
 def _validate_schedule(spec: CronJobSpec, old: CronJobSpec | None, path: str) -> Errors:

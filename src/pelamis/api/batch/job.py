@@ -263,8 +263,17 @@ class Job(Struct, frozen=True):
     status: Annotated[JobStatus, F(3, "What was observed; written by the system.")] = always(JobStatus)
 
 
+def default_template_spec(spec: Tree) -> None:
+    """Of a CronJob's jobTemplate: what is about pods. The rest is filled in when it becomes a Job."""
+    failure = spec.get("podFailurePolicy")
+    for rule in failure.get("rules") or () if failure else ():
+        for pattern in rule.get("onPodConditions") or ():
+            if not pattern.get("status"):
+                pattern["status"] = "True"
+    default_pod_template(spec.setdefault("template", {}))
+
+
 def default_job_spec(spec: Tree) -> None:
-    """Also of a CronJob's jobTemplate."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = spec["parallelism"] = 1
     if spec.get("parallelism") is None:
@@ -275,14 +284,9 @@ def default_job_spec(spec: Tree) -> None:
         spec["completionMode"] = "NonIndexed"
     if spec.get("suspend") is None:
         spec["suspend"] = False
-    failure = spec.get("podFailurePolicy")
-    for rule in failure.get("rules") or () if failure else ():
-        for pattern in rule.get("onPodConditions") or ():
-            if not pattern.get("status"):
-                pattern["status"] = "True"
     if spec.get("podReplacementPolicy") is None:
-        spec["podReplacementPolicy"] = "TerminatingOrFailed" if failure is None else "Failed"
-    default_pod_template(spec.setdefault("template", {}))
+        spec["podReplacementPolicy"] = "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed"
+    default_template_spec(spec)
 
 
 def default(tree: Tree) -> None:
@@ -291,6 +295,8 @@ def default(tree: Tree) -> None:
     metadata = tree.setdefault("metadata", {})
     if labels and not metadata.get("labels"):
         metadata["labels"] = dict(labels)
+    if spec.get("manualSelector") is None:
+        spec["manualSelector"] = False
     default_job_spec(spec)
 
 
