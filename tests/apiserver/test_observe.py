@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import msgspec
@@ -95,6 +96,8 @@ def test_audit_at_level_metadata() -> None:
             "create",
         )
         assert event["requestURI"] == "/api/v1/namespaces/default/pods?dryRun=All" and event["userAgent"] == "t/1"
+        (credential,) = event["user"].pop("extra")["authentication.kubernetes.io/credential-id"]
+        assert re.fullmatch("X509SHA256=[0-9a-f]{64}", credential)
         assert event["user"] == {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
         assert event["objectRef"] == {"resource": "pods", "namespace": "default", "apiVersion": "v1"}
         assert event["responseStatus"]["code"] == 201

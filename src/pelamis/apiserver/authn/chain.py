@@ -6,6 +6,7 @@ that is not valid is refused even where anonymous requests are allowed; a valid 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from pelamis.net import tls
 from pelamis.net.http1 import Request
 
 log = logging.getLogger("pelamis.apiserver")
+
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
 class Authenticator:
@@ -77,7 +80,8 @@ class Authenticator:
         if proxy is None or proxy.is_user(chain):
             name, organizations = tls.subject(cert)
             if name:
-                state["user"] = User(name, (*organizations, AUTHENTICATED))
+                shown = {CREDENTIAL: (f"X509SHA256={hashlib.sha256(cert).hexdigest()}",)}
+                state["user"] = User(name, (*organizations, AUTHENTICATED), extra=shown)
         else:
             state["refused"] = True
         if proxy is not None and proxy.is_proxy(chain):

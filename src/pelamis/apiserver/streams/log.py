@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.streams.kubelet import container_of, pod_of, query, refusal
+from pelamis.apiserver.streams.watchsocket import ByteSocket
 from pelamis.apiserver.user import User
 from pelamis.base.errors import Internal, Invalid, StatusError
 from pelamis.base.errors import invalid as invalid_field
@@ -52,7 +53,7 @@ async def read(request: Request, info: RequestInfo, user: User, server: ApiServe
             raise refusal(answer.status, await answer.read())
     except OSError as error:
         raise Internal(f'Get "containerLogs/{path}": {error or type(error).__name__}') from None
-    stream = request.stream(200, "text/plain")
+    stream = ByteSocket(request) if request.upgrade == "websocket" else request.stream(200, "text/plain")
     try:
         async for chunk in answer.chunks():
             stream.write(chunk)

@@ -2,6 +2,7 @@
 
 The client chooses by subprotocol: none for text frames of JSON, ``binary.k8s.io`` for binary frames,
 ``base64.binary.k8s.io`` for text frames in base64. Any other single subprotocol is accepted and means none.
+A log is passed on in binary frames, or in base64, one for each piece that comes (``ByteSocket``).
 ``WatchSocket`` has the face of ``net.http1.Stream``, so that a watcher does not care which of them it writes to.
 """
 
@@ -117,3 +118,16 @@ class WatchSocket:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         self._room = None
+
+
+class ByteSocket(WatchSocket):
+    """A plain stream of bytes; the first message is empty, and tells the client that it begins. Raises BadRequest."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request, framed=False)
+        self._text = self._base64
+        self.write(b"")
+
+    def write(self, data: bytes) -> bool:
+        self._socket.post(base64.b64encode(data) if self._base64 else data, text=self._text)
+        return self.writable

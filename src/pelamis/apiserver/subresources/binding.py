@@ -60,7 +60,6 @@ class Bind:
             meta,
             labels=dict(sorted(labels.items())),
             annotations=dict(sorted({**meta.annotations, **given.annotations}.items())),
-            generation=meta.generation + 1 if meta.generation else 0,
             resourceVersion="",
         )
         conditions = tuple(c for c in pod.status.conditions if c.type != "PodScheduled")
