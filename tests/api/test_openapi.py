@@ -361,6 +361,14 @@ def test_custom_roots_that_are_not_pruned_say_nothing_else_in_v2() -> None:
         assert custom_root(kind, 3)["properties"]["metadata"]
 
 
+def test_custom_resources_are_explained_as_others() -> None:
+    """How these begin is asked for by upstream's conformance tests."""
+    properties = custom_root(_custom({"type": "object", "description": "d"}), 3)["properties"]
+    assert properties["apiVersion"]["description"].startswith("APIVersion defines")
+    assert properties["kind"]["description"].startswith("Kind is")
+    assert properties["metadata"]["description"].startswith("Standard object's metadata")
+
+
 def _custom(schema: dict[str, Any]) -> Kind:
     from pelamis.api import codec
     from pelamis.api.apiextensions.custom import kind_of

@@ -145,6 +145,7 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
         ("webhooks.0.sideEffects", ..., ["webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun"]),
         ("webhooks.0.timeoutSeconds", 31, ["webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds"]),
         ("webhooks.0.clientConfig", {}, ["webhooks[0].clientConfig: Required value: exactly one of url or service is required"]),
+        ("webhooks.0.clientConfig", {"service": {"name": "a", "namespace": "b", "path": ""}}, []),
         ("webhooks.0.clientConfig.url", "http://example.com", ["webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path]"]),
         ("webhooks.0.rules.0.operations", ["*", "CREATE"], ["webhooks[0].rules[0].operations: Invalid value: [\"*\",\"CREATE\"]: if '*' is present, must not specify other operations"]),
     ]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.apiserver.extension import hooks, reached
@@ -249,8 +250,14 @@ def test_each_version_shows_what_its_schema_has() -> None:
 
 
 def test_versions_are_converted_by_a_webhook() -> None:
+    asked: list[Callable[[], None]] = []
+
     def convert(path: str, request: dict[str, Any]) -> Any:
+        if asked:
+            asked.pop()()
         wanted = request["desiredAPIVersion"]
+        if any(obj["apiVersion"] == wanted for obj in request["objects"]):
+            return {"convertedObjects": [], "result": {"status": "Failure", "message": "a version into itself"}}
         for obj in request["objects"]:
             spec = obj["spec"]
             if wanted == "x.io/v2" and "at" in spec:
@@ -280,5 +287,21 @@ def test_versions_are_converted_by_a_webhook() -> None:
             assert (await h.request("POST", second, made))[0] == 201
             _, items = await h.request("GET", second)
             assert [i["spec"]["port"] for i in items["items"]] == ["2", "9"]
+            # The storage version moves: what is written and read while objects are converted is of the new one.
+            fresh = {"metadata": {"generateName": "c-"}, "spec": {"at": "y:3"}}
+            writes: list[asyncio.Task[Any]] = []
+            asked.extend([lambda: writes.append(asyncio.create_task(h.request("POST", WIDGETS, fresh)))] * 2)
+            v1["storage"], v2["storage"] = False, True
+            status, crd = await h.request("GET", f"{DEFINITIONS}/widgets.x.io")
+            crd["spec"]["versions"] = [v1, v2]
+            assert (await h.request("PUT", f"{DEFINITIONS}/widgets.x.io", crd))[0] == 200
+            _, items = await h.request("GET", WIDGETS)
+            assert {i["apiVersion"] for i in items["items"]} == {"x.io/v1"}
+            assert [(await write)[0] for write in writes] == [201, 201]
+            _, items = await h.request("GET", WIDGETS)
+            assert [i["spec"]["at"] for i in items["items"]] == ["h:2", "z:9", "y:3", "y:3"]
+            _, items = await h.request("GET", second)
+            assert [i["spec"]["port"] for i in items["items"]] == ["2", "9", "3", "3"]
+            assert {i["apiVersion"] for i in items["items"]} == {"x.io/v2"}
 
     asyncio.run(body())

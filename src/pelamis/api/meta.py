@@ -59,7 +59,9 @@ class ObjectMeta(Struct, frozen=True):
     uid: Annotated[str, F(5, "Unique in time and space; set by the server on creation.")] = ""
     resourceVersion: Annotated[str, F(6, "Opaque version of the object, for optimistic concurrency and watches.")] = ""
     generation: Annotated[Int64, F(7, "Grows by one with every change of the desired state.")] = 0
-    creationTimestamp: Annotated[Time, F(8, "When the server created the object.")] = ""
+    creationTimestamp: Annotated[
+        Time, F(8, "CreationTimestamp is a timestamp: when the server created the object.")
+    ] = ""
     deletionTimestamp: Annotated[
         Time | None, F(9, "When the object is to be gone; set by the server on a graceful deletion.")
     ] = None

@@ -161,7 +161,11 @@ class Shadow:
         self._follow()
 
     async def _converted(self, served: Sequence[bytes]) -> list[bytes]:
-        trees = await self._converter.convert([codec.parse(d) for d in served], self._kind.api_version)
+        trees = [codec.parse(d) for d in served]
+        wanted = self._kind.api_version
+        others = [i for i, tree in enumerate(trees) if tree.get("apiVersion") != wanted]
+        for i, tree in zip(others, await self._converter.convert([trees[i] for i in others], wanted), strict=True):
+            trees[i] = tree
         out = []
         for tree in trees:
             if self._kind.prune is not None:

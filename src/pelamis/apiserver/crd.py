@@ -48,6 +48,7 @@ log = logging.getLogger("pelamis.apiserver")
 RESOURCE = "customresourcedefinitions.apiextensions.k8s.io"
 _BATCH = 200
 _FILL_S = 2.0
+_PASSES = 4
 _APPROVALS = {
     "approved": ("True", "ApprovedAnnotation"),
     "bypassed": ("False", "UnapprovedAnnotation"),
@@ -216,6 +217,8 @@ class Definitions:
         self._served: dict[str, Served] = {}
         self._terminating: dict[str, str] = {}
         self._dirty: dict[str, None] = {}
+        self.changing: dict[str, asyncio.Future[None]] = {}
+        """Resources whose versions are being declared anew; requests wait, so as to read and write one version."""
         self._wake = asyncio.Event()
         self._started = False
         self._task: asyncio.Task[None] | None = None
@@ -254,6 +257,8 @@ class Definitions:
             resource = f"{new.spec.names.plural}.{new.spec.group}"
             self._terminating[resource] = name
             self._server.discovery.set_ending(resource, is_true(new, "Terminating"))
+        if old is not None and new is not None and old.spec != new.spec and name in self._served:
+            self.changing.setdefault(self._served[name].hub.resource, self._server.loop.create_future())
         self._mark(name)
         # Names that became free may be what another definition waits for.
         if new is None or (old is not None and old.status.acceptedNames != new.status.acceptedNames):
@@ -281,6 +286,20 @@ class Definitions:
                     self._server.loop.call_later(1.0, self._mark, name)
                 except Exception:
                     log.exception("definition %s", name)
+                finally:
+                    self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """Whoever waits for the definition goes on, unless it has changed again."""
+        plural, _, group = name.partition(".")
+        if name not in self._dirty and (waiting := self.changing.pop(f"{plural}.{group}", None)) is not None:
+            waiting.set_result(None)
+
+    def give_up(self, waiting: asyncio.Future[None]) -> None:
+        """The change takes too long: requests meet what there is."""
+        self.changing = {resource: future for resource, future in self.changing.items() if future is not waiting}
+        if not waiting.done():
+            waiting.set_result(None)
 
     # -- one definition
 
@@ -385,17 +404,20 @@ class Definitions:
         refresh = refresher(hub)
         if converter is None:
             return refresh
-        values = [i.value for i in (await self._server.store.range(hub.prefix)).items]
-        held = next((c for c in self._server.cache if c.kind.prefix == hub.prefix), None)
-        if held is not None:
-            values += [e.data for e in held.range("")[0]]
-        trees = {v: codec.parse(v) for v in values}
-        others = [(v, t) for v, t in trees.items() if t.get("apiVersion") != hub.api_version]
         known: dict[bytes, bytes] = {}
-        for start in range(0, len(others), _BATCH):
-            part = others[start : start + _BATCH]
-            made = await converter.convert([t for _, t in part], hub.api_version)
-            known.update((value, codec.encode(tree)) for (value, _), tree in zip(part, made, strict=True))
+        for _ in range(_PASSES):  # what is written while the webhook is asked is of the former version too
+            values = [i.value for i in (await self._server.store.range(hub.prefix)).items]
+            held = next((c for c in self._server.cache if c.kind.prefix == hub.prefix), None)
+            if held is not None:
+                values += [e.data for e in held.range("")[0]]
+            trees = {v: codec.parse(v) for v in values if v not in known}
+            others = [(v, t) for v, t in trees.items() if t.get("apiVersion") != hub.api_version]
+            for start in range(0, len(others), _BATCH):
+                part = others[start : start + _BATCH]
+                made = await converter.convert([t for _, t in part], hub.api_version)
+                known.update((value, codec.encode(tree)) for (value, _), tree in zip(part, made, strict=True))
+            if not others:
+                break
         return lambda value: refresh(known.get(value, value))
 
     async def _shadow(self, hub: Kind, shown: Sequence[Kind], converter: Converter | None) -> list[Kind]:

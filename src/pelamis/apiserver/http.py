@@ -80,6 +80,8 @@ SLOW_S = 0.5
 """A request that takes longer says in the log where its time went."""
 _GZIP_BYTES = 128 * 1024
 _DELETE_BATCH = 200
+_DECLARED_S = 3.0
+"""How long a request waits for a definition that has just been changed; its conversion webhook may be away."""
 Answered = Response | Awaitable[Response | None] | None
 _encode = msgspec.json.Encoder().encode
 
@@ -282,6 +284,9 @@ class Api:
             if remote is not None:
                 return self._elsewhere(call, remote)
             raise PathNotFound()
+        changing = self._server.definitions.changing
+        if changing and kind.resource in changing and info.verb != "watch":
+            return self._once_declared(call, changing[kind.resource])
         call.kind = kind
         if kind.deprecated:
             call.warnings.append(kind.deprecated)
@@ -336,6 +341,14 @@ class Api:
         if verb == "deletecollection":
             return self._slot(call, self._delete_collection(call, kind))
         return self._slot(call, self._write(call, kind))
+
+    async def _once_declared(self, call: Call, declared: asyncio.Future[None]) -> Response | None:
+        """The definition of the resource has just been changed: the request meets what it says now."""
+        await asyncio.wait((declared,), timeout=_DECLARED_S)
+        if not declared.done():
+            self._server.definitions.give_up(declared)
+        answer = self._route(call)
+        return answer if answer is None or isinstance(answer, Response) else await answer
 
     def _elsewhere(self, call: Call, answer: Answered) -> Answered:
         """What another server answers takes a seat here, but for what runs for long."""

@@ -57,7 +57,7 @@ def check_service(service: Any, path: str) -> Errors:
     if service.port is not None:
         wrong = names.is_port_num(service.port)
         errors += [invalid(f"{path}.port", service.port, "port is not valid: " + m) for m in wrong]
-    if service.path is None or service.path == "/":
+    if not service.path or service.path == "/":
         return errors
     where, text = f"{path}.path", service.path
     if text == "//":

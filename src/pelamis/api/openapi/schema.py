@@ -29,8 +29,11 @@ LIST_META = META + "ListMeta"
 DELETE_OPTIONS = META + "DeleteOptions"
 _JSON = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON"
 
-_API_VERSION = "The version of the API that this object is written in, as group/version; the core group has no name."
-_KIND = "The type of the object, in CamelCase. It follows from the endpoint and cannot be changed."
+_API_VERSION = (
+    "APIVersion defines the version of the API that this object is written in, as group/version; the core group has no "
+    "name."
+)
+_KIND = "Kind is the type of the object, in CamelCase. It follows from the endpoint and cannot be changed."
 
 _SPECIAL: dict[str, Schema] = {
     QUANTITY: {
@@ -363,7 +366,7 @@ def custom_root(kind: Kind, dialect: Dialect) -> Schema:
         # With any property, clients of v2 would take all others for wrong.
         return {"type": "object", "x-kubernetes-group-version-kind": [gvk(kind)]}
     out: Schema = _downgraded(declared) if dialect == 2 else dict(declared)
-    metadata: Schema = {"description": "Name, labels and other metadata of the object."}
+    metadata: Schema = {"description": "Standard object's metadata: name, labels and more."}
     properties = {
         **(out.get("properties") or {}),
         "apiVersion": {"type": "string", "description": _API_VERSION},
