@@ -121,6 +121,31 @@ def test_a_watch_goes_back_to_the_compacted_revision() -> None:
     run(scenario)
 
 
+def test_a_page_of_a_compacted_revision_is_refused_with_a_token_for_what_there_is_now() -> None:
+    async def scenario(h: Harness) -> None:
+        for name in "abcde":
+            await h.request("POST", CMS, cm(name))
+        names = [i["metadata"]["name"] for i in (await h.request("GET", CMS))[1]["items"]]
+        _, page = await h.request("GET", f"{CMS}?limit=1")
+        token = page["metadata"]["continue"]
+        later = CMS.replace("default", "later")
+        await h.request("POST", "/api/v1/namespaces", {"metadata": {"name": "later"}})
+        await h.request("POST", later, cm("z"))
+        # Nothing of this page has changed, so the cache could still make it.
+        await h.server._compact_store(h.server.cache.rev)
+        status, error = await h.request("GET", f"{CMS}?limit=2&continue={token}")
+        assert (status, error["reason"]) == (410, "Expired")
+        status, page = await h.request("GET", f"{CMS}?limit=2&continue={error['metadata']['continue']}")
+        assert status == 200
+        assert [i["metadata"]["name"] for i in page["items"]] == names[1:3]
+        assert page["metadata"]["remainingItemCount"] == len(names) - 3
+        _, rest = await h.request("GET", f"{CMS}?continue={page['metadata']['continue']}")
+        assert [i["metadata"]["name"] for i in rest["items"]] == names[3:]
+        assert rest["metadata"]["resourceVersion"] == page["metadata"]["resourceVersion"]
+
+    run(scenario)
+
+
 def test_a_revision_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pelamis.apiserver.lists.WAIT_S", 0.01)
 

@@ -81,6 +81,8 @@ class Lister:
     def __init__(self, store: Store, *, shared: bool = False) -> None:
         self._store = store
         self._shared = shared
+        self.oldest = 0
+        """Where the store was compacted: a page of before is refused, also where the cache could still make it."""
 
     def body(
         self, collection: Collection, selection: Selection, options: ListOptions, presenter: Presenter
@@ -212,9 +214,11 @@ class Lister:
         after = _key_of(collection.kind, token.start)
         if token.rev < 0:
             rev = collection.rev
-            entries: Iterable[Entry] = collection.snapshot(selection.namespace, after)
-            return await self._walk(entries, rev, selection, options.limit, presenter)
+            snapshot = collection.snapshot(selection.namespace, after)
+            return await self._walk(snapshot, rev, selection, options.limit, presenter, snapshot.count)
         rev = token.rev
+        if rev < self.oldest:
+            raise _expired(options, after)
         past = collection.since(rev)
         if past is not None:
             snapshot = collection.snapshot(selection.namespace, after)
@@ -223,7 +227,7 @@ class Lister:
             undone: dict[Key, Entry | None] = {}
             for event in reversed(past):
                 undone[event.key] = event.old
-            entries = _undo(snapshot, undone, selection.namespace, after)
+            entries: Iterable[Entry] = _undo(snapshot, undone, selection.namespace, after)
             total = -1
             if selection.everything:
                 entries = list(entries)
@@ -234,11 +238,7 @@ class Lister:
                 await self._stored(collection, rev, after), rev, selection, options.limit, presenter
             )
         except Compacted:
-            if not options.token:
-                raise Gone("The resourceVersion for the provided list is too old.") from None
-            error = Gone(_TOO_OLD)
-            error.metadata = {"continue": encode_token(-1, after or ("", ""))}  # type: ignore[attr-defined]
-            raise error from None
+            raise _expired(options, after) from None
 
     async def _stored(self, collection: Collection, rev: int, after: Key | None) -> list[Entry]:
         kind = collection.kind
@@ -251,6 +251,15 @@ class Lister:
             data = served_of(kind, item.value, item.mod_rev)
             out.append(Entry(collection.shape, (namespace, name), item.mod_rev, data))
         return out
+
+
+def _expired(options: ListOptions, after: Key | None) -> StatusError:
+    """A page's refusal has a token to go on with from what there is now."""
+    if not options.token:
+        return Gone("The resourceVersion for the provided list is too old.")
+    error = Gone(_TOO_OLD)
+    error.metadata = {"continue": encode_token(-1, after or ("", ""))}  # type: ignore[attr-defined]
+    return error
 
 
 def _set(future: asyncio.Future[None]) -> None:

@@ -483,6 +483,7 @@ class ApiServer:
     async def _compact_store(self, rev: int) -> None:
         try:
             await self.store.compact(rev)
+            self.lister.oldest = rev
         except Exception:
             log.exception("compaction at %d failed", rev)
 
