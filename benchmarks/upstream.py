@@ -28,6 +28,7 @@ from benchmarks.frame import Row, cpu_s, pss, say, shown, skipped
 from benchmarks.load import drive, fetch, request_bytes
 from benchmarks.servers import Pods, Target, api
 from benchmarks.writes import CONFIG_MAP, MAPS, POD, PODS, etcd, opened
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pelamis.net import tls
 
@@ -55,11 +56,13 @@ class Upstream:
         now = time.time()
         ca = tls.Authority(tls.new_authority("bench-ca", now))
         serving = ca.issue("kube-apiserver", now, hosts=("127.0.0.1",), server=True)
+        key = tls.new_key()
         files = {
             "ca.crt": ca.pair.cert,
             "server.crt": serving.cert,
             "server.key": serving.key,
-            "sa.key": tls.key_pem(tls.new_key()),
+            "sa.key": tls.key_pem(key),
+            "sa.pub": key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         }
         for name, data in files.items():
             (place / name).write_bytes(data)
@@ -80,7 +83,7 @@ class Upstream:
             "tls-cert-file": place / "server.crt",
             "tls-private-key-file": place / "server.key",
             "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
-            "service-account-key-file": place / "sa.key",
+            "service-account-key-file": place / "sa.pub",
             "service-account-signing-key-file": place / "sa.key",
         }
         began = time.perf_counter()
