@@ -123,7 +123,7 @@ def _empty_dir(medium: str, user: int, mode: str, shown: str) -> tuple[Tree, lis
         script = script.replace("stat -fc '%T' /v; ", "")
     return (
         with_volume(source, script, spec={"securityContext": {"runAsUser": user}} if user else None),
-        ["777", shown, *(["tmpfs"] if medium else []), "text"],
+        [*(["1777", shown, "tmpfs"] if medium else ["777", shown]), "text"],
     )
 
 

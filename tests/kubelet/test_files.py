@@ -44,6 +44,9 @@ def test_subpath_stays_inside(tmp_path: Path) -> None:
     (tmp_path / "v/in").symlink_to("made/deep")
     os.close(_open_inside(str(tmp_path / "v"), "made/deep"))
     assert (tmp_path / "v/made/deep").is_dir()
+    (tmp_path / "v").chmod(0o3777)
+    os.close(_open_inside(str(tmp_path / "v"), "new"))
+    assert (tmp_path / "v/new").stat().st_mode & 0o7777 == 0o3777
     os.close(_open_inside(str(tmp_path / "v"), "in"))
     for bad in ("out", "out/passwd", "../x", "/etc"):
         with pytest.raises(VolumeError):

@@ -16,8 +16,9 @@ async def setup(context: Context, volume: Any) -> str:
     path = context.path("empty-dir", volume.name)
     fresh = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    mode = 0o777 if source.mode is None else source.mode
-    if source.medium == "Memory":
+    memory = source.medium == "Memory"
+    mode = (0o1777 if memory else 0o777) if source.mode is None else source.mode  # upstream leaves tmpfs its own 1777
+    if memory:
         if not mount.is_mounted(path):
             size = quantity.value(source.sizeLimit) if source.sizeLimit else 0
             mount.tmpfs(path, _memory_size(context.pod, size), mode)

@@ -33,7 +33,7 @@ def _open_inside(volume: str, sub: str) -> int:
         except FileNotFoundError:
             os.mkdir(part, dir_fd=fd)
             child = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=fd)
-            os.chmod(f"/proc/self/fd/{child}", mode & ~stat.S_ISVTX)
+            os.chmod(f"/proc/self/fd/{child}", mode)
             info = os.fstat(fd)
             with contextlib.suppress(PermissionError):
                 os.chown(f"/proc/self/fd/{child}", info.st_uid, info.st_gid)
