@@ -107,7 +107,8 @@ class Call:
         self.window = window
         self.due = due
         self.ended: asyncio.Future[bytes] = connection.loop.create_future()
-        self.buffer = b""
+        self.buffer: bytes | bytearray = b""
+        """What came and is not a whole message yet; once in several pieces a bytearray, which grows cheaply."""
         self.rest = b""
         """What the peer's window does not let out yet."""
         self.code = -1
@@ -121,8 +122,16 @@ class Call:
         self._connection._cancel(self)
 
     def _take(self, data: bytes) -> None:
-        self.buffer = data = self.buffer + data if self.buffer else data
-        if self._on_message is None:
+        if self.buffer:
+            if isinstance(self.buffer, bytes):
+                self.buffer = bytearray(self.buffer)
+            self.buffer += data
+            have = len(self.buffer)
+            if self._on_message is None or have < 5 or have < 5 + _MESSAGE.unpack_from(self.buffer)[1]:
+                return
+            data = bytes(self.buffer)
+        elif self._on_message is None:
+            self.buffer = data
             return
         at = 0
         while len(data) - at >= 5:
@@ -140,9 +149,9 @@ class Call:
             lost = Lost("the answer broke off") if self.code < 0 else RpcError(self.code, self.message)
             self.ended.set_exception(lost)
         elif self._settle is not None:
-            self._settle(self.buffer[5:], self.ended)
+            self._settle(bytes(memoryview(self.buffer)[5:]), self.ended)
         else:
-            self.ended.set_result(self.buffer[5:] if self._on_message is None else b"")
+            self.ended.set_result(bytes(memoryview(self.buffer)[5:]) if self._on_message is None else b"")
 
     def _fail(self, error: Exception) -> None:
         if not self.ended.done():
