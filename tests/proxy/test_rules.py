@@ -10,6 +10,7 @@ import pytest
 from pelamis.api.core.pod.kind import Pod
 from pelamis.api.core.service import Service
 from pelamis.api.discovery.endpointslice import EndpointSlice
+from pelamis.api.meta import ObjectMeta
 from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_part, stale_udp, targets
 
 SETTINGS = Settings("pelamis-test", "n1", "pelamis9", ("10.244.0.0/16",), "10.244.0.0/24")
@@ -50,6 +51,19 @@ def test_only_ready_endpoints_get_traffic_unless_all_are_ending() -> None:
 )
 def test_services_without_an_address_have_no_rules(spec: dict[str, object]) -> None:
     assert service_part(service(**spec), [slice_of(("10.244.0.2", "n1", True))], SETTINGS) == EMPTY
+
+
+@pytest.mark.parametrize("value", ["", "other"])
+def test_services_of_another_proxy_are_left_alone(value: str) -> None:
+    labels = {"service.kubernetes.io/service-proxy-name": value}
+    other = msgspec.structs.replace(service(), metadata=msgspec.convert({"name": "web", "labels": labels}, ObjectMeta))
+    assert service_part(other, [slice_of(("10.244.0.2", "n1", True))], SETTINGS) == EMPTY
+
+
+def test_slices_marked_as_headless_do_not_count() -> None:
+    marked = msgspec.convert({"labels": {"service.kubernetes.io/headless": ""}}, ObjectMeta)
+    part = msgspec.structs.replace(slice_of(("10.244.0.2", "n1", True)), metadata=marked)
+    assert targets(service(), "http", [part], "n1") == []
 
 
 def test_without_endpoints_connections_are_refused() -> None:

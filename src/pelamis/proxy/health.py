@@ -16,6 +16,7 @@ from pelamis.api.core.service import Service
 from pelamis.api.discovery.endpointslice import EndpointSlice
 from pelamis.client.types import Key
 from pelamis.net.http1 import Request, Response, Server
+from pelamis.proxy.rules import OTHER_PROXY, counts
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +25,12 @@ def check_of(service: Service | None, slices: Sequence[EndpointSlice], node: str
     """(port, endpoints of this node); port 0: there is nothing to answer."""
     if service is None or service.spec.type != "LoadBalancer" or service.spec.externalTrafficPolicy != "Local":
         return 0, 0
+    if OTHER_PROXY in service.metadata.labels:
+        return 0, 0
     local = {
         endpoint.addresses[0]
         for part in slices
-        if part.addressType == "IPv4"
+        if counts(part)
         for endpoint in part.endpoints
         if endpoint.nodeName == node and endpoint.conditions.ready is not False
     }

@@ -19,6 +19,9 @@ from pelamis.api.core.pod.kind import Pod
 from pelamis.api.core.service import Service
 from pelamis.api.discovery.endpointslice import EndpointSlice
 
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+"""Label of a Service: whatever its value, service proxies leave the Service to somebody else."""
+HEADLESS = "service.kubernetes.io/headless"
 Element = tuple[str, str, str]
 """(map or set, key, verdict); the verdict is "" for a set."""
 
@@ -133,6 +136,11 @@ def _near(ready: Mapping[Target, Hints], node: str, zone: str) -> set[Target]:
     return set(ready)
 
 
+def counts(part: EndpointSlice) -> bool:
+    """Whether a service proxy looks at it: not if it is marked as a headless Service's."""
+    return part.addressType == "IPv4" and HEADLESS not in part.metadata.labels
+
+
 def targets(
     service: Service, port_name: str, slices: Iterable[EndpointSlice], node: str, zone: str = "", *, hints: bool = False
 ) -> list[Target]:
@@ -144,7 +152,7 @@ def targets(
     ready: dict[Target, Hints] = {}
     ending: set[Target] = set()
     for part in slices:
-        if part.addressType != "IPv4":
+        if not counts(part):
             continue
         number = next((port.port for port in part.ports if (port.name or "") == port_name and port.port), None)
         if number is None:
@@ -210,7 +218,7 @@ def service_part(service: Service | None, slices: Sequence[EndpointSlice], setti
     cluster_ip = spec.clusterIP
     if not cluster_ip or cluster_ip == "None" or ":" in cluster_ip:
         return EMPTY
-    if service.metadata.labels.get("service.kubernetes.io/service-proxy-name"):
+    if OTHER_PROXY in service.metadata.labels:
         return EMPTY
     part = _Building()
     part.elements.add(("cluster-ips", cluster_ip, ""))
