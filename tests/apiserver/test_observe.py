@@ -36,6 +36,10 @@ def test_metrics_for_prometheus() -> None:
         await h.request("POST", CMS, cm("a"))
         await h.request("POST", "/api/v1/namespaces/nowhere/configmaps", cm("a"))
         await events(h, f"{CMS}?watch=1", 1)
+        await h.raw("GET", "/readyz")
+        _, _, data = await h.raw("GET", "/metrics/slis")
+        assert b'kubernetes_healthcheck{name="ping",type="readyz"} 1' in data
+        assert b'kubernetes_healthchecks_total{name="ping",status="success",type="readyz"}' in data
         _, headers, data = await h.raw("GET", "/metrics")
         assert headers["content-type"].startswith("text/plain; version=0.0.4")
         found = {f.name: f for f in families(data.decode())}

@@ -75,7 +75,11 @@ def test_proxy_paths_keep_their_rest() -> None:
         ("", Format()),
         ("*/*", Format()),
         ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", Format("application/json", "Table")),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", Format()),
+        (
+            "application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+            Format("application/json", "Table", version="v1beta1"),
+        ),
+        ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Format()),
         ("application/yaml;q=0.5, application/json", Format()),
         ("application/vnd.kubernetes.protobuf,application/json", Format("application/vnd.kubernetes.protobuf")),
         ("text/html,application/yaml", Format("application/yaml")),

@@ -182,6 +182,12 @@ def test_forms_of_an_answer() -> None:
         partial = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
         _, tree = await h.request("GET", PODS, headers=partial)
         assert tree["kind"] == "PartialObjectMetadataList" and tree["items"][0]["kind"] == "PartialObjectMetadata"
+        for accept, path in ((table, PODS), (table, f"{PODS}/p"), (partial, PODS)):
+            early = {"Accept": accept["Accept"].replace("v=v1;", "v=v1beta1;")}
+            _, tree = await h.request("GET", path, headers=early)
+            assert tree["apiVersion"] == "meta.k8s.io/v1beta1"
+            member = tree["items"][0] if "items" in tree else tree["rows"][0]["object"]
+            assert (member["kind"], member["apiVersion"]) == ("PartialObjectMetadata", "meta.k8s.io/v1beta1")
         _, headers, body = await h.raw("GET", f"{PODS}/p", headers={"Accept": "application/yaml"})
         assert headers["content-type"] == "application/yaml" and b"kind: Pod" in body
         wire = {"Accept": "application/vnd.kubernetes.protobuf"}

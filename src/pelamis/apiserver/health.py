@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from pelamis.net.http1 import Request, Response
@@ -18,6 +19,8 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, dict[str, Check]] = {"healthz": {}, "livez": {}, "readyz": {}}
+        self._last: dict[tuple[str, str], int] = {}
+        self._made_so_often: Counter[tuple[str, str, str]] = Counter()
 
     def add(self, name: str, check: Check, *endpoints: str) -> None:
         for endpoint in endpoints or tuple(self._checks):
@@ -34,6 +37,20 @@ class Health:
             return self._later(request, endpoint, name, found)
         return self._made(request, endpoint, name, {n: str(why) for n, why in found.items()})
 
+    def slis(self) -> str:
+        """``/metrics/slis``: what the checks found, for service level indicators."""
+        last, total = "kubernetes_healthcheck", "kubernetes_healthchecks_total"
+        lines = [f"# HELP {last} [STABLE] What a health check found when it was last made: 1 is fine, 0 is not."]
+        lines.append(f"# TYPE {last} gauge")
+        lines += [f'{last}{{name="{n}",type="{t}"}} {value}' for (n, t), value in sorted(self._last.items())]
+        lines.append(f"# HELP {total} [STABLE] How often a health check was made, by what it found.")
+        lines.append(f"# TYPE {total} counter")
+        lines += [
+            f'{total}{{name="{n}",status="{s}",type="{t}"}} {count}'
+            for (n, s, t), count in sorted(self._made_so_often.items())
+        ]
+        return "\n".join(lines) + "\n"
+
     async def _later(
         self, request: Request, endpoint: str, name: str, found: dict[str, str | Awaitable[str]]
     ) -> Response:
@@ -43,6 +60,9 @@ class Health:
     def _made(self, request: Request, endpoint: str, name: str, found: dict[str, str]) -> Response:
         """found: why each check that was made fails, empty where it does not."""
         checks = self._checks[endpoint]
+        for made, fault in found.items():
+            self._last[made, endpoint] = 0 if fault else 1
+            self._made_so_often[made, "error" if fault else "success", endpoint] += 1
         if name:
             why = found[name]
             if why:

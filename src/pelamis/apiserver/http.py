@@ -366,6 +366,8 @@ class Api:
             answer = self._server.health.answer(request)
             if answer is not None:
                 return answer
+        elif path == "/metrics/slis":
+            return Response(200, self._server.health.slis().encode(), TEXT)
         elif path == "/metrics":
             body, media = self._metrics.render(request.headers.get("accept", ""))
             return Response(200, body, media)
@@ -710,7 +712,7 @@ def _converted(presenter: Presenter, data: bytes) -> bytes:
     elif shown:
         from pelamis.apiserver.present import partial
 
-        body = partial(data)
+        body = partial(data, presenter.format.version)
     elif presenter.media == PROTOBUF:
         from pelamis.apiserver.present import to_protobuf
 

@@ -302,7 +302,7 @@ def finish(presenter: Presenter, rev: int, more: Tree, parts: list[bytes]) -> li
     metadata: Tree = {"resourceVersion": str(rev), **more}
     if presenter.format.shown == "Table":
         head = (
-            b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":'
+            b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":' % presenter.format.version.encode()
             + _encode(metadata)
             + b',"columnDefinitions":'
             + _encode(presenter.columns())
@@ -310,7 +310,8 @@ def finish(presenter: Presenter, rev: int, more: Tree, parts: list[bytes]) -> li
         )
     elif presenter.format.shown:
         head = (
-            b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":'
+            b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/%b","metadata":'
+            % presenter.format.version.encode()
             + _encode(metadata)
             + b',"items":['
         )

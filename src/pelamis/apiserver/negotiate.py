@@ -16,11 +16,12 @@ _SHOWN = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 
 
 class Format(NamedTuple):
-    """media: one of MEDIA_TYPES. shown: "" (the object itself), Table, PartialObjectMetadata, …List."""
+    """media: one of MEDIA_TYPES. shown: "" (the object), Table, PartialObjectMetadata, …List; its version."""
 
     media: str = JSON
     shown: str = ""
     pretty: bool = False
+    version: str = "v1"
 
     @property
     def content_type(self) -> str:
@@ -55,11 +56,14 @@ def negotiate(accept: str, *, shown_allowed: bool = True) -> Format:
             continue
         wanted = params.get("as", "")
         if wanted:
-            if not shown_allowed or wanted not in _SHOWN or params.get("g") != "meta.k8s.io" or params.get("v") != "v1":
+            version = params.get("v", "")
+            if not shown_allowed or wanted not in _SHOWN or params.get("g") != "meta.k8s.io":
                 continue
-            if wanted == "Table" and known == PROTOBUF:
+            if version not in ("v1", "v1beta1"):
                 continue
-            return Format(known, wanted)
+            if known == PROTOBUF and (wanted == "Table" or version != "v1"):
+                continue
+            return Format(known, wanted, version=version)
         if params.get("stream") not in (None, "watch"):
             continue
         return Format(known)

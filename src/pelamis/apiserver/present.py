@@ -39,8 +39,9 @@ def metadata_bytes(data: bytes) -> bytes:
     return bytes(_read_meta(data).metadata)
 
 
-def partial(data: bytes) -> bytes:
-    return PARTIAL_HEAD + metadata_bytes(data) + b"}"
+def partial(data: bytes, version: str = "v1") -> bytes:
+    head = PARTIAL_HEAD if version == "v1" else PARTIAL_HEAD.replace(b"/v1", b"/v1beta1")
+    return head + metadata_bytes(data) + b"}"
 
 
 def to_yaml(tree: Any) -> bytes:
@@ -83,7 +84,7 @@ class Presenter:
             head: Tree = {"resourceVersion": metadata.get("resourceVersion", "")}
             return self.table(head, [self.row(data, obj if self.kind.hub is None else None)])
         if shown:
-            return partial(data)
+            return partial(data, self.format.version)
         return data
 
     def one(self, data: bytes, obj: Any = None) -> bytes:
@@ -120,7 +121,7 @@ class Presenter:
             )
         if self.include == "None":
             return b'{"cells":' + cells + conditions + b"}"
-        shown = data if self.include == "Object" else partial(data)
+        shown = data if self.include == "Object" else partial(data, self.format.version)
         return b'{"cells":' + cells + conditions + b',"object":' + shown + b"}"
 
     def cells(self, obj: Any) -> Sequence[Any]:
@@ -131,7 +132,8 @@ class Presenter:
         return [_default_cell(c, obj, now) for c in kind.columns]
 
     def table(self, metadata: Tree, rows: Sequence[bytes], *, columns: bool = True) -> bytes:
-        head = b'{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":' + _encode(metadata)
+        head = b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":' % self.format.version.encode()
+        head += _encode(metadata)
         defined = _encode(self.columns()) if columns else b"null"
         return b"".join((head, b',"columnDefinitions":', defined, b',"rows":[', b",".join(rows), b"]}"))
 
@@ -140,7 +142,7 @@ class Presenter:
         shown = self.format.shown
         if not shown:
             return data
-        return self.row(data, obj) if shown == "Table" else partial(data)
+        return self.row(data, obj) if shown == "Table" else partial(data, self.format.version)
 
     def piece(self, entry: Entry) -> bytes:
         """One member of a list."""
@@ -151,7 +153,7 @@ class Presenter:
             if self.kind.hub is None:
                 return self.row(entry.data, entry.obj)
             return self.row(self.own(entry.data))
-        return partial(entry.data)
+        return partial(entry.data, self.format.version)
 
 
 def _default_cell(column: Column, obj: Any, now: float) -> Any:

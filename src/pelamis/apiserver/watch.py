@@ -317,7 +317,8 @@ def bookmark(presenter: Presenter, rev: int, *, initial_end: bool = False) -> by
     if shown == "Table":
         data = presenter.table({"resourceVersion": str(rev)}, [], columns=False)
     elif shown:
-        data = _encode({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+        version = f"meta.k8s.io/{presenter.format.version}"
+        data = _encode({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata})
     else:
         data = _encode({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata})
     if presenter.media == PROTOBUF:
