@@ -226,3 +226,9 @@ def test_columns(k: Kind, tree: dict[str, Any], expected: list[Any]) -> None:
 )  # fmt: skip
 def test_updates(k: Kind, old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:
     assert update_complaints(k, old, new) == expected
+
+
+def test_the_name_of_a_service_may_start_with_a_digit() -> None:
+    service = kind("Service", "")
+    assert service.validate_name("1web") == []
+    assert all(service.validate_name(name) for name in ("Web", "a.b", "-a", "a" * 64))

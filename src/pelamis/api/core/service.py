@@ -655,7 +655,7 @@ KIND = Kind(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
-    validate_name=names.is_dns1035_label,
+    validate_name=names.is_dns1123_label,
     warnings=warnings,
     selectable={
         "spec.clusterIP": lambda service: service.spec.clusterIP,
