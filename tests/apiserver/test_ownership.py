@@ -139,3 +139,13 @@ def test_status_has_owners_of_its_own() -> None:
         assert status == 409 and ".spec.replicas" in seen["message"] and ".status" not in seen["message"]
 
     run(scenario)
+
+
+def test_texts_of_a_secret_are_owned_as_its_data() -> None:
+    async def scenario(h: Harness) -> None:
+        body = {"metadata": {"name": "s"}, "stringData": {"a": "b"}}
+        _, made = await h.request("POST", "/api/v1/namespaces/default/secrets?fieldManager=one", body)
+        assert made["data"] == {"a": "Yg=="}
+        assert entries(made)["one", "Update", "v1", ""] == {"f:data": {".": {}, "f:a": {}}, "f:type": {}}
+
+    run(scenario)

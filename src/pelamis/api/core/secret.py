@@ -136,6 +136,7 @@ KIND = Kind(
     ),
     storage_hash="S6u1pOWzb84=",
     cells=cells,
+    default=fold_string_data,  # before ownership is noted: upstream folds when it decodes
     prepare_create=fold_string_data,
     prepare_update=prepare_update,
     validate=validate,
