@@ -10,6 +10,7 @@ import pytest
 
 from pelamis.api.core.endpoints import Endpoints
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.pod.pod import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.resourcequota import ResourceQuota
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
@@ -196,6 +197,25 @@ def test_quota_shows_what_is_used() -> None:
     pods = [pod(name, containers=[container]) for name in "ab"]
     (update,) = resourcequota.reconcile(resourcequota.World(quota, [("pods", pods)], 0.0), NOW).actions
     assert update.obj.status.used == {"pods": "2", "requests.memory": "128Mi"}  # type: ignore[union-attr]
+
+
+def test_a_quota_is_counted_anew_when_a_pod_comes_into_its_scope() -> None:
+    hard = {"pods": "5"}
+    quotas = [
+        of(ResourceQuota, metadata={"name": name, "namespace": "d"}, spec={"hard": hard, "scopes": scopes})
+        for name, scopes in (("ends", ["Terminating"]), ("stays", ["NotTerminating"]), ("all", []))
+    ]
+
+    class Quotas:
+        def list(self, namespace: str) -> list[Any]:
+            return quotas
+
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    before = of(Pod, metadata={"name": "p", "namespace": "d"}, spec=spec)
+    after = of(Pod, metadata={"name": "p", "namespace": "d"}, spec={**spec, "activeDeadlineSeconds": 9})
+    every: Any = resourcequota.CONTROLLER.every
+    assert every(lambda kind: Quotas(), POD, before, after) == [("d", "ends"), ("d", "stays")]
+    assert every(lambda kind: Quotas(), POD, before, before) == []
 
 
 def test_a_shared_quota_is_lowered_only_once_the_count_has_stood() -> None:

@@ -102,7 +102,8 @@ def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
     if not quotas:
         return ()
     if old is not None and new is not None and usage_of(kind.resource, old) == usage_of(kind.resource, new):
-        return ()
+        # A pod that gets a deadline leaves one quota for another with all that it uses.
+        quotas = [q for q in quotas if in_scope(q, kind.resource, old) != in_scope(q, kind.resource, new)]
     return [(namespace, q.metadata.name) for q in quotas]
 
 
