@@ -10,7 +10,7 @@ import pytest
 
 from pelamis.api.core.endpoints import Endpoints
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
-from pelamis.api.core.pod.pod import KIND as POD
+from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.resourcequota import ResourceQuota
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
