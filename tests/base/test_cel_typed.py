@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pelamis.base import regexp
@@ -167,7 +167,8 @@ NAMES = (
 @given(st.recursive(st.sampled_from(("int", "string", "dyn", "timestamp", "bytes")), lambda below: st.one_of(
     st.tuples(st.sampled_from(("list", "map")), below),
     st.dictionaries(st.sampled_from(NAMES), below, max_size=8)), max_leaves=20))  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@example({"a": {}, "a_type1": "int"})
+@settings(max_examples=60)
 def test_any_shape_can_be_declared(plan: Any) -> None:
     def made(plan: Any) -> Shape:
         if isinstance(plan, str):

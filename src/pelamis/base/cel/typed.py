@@ -8,7 +8,7 @@ lists, is left dynamic. Then the literals are looked at, as upstream's validator
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from pelamis.base import regexp
@@ -128,28 +128,39 @@ class _Files:
     def _fill(self, message: Any, shape: Shape, name: str, made: dict[str, Shape]) -> None:
         made[name] = shape
         self._names[id(shape)] = name
+        members = shape.members or {}
         message.options.deprecated_legacy_json_field_conflicts = True
-        for number, (member, below) in enumerate((shape.members or {}).items(), 1):
+        for number, (member, below) in enumerate(members.items(), 1):
             field = message.field.add(name=member, number=number, label=_OPTIONAL, json_name=f"f{number}")
             if below.kind == "list" and below.elem is not None:
                 field.label = _REPEATED
-                self._type(field, message, below.elem, name, number, made)
+                self._type(field, message, below.elem, name, number, made, members)
             elif below.kind == "map" and below.elem is not None and self._is_free(message, shape, _entry(member)):
                 entry = message.nested_type.add(name=_entry(member))
                 entry.options.map_entry = True
                 entry.field.add(name="key", number=1, label=_OPTIONAL, type=_SCALARS["string"])
                 value = entry.field.add(name="value", number=2, label=_OPTIONAL)
-                self._type(value, message, below.elem, name, number, made)
+                self._type(value, message, below.elem, name, number, made, members)
                 field.label, field.type, field.type_name = _REPEATED, _MESSAGE, f".{name}.{entry.name}"
             else:
-                self._type(field, message, below, name, number, made)
+                self._type(field, message, below, name, number, made, members)
 
     @staticmethod
     def _is_free(message: Any, shape: Shape, name: str) -> bool:
         """Two members may ask for entries of one name, or be named so: then the map's values are left dynamic."""
         return name not in (shape.members or {}) and all(t.name != name for t in message.nested_type)
 
-    def _type(self, field: Any, message: Any, shape: Shape, name: str, number: int, made: dict[str, Shape]) -> None:
+    def _type(
+        self,
+        field: Any,
+        message: Any,
+        shape: Shape,
+        name: str,
+        number: int,
+        made: dict[str, Shape],
+        members: Container[str],
+    ) -> None:
+        """members: of the message, whose names share their scope with those of its nested types."""
         if shape.kind in _SCALARS:
             field.type = _SCALARS[shape.kind]
             return
@@ -159,7 +170,7 @@ class _Files:
             if known is not None:
                 field.type_name = f".{known}"
                 return
-            nested = message.nested_type.add(name=f"{field.name}_type{number}")
+            nested = message.nested_type.add(name=_unused(f"{field.name}_type{number}", members))
             self._fill(nested, shape, f"{name}.{nested.name}", made)
             field.type_name = f".{name}.{nested.name}"
         else:
@@ -172,6 +183,12 @@ class _Files:
         for one in (*self._files, self._file.SerializeToString()):
             pool.AddSerializedFile(one)
         return pool
+
+
+def _unused(name: str, members: Container[str]) -> str:
+    while name in members:
+        name += "_"
+    return name
 
 
 def _entry(member: str) -> str:
