@@ -331,6 +331,11 @@ def test_deletion_waits_for_grace_and_finalizers() -> None:
         assert longer["metadata"]["deletionGracePeriodSeconds"] == 5, "only shorter"
         await h.request("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
         assert (await h.request("GET", f"{PODS}/p"))[0] == 404
+        hasty = {**POD["spec"], "nodeName": "n", "terminationGracePeriodSeconds": 0}
+        await h.request("POST", PODS, named({"spec": hasty}, "p"))
+        _, asked = await h.request("DELETE", f"{PODS}/p?gracePeriodSeconds=60")
+        assert asked["metadata"]["deletionGracePeriodSeconds"] == 60, "the deletion's wish counts, not the pod's zero"
+        await h.request("DELETE", f"{PODS}/p", {"gracePeriodSeconds": 0})
         await h.request("POST", CMS, cm("f", finalizers=["a.b/c"]))
         _, kept = await h.request("DELETE", f"{CMS}/f", {"propagationPolicy": "Foreground"})
         assert kept["metadata"]["finalizers"] == ["a.b/c", "foregroundDeletion"]

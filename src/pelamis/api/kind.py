@@ -120,7 +120,7 @@ class Kind:
     indexes: Mapping[str, Callable[[Any], Sequence[str]]] | None = None
     storage: str = ""
     storage_hash: str = ""
-    grace_period: Callable[[Any], int] | None = None
+    grace_period: Callable[[Any, int | None], int] | None = None
     prune: Callable[[Tree], Sequence[str]] | None = None
     hub: Kind | None = None
     to_hub: Callable[[Tree], None] = _nothing

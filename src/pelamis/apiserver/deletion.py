@@ -95,10 +95,7 @@ def _graceful(write: Write, obj: Any) -> tuple[bool, bool, int]:
         return False, True, current
     if hub.grace_period is None:
         return False, False, 0
-    grace = hub.grace_period(obj)
-    if wanted is not None and grace:
-        grace = wanted
-    return True, False, max(grace, 0)
+    return True, False, hub.grace_period(obj, wanted)
 
 
 def _mark_graceful(meta: Tree, now: float, grace_s: int) -> None:

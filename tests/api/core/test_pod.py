@@ -10,7 +10,7 @@ from pelamis.api.core.pod import strategy
 from pelamis.api.core.pod.image import tag
 from pelamis.api.core.pod.qos import qos_of_spec
 from pelamis.api.core.pod.resources import pod_limits, pod_requests, write_amount
-from pelamis.api.core.pod.strategy import effective_grace_period
+from pelamis.api.core.pod.strategy import grace_period
 from pelamis.base.errors import StatusError
 from pelamis.base.tree import copy
 from tests.api.core.build import make, merge, tree_of
@@ -271,7 +271,7 @@ def test_bind() -> None:
 )
 def test_grace_period(spec: dict[str, Any], phase: str, requested: int | None, expected: int) -> None:
     pod = make(POD, merge(with_spec(**spec), {"status": {"phase": phase}}), create=False)
-    assert effective_grace_period(pod, requested) == expected
+    assert grace_period(pod, requested) == expected
 
 
 # -- columns ----------------------------------------------------------------------------------------------------------

@@ -236,12 +236,7 @@ def _refuse(name: str, why: str) -> StatusError:
     return Conflict("pods/binding", "", name, why)
 
 
-def grace_period(pod: Pod) -> int:
-    """Seconds that a deletion without a period of its own gives the pod."""
-    return effective_grace_period(pod, None)
-
-
-def effective_grace_period(pod: Pod, requested: int | None) -> int:
+def grace_period(pod: Pod, requested: int | None) -> int:
     """Seconds that the pod gets to end: none before it runs anywhere or after it has finished."""
     if not pod.spec.nodeName or pod.status.phase in ("Succeeded", "Failed"):
         return 0
