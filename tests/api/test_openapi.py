@@ -369,6 +369,14 @@ def test_custom_resources_are_explained_as_others() -> None:
     assert properties["metadata"]["description"].startswith("Standard object's metadata")
 
 
+def test_custom_kinds_have_the_hash_of_their_storage_version() -> None:
+    from pelamis.api.apiextensions.custom import _storage_hash
+    from pelamis.api.core.pod.kind import KIND
+
+    assert _storage_hash("", "v1", "Pod") == KIND.storage_hash
+    assert _custom({"type": "object"}).storage_hash == _storage_hash("e.io", "v1", "Foo")
+
+
 def _custom(schema: dict[str, Any]) -> Kind:
     from pelamis.api import codec
     from pelamis.api.apiextensions.custom import kind_of
