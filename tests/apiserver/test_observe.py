@@ -59,6 +59,8 @@ def test_metrics_for_prometheus() -> None:
 def test_health_asks_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(h: Harness) -> None:
         assert (await h.raw("GET", "/readyz"))[0] == 200
+        _, _, text = await h.raw("GET", "/livez?verbose")
+        assert b"[+]poststarthook/crd-informer-synced ok" in text and b"[+]autoregister-completion ok" in text
         commit = h.server.store.commit
 
         async def full(ops: Any) -> Any:

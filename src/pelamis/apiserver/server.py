@@ -45,7 +45,7 @@ from pelamis.apiserver.discovery import Discovery, version_info
 from pelamis.apiserver.flow.objects import LEVELS, SCHEMAS
 from pelamis.apiserver.flow.run import FlowControl
 from pelamis.apiserver.flow.upkeep import Upkeep
-from pelamis.apiserver.health import Health
+from pelamis.apiserver.health import START_STAGES, Health
 from pelamis.apiserver.http import Answered, Api
 from pelamis.apiserver.lists import WAIT_S, Lister
 from pelamis.apiserver.load import Follower, load
@@ -380,11 +380,8 @@ class ApiServer:
         health.add("etcd", self._store_health)
         health.add("etcd-readiness", self._store_health, "readyz")
         health.add("informer-sync", lambda: "" if self._ready else "not yet", "readyz")
-        health.add("poststarthook/rbac/bootstrap-roles", lambda: "" if self._ready else "not finished")
-        health.add(
-            "poststarthook/scheduling/bootstrap-system-priority-classes", lambda: "" if self._ready else "not finished"
-        )
-        health.add("poststarthook/start-system-namespaces-controller", lambda: "" if self._ready else "not finished")
+        for stage in START_STAGES:
+            health.add(stage, lambda: "" if self._ready else "not finished")
         health.add("shutdown", lambda: "process is shutting down" if self._stopping else "", "readyz")
 
     async def _store_health(self) -> str:
