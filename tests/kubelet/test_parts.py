@@ -18,6 +18,7 @@ from pelamis.api.meta import ObjectMeta
 from pelamis.kubelet import admit, dns, env, evict, images, probes, resources, securitycontext, status
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
+from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri import wire
 
 
@@ -328,3 +329,13 @@ def test_eviction_order() -> None:
     }
     ranked = evict.rank([inside, little, much, valued, critical], usage, "memory")
     assert [p.metadata.name for p in ranked] == ["much", "little", "valued", "inside"]
+
+
+def test_the_sizes_of_containers_by_pod_and_name() -> None:
+    def one(uid: str, name: str, size: int | None) -> us.ContainerStats:
+        labels = {"io.kubernetes.pod.uid": uid, "io.kubernetes.container.name": name}
+        layer = None if size is None else us.FilesystemUsage(used_bytes=us.UInt64Value(size))
+        return us.ContainerStats(attributes=us.ContainerAttributes(labels=labels), writable_layer=layer)
+
+    found = evict.writable_layers([one("a", "x", 5), one("a", "x", 3), one("a", "y", None), one("b", "x", 7)])
+    assert found == {("a", "x"): 5, ("b", "x"): 7}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pelamis.base import quantity
 from pelamis.kubelet import config, gc, machine
 from pelamis.kubelet.actions import Evicted
+from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri.runtime import CriError
 from pelamis.kubelet.resources import NODE_CRITICAL, effective
 from pelamis.kubelet.volumes.pod import disk_usage
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.kubelet.evict")
 _CONDITIONS = {"memory": "MemoryPressure", "nodefs": "DiskPressure", "imagefs": "DiskPressure", "pid": "PIDPressure"}
 _RESOURCES = {"memory": "memory", "nodefs": "ephemeral-storage", "imagefs": "ephemeral-storage", "pid": "pids"}
-STORAGE_EVERY = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,6 @@ class Evictor:
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
         self._last_met: dict[str, float] = {}
-        self._round = 0
         self._images_seen: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -110,9 +109,7 @@ class Evictor:
             kubelet.node.poke()
         if hit:
             await self._relieve(hit[0], signals[hit[0]])
-        self._round += 1
-        if self._round % STORAGE_EVERY == 0:
-            self._check_storage()
+        await self._check_storage()
 
     async def _relieve(self, name: str, signal: Signal) -> None:
         kubelet = self._kubelet
@@ -154,35 +151,68 @@ class Evictor:
                 out[uid] = figures.get("working_set" if resource == "memory" else "pids", 0)
         return out
 
-    def _check_storage(self) -> None:
+    async def _check_storage(self) -> None:
         """Pods over the limits of their own emptyDir volumes or of their ephemeral storage."""
-        for worker in list(self._kubelet.workers.values()):
-            if worker.machine.state.ending is not None or worker.machine.state.volumes != "ready":
-                continue
-            text = self._over_limit(worker)
-            if text:
+        limited = [
+            w
+            for w in self._kubelet.workers.values()
+            if w.machine.state.ending is None and w.machine.state.volumes == "ready" and has_storage_limit(w.pod)
+        ]
+        if not limited:
+            return
+        try:
+            layers = writable_layers(await self._kubelet.runtime.list_stats())
+        except CriError as error:
+            log.warning("the sizes of containers cannot be read: %s", error)
+            layers = {}
+        for worker in limited:
+            text = await asyncio.to_thread(self._over_limit, worker, layers)
+            if text and worker.machine.state.ending is None:
                 self._evict(worker, text, 1)
 
-    def _over_limit(self, worker: Any) -> str:
-        kubelet, pod = self._kubelet, worker.pod
-        total_limit = effective(pod, "limits", "ephemeral-storage", quantity.value)
+    def _over_limit(self, worker: Any, layers: Mapping[tuple[str, str], int]) -> str:
+        """layers: bytes that a container has written to its root file system, by pod uid and container name."""
+        pod = worker.pod
         total = 0
         for volume in pod.spec.volumes:
             source = volume.emptyDir
             path = worker.paths.get(volume.name)
             if source is None or path is None or source.medium == "Memory":
                 continue
-            if not source.sizeLimit and not total_limit[1]:
-                continue
             used = disk_usage(path)
             total += used
             if source.sizeLimit and used > quantity.value(source.sizeLimit) > 0:
                 return f'Usage of EmptyDir volume "{volume.name}" exceeds the limit "{source.sizeLimit}". '
-        limit, complete = total_limit
-        if complete and limit:
-            folder = Path(kubelet.settings.pod_logs_dir) / config.log_folder(pod)
-            total += disk_usage(str(folder))
-            if total > limit:
-                shown = quantity.from_int(limit, "BinarySI")
-                return f"Pod ephemeral local storage usage exceeds the total limit of containers {shown}. "
+        uid = pod.metadata.uid
+        limit, complete = effective(pod, "limits", "ephemeral-storage", quantity.value)
+        logs = Path(self._kubelet.settings.pod_logs_dir) / config.log_folder(pod)
+        total += disk_usage(str(logs)) + sum(size for (owner, _), size in layers.items() if owner == uid)
+        if complete and limit and total > limit:
+            shown = quantity.from_int(limit, "BinarySI")
+            return f"Pod ephemeral local storage usage exceeds the total limit of containers {shown}. "
+        for container in pod.spec.containers:
+            own = container.resources.limits.get("ephemeral-storage") if container.resources is not None else None
+            if not own or not quantity.value(own):
+                continue
+            used = layers.get((uid, container.name), 0) + disk_usage(str(logs / container.name))
+            if used > quantity.value(own):
+                return f'Container {container.name} exceeded its local ephemeral storage limit "{own}". '
         return ""
+
+
+def has_storage_limit(pod: Any) -> bool:
+    return any(v.emptyDir is not None and v.emptyDir.sizeLimit for v in pod.spec.volumes) or any(
+        c.resources is not None and "ephemeral-storage" in c.resources.limits for c in pod.spec.containers
+    )
+
+
+def writable_layers(stats: Iterable[us.ContainerStats]) -> dict[tuple[str, str], int]:
+    """Bytes by (pod uid, container name); of several runs of a container the largest."""
+    out: dict[tuple[str, str], int] = {}
+    for one in stats:
+        if one.attributes is None or one.writable_layer is None or one.writable_layer.used_bytes is None:
+            continue
+        labels = one.attributes.labels
+        key = (labels.get(config.POD_UID, ""), labels.get(config.CONTAINER_NAME, ""))
+        out[key] = max(out.get(key, 0), one.writable_layer.used_bytes.value)
+    return out
