@@ -224,9 +224,11 @@ class Quotas:
             for name, value in usage_of(resource, old).items():
                 if name in hard:
                     added[name] -= value
-        over = [n for n in sorted(added) if added[n] > 0 and total.taken(n) + added[n] > amount(hard[n])]
+        # Where the store is shared, the quota's status decides about writes under way.
+        taken = total.used.__getitem__ if self._server.shared else total.taken
+        over = [n for n in sorted(added) if added[n] > 0 and taken(n) + added[n] > amount(hard[n])]
         if over:
-            raise write.forbid(self._exceeded(quota, over, added, Counter({n: total.taken(n) for n in over})))
+            raise write.forbid(self._exceeded(quota, over, added, Counter({n: taken(n) for n in over})))
         if write.dry_run or not any(v > 0 for v in added.values()):
             return None
         key = (resource, write.namespace, write.name)
