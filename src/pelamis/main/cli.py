@@ -180,6 +180,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a KubeSchedulerConfiguration: profiles, plugins, extenders; kept for later starts (docs/scheduler.md)",
     )
+    up.add_argument(
+        "--controllers",
+        metavar="LIST",
+        help="which controllers run, by upstream's names: * for all, NAME, -NAME; nothing at all: none (default: *; "
+        "kept for later starts; docs/parts.md)",
+    )
+    up.add_argument(
+        "--scheduler",
+        action=argparse.BooleanOptionalAction,
+        help="whether the scheduler runs (default: it does; kept for later starts)",
+    )
     up.add_argument("--audit-policy-file", metavar="FILE", help="an audit.k8s.io/v1 Policy: what the audit log notes")
     up.add_argument("--audit-log-path", metavar="FILE", help="where it goes; -: to the server's log (default: none)")
     for option, default, text in (

@@ -24,6 +24,7 @@ from pelamis.localstorage import provision
 from pelamis.main.config import Cluster
 from pelamis.main.leadership import CONTROLLERS, identity, leading
 from pelamis.main.pki import LOCAL_STORAGE_USER, Pki
+from pelamis.main.selection import enabled
 from pelamis.reconcile.leader import Timing
 
 if TYPE_CHECKING:
@@ -174,13 +175,14 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         return ControllerClient(reader, server.client(user))
 
     async def control() -> None:
-        every = controllers(options)
+        words = cluster.controllers.split(",")
+        every = [c for c in controllers(options) if enabled(c.name, words)]
         if cluster.hollow_nodes:
             # no agent runs there: the volumes of hollow nodes are made here, and are as hollow
             every += [provision.controller("/hollow", _is_hollow), provision.reclaimer(_is_hollow)]
         await run_all(every, client_for, clock=time.time, kinds=RegistryKinds(server.registry))
 
-    settings = scheduler_settings(cluster)
+    settings = scheduler_settings(cluster) if cluster.scheduler else None
 
     async def schedule() -> None:
         if settings is None:
@@ -202,7 +204,10 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         if cluster.datastore:
             # Other servers may share the store: one of them does this work.
             who = identity(cluster.node_name)
-            group.create_task(leading(server, CONTROLLERS, who, control), name="controllers")
+            # Without controllers of ours, whoever runs them holds their lease.
+            name = CONTROLLERS if cluster.controllers else "pelamis-hollow-volumes"
+            if cluster.controllers or cluster.hollow_nodes:
+                group.create_task(leading(server, name, who, control), name="controllers")
             if settings is not None and not settings.election.leaderElect:
                 group.create_task(schedule(), name="scheduler")
             elif settings is not None:
@@ -219,8 +224,11 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         else:
             group.create_task(control(), name="controllers")
             group.create_task(schedule(), name="scheduler")
+            # One that ends takes the process along. Where it was switched off, the lease of another's tells.
             checks = server.component_statuses.checks
-            checks["controller-manager"] = lambda: ""  # one that ends takes the process along
-            checks["scheduler"] = lambda: "" if settings is not None else "its configuration cannot be used"
+            if cluster.controllers:
+                checks["controller-manager"] = lambda: ""
+            if cluster.scheduler:
+                checks["scheduler"] = lambda: "" if settings is not None else "its configuration cannot be used"
         if cluster.node:
             group.create_task(mark_control_plane(server, cluster.node_name), name="role of the own node")

@@ -61,6 +61,9 @@ class Cluster:
     """How many hollow nodes there are; None: nobody has ever asked for any."""
     hollow_node: str = ""
     """What --hollow-node said of each."""
+    controllers: str = "*"
+    """What --controllers said: which of them run."""
+    scheduler: bool = True
     load_balancer_pool: str = ""
     """What --load-balancer-pool said: ranges, separated by commas, or none; empty: a range of the cluster's own."""
     format: int = FORMAT

@@ -59,6 +59,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new --load-balancer-pool"
             )
+        if _with_components(cluster, args) != cluster:
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with other components"
+            )
         if _with_audit(cluster, args) != cluster:
             raise ConfigError(
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
@@ -106,7 +111,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     else:
         cluster = with_options(cluster, port=args.port, node=node)
     cluster = _with_hollow(_with_scheduler(_with_datastore(cluster, args, new=new), args), args)
-    cluster = _with_pool(_with_audit(cluster, args), args)
+    cluster = _with_components(_with_pool(_with_audit(cluster, args), args), args)
     versions = _runtime_config(args)
     if versions is not None:
         cluster = replace(cluster, runtime_config=versions)
@@ -258,6 +263,15 @@ def _with_pool(cluster: Cluster, args: argparse.Namespace) -> Cluster:
             if network.overlaps(ipaddress.IPv4Network(other)):
                 raise ConfigError(f"--load-balancer-pool: {network} overlaps {other}, the range of pods or Services")
     return replace(cluster, load_balancer_pool=wanted if wanted == "none" else ",".join(map(str, ranges)))
+
+
+def _with_components(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """Which controllers run and whether the scheduler does: of the flags, or as an earlier start was told."""
+    if args.controllers is not None:
+        from pelamis.main.selection import parse
+
+        cluster = replace(cluster, controllers=parse(args.controllers))
+    return cluster if args.scheduler is None else replace(cluster, scheduler=args.scheduler)
 
 
 def _with_audit(cluster: Cluster, args: argparse.Namespace) -> Cluster:
