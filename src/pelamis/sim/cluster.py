@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pelamis.api import codec
 from pelamis.api.core.node import KIND as NODE
@@ -44,10 +45,11 @@ from pelamis.controllers import Options, controllers
 from pelamis.kubelet.hollow.agent import Delays
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.kubelet.hollow.run import HollowNodes
-from pelamis.net.tls import key_pem, new_key
+from pelamis.net.tls import YEAR_S, key_pem, new_authority, new_key
 from pelamis.reconcile.kinds import RegistryKinds
 from pelamis.reconcile.recorder import Recorder
 from pelamis.reconcile.runner import run_all
+from pelamis.reconcile.signing import Signer
 from pelamis.reconcile.spec import Controller
 from pelamis.scheduler.run import Scheduler
 from pelamis.sim.faults import COMPONENTS, Faults
@@ -62,7 +64,8 @@ RETAIN_S = 3600.0
 TURN_COST_S = 0.0001
 DELAYS = Delays(sandbox=0.3, pull=1.5, start=0.2)
 """What a container runtime takes for it, about."""
-CA = "-----BEGIN CERTIFICATE-----\nc2ltdWxhdGVk\n-----END CERTIFICATE-----\n"
+AUTHORITY = new_authority("simulated", 946684800.0, 100 * YEAR_S, key=ec.derive_private_key(7, ec.SECP256R1()))
+CA = AUTHORITY.cert.decode()
 MANAGER = "system:kube-controller-manager"
 
 
@@ -138,7 +141,9 @@ class Cluster:
         self.rng = Random(f"{seed}/cluster")
         self.faults = Faults(Random(f"{seed}/faults"))
         self.horizon = 0.0
-        """Nothing disturbs nodes, watches or components before this time of the loop."""
+        """Nothing disturbs watches, components, clocks or nodes before this time of the loop, but for ``expected``."""
+        self.expected: dict[str, float] = {}
+        """When something happens to single nodes: it says nothing about the others."""
         self._uneasy_until = 0.0
         self.loads: dict[str, str] = {}
         self.reasons: dict[str, int] = {}
@@ -150,7 +155,8 @@ class Cluster:
         self._config = config
         self._promises: dict[str, float] = {}
         chosen = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
-        self._options = replace(chosen, node_promised=self._promised)
+        signer = Signer(lambda: AUTHORITY, Random(f"{seed}/signer").randbytes, deterministic=True)
+        self._options = replace(chosen, node_promised=self._promised, sign_request=chosen.sign_request or signer)
         self._controllers = controllers(self._options) if run_controllers is None else run_controllers
         self._run_scheduler = run_scheduler
         self._node_events = node_events
@@ -298,8 +304,10 @@ class Cluster:
         deadline and do nothing else. From five periods before a disturbance every one is written, so the last one
         before it is where it always was.
         """
-        now = self.loop.time()
-        periods = int((self.horizon - now) / period) - (4 if what == "lease" else 1)
+        now, until = self.loop.time(), self.horizon
+        if now < (at := self.expected.get(node, 0.0)) < until:
+            until = at
+        periods = int((until - now) / period) - (4 if what == "lease" else 1)
         kubelet = self.nodes.kubelets.get(node)
         alive = kubelet is not None and kubelet.reachable
         if not alive or self.faults.rates or now < self._uneasy_until or periods <= 1:

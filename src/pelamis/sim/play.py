@@ -222,7 +222,7 @@ async def _time(cluster: Cluster, scenario: Scenario, judge: _Judge, observer: O
     moments: list[tuple[float, int, Step | Verdict]] = [(step.at, 1, step) for step in scenario.steps]
     moments += [(v.expect.start, 0, v) for v in judge.verdicts if v.expect.mode == "holds"]
     moments.sort(key=lambda m: m[:2])
-    disturbed = [step.at for step in scenario.steps if step.interferes]
+    disturbed = [step for step in scenario.steps if step.interferes]
     for at, _, moment in moments:
         await _until(cluster, at, disturbed, scenario.for_s)
         if isinstance(moment, Verdict):
@@ -236,8 +236,10 @@ async def _time(cluster: Cluster, scenario: Scenario, judge: _Judge, observer: O
     await _until(cluster, scenario.for_s, disturbed, scenario.for_s)
 
 
-async def _until(cluster: Cluster, at: float, disturbed: Sequence[float], end: float) -> None:
-    cluster.horizon = next((d for d in disturbed if d > cluster.now), end + 3600.0)
+async def _until(cluster: Cluster, at: float, disturbed: Sequence[Step], end: float) -> None:
+    coming = [step for step in disturbed if step.at > cluster.now]
+    cluster.horizon = next((step.at for step in coming if not step.nodes), end + 3600.0)
+    cluster.expected = {node: step.at for step in reversed(coming) for node in step.nodes}
     if at > cluster.now:
         await asyncio.sleep(at - cluster.now)
         cluster.check()

@@ -33,7 +33,10 @@ LOAD = PREFIX + "cpu-total"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """what: step or fault. mirror: needs views that can break. interferes: nodes or components are disturbed."""
+    """what: step or fault. mirror: needs views that can break. interferes: nodes or components are disturbed.
+
+    nodes: those that are, when nothing else is.
+    """
 
     at: float
     text: str
@@ -42,6 +45,7 @@ class Step:
     mirror: bool = False
     interferes: bool = False
     refused: bool = False
+    nodes: tuple[str, ...] = ()
 
 
 Parameters = Mapping[str, Any]
@@ -58,7 +62,13 @@ def make(verb: str, step: Parameters, at: float, registry: Registry) -> Step:
     shown = str(step["name"]) if "name" in step else text
     crashes_server = verb == "crash" and step["crash"] == "server"
     lags = verb == "fault" and isinstance(step["fault"], Mapping) and "lag" in step["fault"]
-    return Step(at, shown, act, what, mirror or crashes_server or lags, interferes, bool(step.get("refused", False)))
+    nodes = _names(step[verb]) if verb in _OF_NODES else ()
+    refused = bool(step.get("refused", False))
+    return Step(at, shown, act, what, mirror or crashes_server or lags, interferes, refused, nodes)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
 
 
 def _namespace(step: Parameters, kind: Kind) -> str:
@@ -228,15 +238,15 @@ async def _use(cluster: Cluster, key: str, cpu: str, kind: Kind, namespace: str,
 
 def _node(verb: str, text: str, do: Callable[[Cluster, str], None]) -> Maker:
     def maker(step: Parameters, registry: Registry) -> tuple[str, Act]:
-        names = step[verb] if isinstance(step[verb], list) else [step[verb]]
+        names = _names(step[verb])
 
         async def act(cluster: Cluster) -> None:
             for name in names:
-                if str(name) not in cluster.nodes.kubelets:
+                if name not in cluster.nodes.kubelets:
                     raise Mistake(f'{verb}: there is no node "{name}"; there are {", ".join(cluster.nodes.kubelets)}')
-                do(cluster, str(name))
+                do(cluster, name)
 
-        return text % ", ".join(map(str, names)), act
+        return text % ", ".join(names), act
 
     return maker
 
@@ -257,14 +267,14 @@ def _node_add(step: Parameters, registry: Registry) -> tuple[str, Act]:
 
 
 def _node_remove(step: Parameters, registry: Registry) -> tuple[str, Act]:
-    names = step["nodeRemove"] if isinstance(step["nodeRemove"], list) else [step["nodeRemove"]]
+    names = _names(step["nodeRemove"])
 
     async def act(cluster: Cluster) -> None:
         for name in names:
-            cluster.nodes.remove_node(str(name))
-            await cluster.do(Delete(NODE, "", str(name)))
+            cluster.nodes.remove_node(name)
+            await cluster.do(Delete(NODE, "", name))
 
-    return "node " + ", ".join(map(str, names)) + " is removed", act
+    return "node " + ", ".join(names) + " is removed", act
 
 
 def _cordon(verb: str, value: bool) -> Maker:
@@ -418,6 +428,7 @@ def _span(value: Any, where: str) -> float:
 
 
 _IN = ("namespace",)
+_OF_NODES = frozenset(("nodeRemove", "nodeDown", "nodeCut", "nodeUp"))
 VERBS: dict[str, tuple[Maker, tuple[str, ...], str, bool, bool]] = {
     # verb: (maker, parameters, what, mirror, interferes)
     "apply": (_apply, (), "step", False, False),
