@@ -12,6 +12,7 @@ FULL = Options(
     node_ranges=(("10.244.0.0/16", 24),),
     load_balancer_pool=("10.95.0.0/24",),
     issue_token=lambda *names: "token",
+    sign_request=lambda *asked: b"PEM",
 )
 MANAGER = {"serviceaccounttoken"}
 """Those that write as the controller manager itself, as upstream."""
@@ -30,4 +31,4 @@ def test_names_and_identities() -> None:
 
 def test_options_leave_out_what_they_say_nothing_of() -> None:
     names = {c.name for c in controllers(Options())}
-    assert not names & {"rootca", "nodeipam", "servicelb", "serviceaccounttoken"}
+    assert not names & {"rootca", "clustertrustbundle", "nodeipam", "servicelb", "serviceaccounttoken", "csrsigning"}

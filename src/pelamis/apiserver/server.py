@@ -37,7 +37,6 @@ from pelamis.apiserver.authz.node import NodeAuthorizer
 from pelamis.apiserver.authz.rbac import GROUP as RBAC
 from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
-from pelamis.apiserver.certificates import Signing
 from pelamis.apiserver.claims import Claims
 from pelamis.apiserver.componentstatus import ComponentStatuses
 from pelamis.apiserver.crd import Definitions
@@ -96,8 +95,6 @@ class Config:
     tls: ssl.SSLContext | None = None
     client_ca: bytes = b""
     front_proxy_ca: bytes = b""
-    signing_ca: Pair | None = None
-    """What signs CertificateSigningRequests of the built-in signers."""
     front_proxy_client: Pair | None = None
     """What the server shows to aggregated API servers."""
     more_service_account_keys: Sequence[bytes] = ()
@@ -175,7 +172,6 @@ class ApiServer:
         self.openapi = OpenAPI(self.registry)
         self.specials = {**SPECIALS, **REVIEWS}
         self.aggregation = Aggregation(self)
-        self.signing = Signing(self, config.signing_ca)
         self.aggregator: Aggregator | None = self.aggregation.answer
         self.port = config.port
         self.rbac: Rbac
@@ -436,7 +432,6 @@ class ApiServer:
         await self.claims.publish_range(self.config.service_cidrs)
         await self._repair_claims()
         self.aggregation.start()
-        self.signing.start()
         self._ready = True
         self._compactable = self.cache.rev
         self._timer = self.http.loop.call_later(self.config.retain_s, self._compact)
@@ -453,7 +448,6 @@ class ApiServer:
         self.watches.stop()
         await self.definitions.stop()
         await self.aggregation.stop()
-        await self.signing.stop()
         await self.http.close(grace_s)
         await self.metrics_api.close()
         await self.kubelets.close()

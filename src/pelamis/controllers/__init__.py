@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pelamis.controllers import (
     attachdetach,
     bootstrapsigner,
     clusterroleaggregation,
+    clustertrustbundle,
     cronjob,
+    csrapproving,
+    csrcleaner,
+    csrsigning,
     daemonset,
     deployment,
     disruption,
@@ -25,6 +30,7 @@ from pelamis.controllers import (
     namespace,
     nodeipam,
     nodelifecycle,
+    pcrcleaner,
     persistentvolumebinder,
     podgc,
     pvcprotection,
@@ -46,18 +52,23 @@ from pelamis.controllers import (
 )
 from pelamis.reconcile.spec import Controller
 
+if TYPE_CHECKING:
+    from pelamis.controllers.csrsigning import Sign
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """ca_bundle: PEM of the API server's CA, published to all namespaces. node_ranges: (cluster CIDR, prefix length of
     a node's part) for each address family; empty = nodes get their pod ranges elsewhere. load_balancer_pool: ranges
     that Services of type LoadBalancer get their addresses from; empty = somebody else gives them. issue_token: signs
-    the tokens that Secrets hold."""
+    the tokens that Secrets hold. sign_request: signs
+    certificate requests of the built-in signers; None = somebody else does."""
 
     ca_bundle: str = ""
     node_ranges: Sequence[tuple[str, int]] = ()
     load_balancer_pool: Sequence[str] = ()
     issue_token: serviceaccounttoken.Issue | None = None
+    sign_request: Sign | None = None
     node_monitor_grace_s: float = nodelifecycle.GRACE_S
     node_startup_grace_s: float = nodelifecycle.STARTUP_GRACE_S
     node_promised: Callable[[str], float] = lambda name: 0.0
@@ -70,6 +81,10 @@ def _unsigned(namespace: str, secret: str, account: str, uid: str) -> str:
     return ""
 
 
+def _refuse(request: object, usages: Sequence[str], wanted: int | None, now: float) -> bytes:
+    raise ValueError("nobody signs here")
+
+
 def controllers(options: Options) -> list[Controller]:
     """Each line is one file of this folder."""
     out = [
@@ -79,6 +94,11 @@ def controllers(options: Options) -> list[Controller]:
         bootstrapsigner.CONTROLLER,
         tokencleaner.CONTROLLER,
         rootca.controller(options.ca_bundle),
+        clustertrustbundle.controller(options.ca_bundle),
+        csrapproving.CONTROLLER,
+        csrsigning.controller(options.sign_request or _refuse),
+        csrcleaner.CONTROLLER,
+        pcrcleaner.CONTROLLER,
         nodeipam.controller(options.node_ranges),
         nodelifecycle.controller(options.node_monitor_grace_s, options.node_startup_grace_s, options.node_promised),
         tainteviction.CONTROLLER,
@@ -113,11 +133,13 @@ def controllers(options: Options) -> list[Controller]:
     ]
     absent = set()
     if not options.ca_bundle:
-        absent.add("rootca")
+        absent |= {"rootca", "clustertrustbundle"}
     if not options.node_ranges:
         absent.add("nodeipam")
     if not options.load_balancer_pool:
         absent.add("servicelb")
     if options.issue_token is None:
         absent.add("serviceaccounttoken")
+    if options.sign_request is None:
+        absent.add("csrsigning")
     return [c for c in out if c.name not in absent]

@@ -159,6 +159,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     from pelamis.controllers import Options, controllers
     from pelamis.reconcile.kinds import RegistryKinds
     from pelamis.reconcile.runner import run_all
+    from pelamis.reconcile.signing import Signer
     from pelamis.scheduler.config import seconds
     from pelamis.scheduler.run import Scheduler
 
@@ -168,6 +169,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
         shared=bool(cluster.datastore),
         load_balancer_pool=cluster.balancer_ranges,
         issue_token=server.issuer.issue_legacy,
+        sign_request=Signer(lambda: keys.ca, os.urandom),
     )
     reader = server.client("system:kube-controller-manager")
 

@@ -102,7 +102,6 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             client_ca=keys.ca.cert,
             front_proxy_ca=keys.front_proxy_ca.cert,
             front_proxy_client=keys.front_proxy_client,
-            signing_ca=keys.ca,
             service_cidrs=(cluster.service_cidr,),
             advertise_address=cluster.advertise,
             kubelet_client=keys.kubelet_client,

@@ -56,9 +56,12 @@ def _window(now: float, valid_s: float) -> tuple[datetime, datetime]:
     return start, start + timedelta(seconds=valid_s + _BACKDATE_S)
 
 
-def new_authority(common_name: str, now: float, valid_s: float = 10 * YEAR_S) -> Pair:
-    """A self-signed certificate authority."""
-    key = new_key()
+def new_authority(
+    common_name: str, now: float, valid_s: float = 10 * YEAR_S, *, key: ec.EllipticCurvePrivateKey | None = None
+) -> Pair:
+    """A self-signed certificate authority. Of a key that is given it is the same one every time."""
+    same = key is not None
+    key = key or new_key()
     name = _name(common_name, ())
     start, end = _window(now, valid_s)
     cert = (
@@ -66,7 +69,7 @@ def new_authority(common_name: str, now: float, valid_s: float = 10 * YEAR_S) ->
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(1 if same else x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -85,7 +88,7 @@ def new_authority(common_name: str, now: float, valid_s: float = 10 * YEAR_S) ->
             ),
             critical=True,
         )
-        .sign(key, hashes.SHA256())
+        .sign(key, hashes.SHA256(), ecdsa_deterministic=True if same else None)
     )
     return Pair(cert.public_bytes(serialization.Encoding.PEM), key_pem(key))
 

@@ -46,10 +46,14 @@ class EventNote:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A GET of something that no view shows, such as metrics. query: names and values."""
+    """A GET of something that no view shows, such as metrics. query: names and values.
+
+    body: the question of a review, such as a SubjectAccessReview, which is a POST that changes nothing.
+    """
 
     path: str
     query: tuple[tuple[str, str], ...] = ()
+    body: Tree | None = None
 
 
 @dataclass(frozen=True, slots=True)

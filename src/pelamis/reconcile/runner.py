@@ -7,8 +7,9 @@ continued with them, events are recorded, failures are retried with back-off, an
 views show its own writes (see queue). A turn that used 5 ms of CPU commits what it has and lets the loop go on.
 
 A key that is dear (a thousand pods to count) rests after a run for a multiple of what it cost, so that the changes of
-that time are looked at together: a controller under load gets a share of the loop, not all of it. The first dear run
-of a key does not count: it may have been the first of its code.
+that time are looked at together. Dear keys of one controller pay one after another, so that however many they are, all of
+them together get a share of the loop, not all of it. The first dear run of a key does not count: it may have been the
+first of its code.
 
 Nothing polls: views wake keys, one ``call_at`` timer serves the earliest key with a time.
 """
@@ -35,7 +36,6 @@ COMMITS_AT_ONCE = 16
 DEAR_S = 0.001
 SHARE = 0.2
 """How much of the loop's time a controller whose keys are dear may take."""
-LONGEST_REST_S = 1.0
 
 
 class _Views:
@@ -88,6 +88,8 @@ class Runner:
         self._cancels: list[Callable[[], None]] = []
         self._every: dict[Kind, Callable[[], None]] = {}
         self._dear: dict[Key, float] = {}
+        self._paid_at = 0.0
+        """When the dear runs so far will have had no more than their share; of the loop's clock."""
 
     @property
     def depth(self) -> int:
@@ -201,10 +203,10 @@ class Runner:
         before = self._dear.get(key, 0.0)
         self._dear[key] = cost
         if before:
-            keys = max(len(self._queue), 4)  # one key alone rests too: others share the loop
-            rest = min(min(cost, before) * keys / SHARE, LONGEST_REST_S)
+            loop = asyncio.get_running_loop()
+            self._paid_at = max(self._paid_at, loop.time()) + min(cost, before) / SHARE
             self._queue.hold(key)
-            asyncio.get_running_loop().call_later(rest, self._release, key)
+            loop.call_at(self._paid_at, self._release, key)
 
     def _start(self, group: asyncio.TaskGroup, batch: Sequence[tuple[Key, Plan]]) -> None:
         task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
@@ -272,6 +274,8 @@ class Runner:
 
     async def _read_one(self, read: Read) -> Found:
         try:
+            if read.body is not None:
+                return Found(await self._client.post(read.path, read.body, query=dict(read.query)))
             return Found(await self._client.fetch(read.path, query=dict(read.query)))
         except StatusError as error:
             return Found(None, error.message or error.reason)
