@@ -11,6 +11,10 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
+from pelamis.api.enablement import Enablement
+from pelamis.apiserver.negotiate import JSON, Format
+from pelamis.apiserver.present import Presenter
+from pelamis.apiserver.watch import bookmark
 from tests.apiserver.harness import Harness
 from tests.apiserver.test_server import CMS, cm, events, run
 
@@ -198,3 +202,31 @@ def test_combinations_that_make_no_sense(query: str, message: str) -> None:
         assert (status, error["message"]) == (422, f'ListOptions.meta.k8s.io "" is invalid: {message}')
 
     run(scenario)
+
+
+def test_a_table_tells_its_columns_once() -> None:
+    """With the first event, whatever that is; the bookmark after the initial events is a row too."""
+
+    async def scenario(h: Harness) -> None:
+        accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        initial = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        for names in ((), ("a", "b")):
+            for name in names:
+                await h.request("POST", CMS, cm(name))
+            lines = (await messages(h, f"{CMS}?watch=1&timeoutSeconds=1&{initial}", 9, accept=accept))[1][:-1]
+            got = list(map(json.loads, lines))
+            shown = [e["object"]["rows"][0]["object"]["metadata"] for e in got]
+            found = [(e["type"], m.get("name", "")) for e, m in zip(got, shown, strict=True)]
+            assert found == [*(("ADDED", n) for n in names), ("BOOKMARK", ""), ("BOOKMARK", "")]
+            assert [bool(e["object"]["columnDefinitions"]) for e in got] == [True] + [False] * (len(got) - 1)
+            assert shown[len(names)]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+    run(scenario)
+
+
+def test_bookmarks_of_every_kind_in_a_table() -> None:
+    form = Format(JSON, "Table")
+    for kind in Enablement("api/all=true").registry().all():
+        line = bookmark(Presenter(kind, form, lambda: 0.0), 7, initial_end=True)
+        row = json.loads(line)["object"]["rows"][0]
+        assert len(row["cells"]) == len(kind.columns) and row["object"]["metadata"]["resourceVersion"] == "7", kind

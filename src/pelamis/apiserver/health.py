@@ -16,6 +16,7 @@ START_STAGES = (
     "poststarthook/priority-and-fairness-config-consumer",
     "poststarthook/priority-and-fairness-filter",
     "poststarthook/storage-object-count-tracker-hook",
+    "poststarthook/storage-readiness",
     "poststarthook/start-apiextensions-informers",
     "poststarthook/start-apiextensions-controllers",
     "poststarthook/crd-informer-synced",

@@ -19,6 +19,8 @@ from pelamis.base.errors import NotAcceptable
 from pelamis.cache.entry import Entry
 
 _encode = msgspec.json.Encoder().encode
+HEADLESS = b',"columnDefinitions":null,"rows":['
+"""Stands in a table, before anything that a user wrote, whose columns are known already."""
 PARTIAL_HEAD = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
 _DESCRIPTIONS = {
     "Name": "Name must be unique within a namespace. Is required when creating resources, although some resources may "
@@ -75,14 +77,14 @@ class Presenter:
 
     # -- one object
 
-    def one_json(self, data: bytes, obj: Any = None) -> bytes:
+    def one_json(self, data: bytes, obj: Any = None, *, columns: bool = True) -> bytes:
         """JSON of one object in the shape asked for. obj: the struct, if it is at hand."""
         shown = self.format.shown
         data = self.own(data)
         if shown == "Table":
             metadata = msgspec.json.decode(metadata_bytes(data))
             head: Tree = {"resourceVersion": metadata.get("resourceVersion", "")}
-            return self.table(head, [self.row(data, obj if self.kind.hub is None else None)])
+            return self.table(head, [self.row(data, obj if self.kind.hub is None else None)], columns=columns)
         if shown:
             return partial(data, self.format.version)
         return data
@@ -107,7 +109,15 @@ class Presenter:
     def columns(self) -> list[Tree]:
         return [_definition(c) for c in self.kind.columns]
 
-    def row(self, data: bytes, obj: Any = None) -> bytes:
+    def head(self) -> bytes:
+        """What takes the place of HEADLESS in a watch's first event; empty where every event has all it needs."""
+        if self.format.shown != "Table" or self.media != JSON:
+            return b""
+        return b',"columnDefinitions":' + _encode(self.columns()) + b',"rows":['
+
+    def row(self, data: bytes, obj: Any = None, *, shown: str = "") -> bytes:
+        """shown: what it carries, whatever was asked for."""
+        include = shown or self.include
         kind = self.kind
         if obj is None:
             obj = codec.decode(kind, data)
@@ -119,10 +129,10 @@ class Presenter:
             conditions = b',"conditions":' + _encode(
                 [{"type": "Completed", "status": "True", "reason": phase, "message": why}]
             )
-        if self.include == "None":
+        if include == "None":
             return b'{"cells":' + cells + conditions + b"}"
-        shown = data if self.include == "Object" else partial(data, self.format.version)
-        return b'{"cells":' + cells + conditions + b',"object":' + shown + b"}"
+        carried = data if include == "Object" else partial(data, self.format.version)
+        return b'{"cells":' + cells + conditions + b',"object":' + carried + b"}"
 
     def cells(self, obj: Any) -> Sequence[Any]:
         kind = self.kind
@@ -134,8 +144,9 @@ class Presenter:
     def table(self, metadata: Tree, rows: Sequence[bytes], *, columns: bool = True) -> bytes:
         head = b'{"kind":"Table","apiVersion":"meta.k8s.io/%b","metadata":' % self.format.version.encode()
         head += _encode(metadata)
-        defined = _encode(self.columns()) if columns else b"null"
-        return b"".join((head, b',"columnDefinitions":', defined, b',"rows":[', b",".join(rows), b"]}"))
+        if not columns:
+            return b"".join((head, HEADLESS, b",".join(rows), b"]}"))
+        return b"".join((head, b',"columnDefinitions":', _encode(self.columns()), b',"rows":[', b",".join(rows), b"]}"))
 
     def member(self, data: bytes, obj: Any) -> bytes:
         """One member of a list of what no cache holds."""

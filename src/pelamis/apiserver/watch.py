@@ -24,7 +24,7 @@ from pelamis.api import protobuf
 from pelamis.apiserver.history import history
 from pelamis.apiserver.metrics import Metrics
 from pelamis.apiserver.negotiate import JSON, PROTOBUF
-from pelamis.apiserver.present import Presenter, to_protobuf, tree_to_protobuf
+from pelamis.apiserver.present import HEADLESS, Presenter, to_protobuf, tree_to_protobuf
 from pelamis.apiserver.request import ListOptions
 from pelamis.apiserver.selection import Selection
 from pelamis.apiserver.streams.watchsocket import WatchSocket
@@ -51,11 +51,13 @@ def event_line(type: str, obj: bytes) -> bytes:
 class Watcher:
     """One response stream. ``after``: events up to this revision are not its."""
 
-    __slots__ = ("backlog", "backlog_bytes", "bookmarks", "channel", "done", "on_end", "stream", "timer")
+    __slots__ = ("backlog", "backlog_bytes", "bookmarks", "channel", "done", "head", "on_end", "stream", "timer")
 
-    def __init__(self, stream: Stream | WatchSocket, bookmarks: bool) -> None:
+    def __init__(self, stream: Stream | WatchSocket, bookmarks: bool, head: bytes = b"") -> None:
+        """head: a table's columns, which go out with the first event and with no other."""
         self.stream = stream
         self.bookmarks = bookmarks
+        self.head = head
         self.backlog: deque[bytes] = deque()
         self.backlog_bytes = 0
         self.channel: Channel | None = None
@@ -72,6 +74,15 @@ class Watcher:
         self.backlog_bytes += len(framed)
         if self.backlog_bytes > BACKLOG_BYTES:
             stream.abort()
+
+    def headed(self, lines: bytes) -> bytes:
+        """The lines as this watcher is to get them next."""
+        if self.head and HEADLESS in lines:
+            lines, self.head = lines.replace(HEADLESS, self.head, 1), b""
+        return lines
+
+    def put(self, lines: bytes) -> None:
+        self.send(self.stream.frame(self.headed(lines)))
 
     def resume(self) -> None:
         while self.backlog and self.stream.writable:
@@ -129,7 +140,10 @@ class Channel:
         framed = b"%x\r\n%b\r\n" % (len(data), data)
         count = len(pending)
         for watcher in tuple(self.watchers):
-            watcher.send(framed if watcher.stream.chunked else data)
+            if watcher.head:
+                watcher.put(data)
+            else:
+                watcher.send(framed if watcher.stream.chunked else data)
         self.hub.count(count * len(self.watchers), len(data) * len(self.watchers))
 
 
@@ -281,7 +295,7 @@ class Hub:
                 if watcher.bookmarks:
                     some = True
                     line = line or bookmark(channel.presenter, rev)
-                    watcher.send(watcher.stream.frame(line))
+                    watcher.put(line)
         if some:
             self._timer = self._loop.call_later(BOOKMARK_S, self._bookmark)
 
@@ -305,7 +319,7 @@ def render(presenter: Presenter, type: str, entry: Entry) -> bytes:
     if presenter.plain:
         return event_line(type, entry.data)
     obj = entry.obj if presenter.format.shown == "Table" and presenter.kind.hub is None else None
-    return event_line(type, presenter.one_json(entry.data, obj))
+    return event_line(type, presenter.one_json(entry.data, obj, columns=False))
 
 
 def bookmark(presenter: Presenter, rev: int, *, initial_end: bool = False) -> bytes:
@@ -315,7 +329,9 @@ def bookmark(presenter: Presenter, rev: int, *, initial_end: bool = False) -> by
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     shown = presenter.format.shown
     if shown == "Table":
-        data = presenter.table({"resourceVersion": str(rev)}, [], columns=False)
+        empty = _encode({"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata})
+        row = presenter.row(empty, shown="Object" if presenter.include == "Object" else "Metadata")
+        data = presenter.table({"resourceVersion": str(rev)}, [row], columns=presenter.media == PROTOBUF)
     elif shown:
         version = f"meta.k8s.io/{presenter.format.version}"
         data = _encode({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata})
@@ -382,7 +398,7 @@ class Watches:
             stream = WatchSocket(request, framed=presenter.media == PROTOBUF)
         else:
             stream = request.stream(200, _CONTENT_TYPES.get(presenter.media, "application/json"), headers)
-        watcher = Watcher(stream, options.bookmarks)
+        watcher = Watcher(stream, options.bookmarks, presenter.head())
         watcher.on_end = on_end
         stream.on_lost = watcher.end
         stream.on_writable = watcher.resume
@@ -432,7 +448,7 @@ class Watches:
             if shown is not None:
                 lines.append(render(presenter, *shown))
         if lines:
-            watcher.send(watcher.stream.frame(b"".join(lines)))
+            watcher.put(b"".join(lines))
             hub.count(len(lines), 0)
         if not watcher.done:
             hub.join(watcher, channel_of())
@@ -463,7 +479,7 @@ class Watches:
             return
         lines = [render(presenter, *shown) for e in past if (shown := shown_as(selection, e)) is not None]
         if lines and not watcher.done:
-            watcher.send(watcher.stream.frame(b"".join(lines)))
+            watcher.put(b"".join(lines))
             hub.count(len(lines), 0)
         self._go_on(watcher, hub, channel_of, reached, selection, presenter)
 
@@ -490,7 +506,7 @@ class Watches:
                     batch.append(line)
                     size += len(line)
                 if size > 65536:
-                    stream.write(b"".join(batch))
+                    stream.write(watcher.headed(b"".join(batch)))
                     batch, size = [], 0
                     if not stream.writable:
                         await stream.drain()
@@ -502,7 +518,7 @@ class Watches:
         if options.initial_events and options.bookmarks:
             batch.append(bookmark(presenter, rev, initial_end=True))
         if batch:
-            watcher.send(stream.frame(b"".join(batch)))
+            watcher.put(b"".join(batch))
         self._go_on(watcher, hub, lambda: hub.channel(selection, presenter), rev, selection, presenter)
 
     def _expire(self, watcher: Watcher, hub: Hub, presenter: Presenter) -> None:
@@ -510,7 +526,7 @@ class Watches:
         if hub.dirty:
             hub.flush()
         if watcher.bookmarks and watcher.channel is not None:
-            watcher.send(watcher.stream.frame(bookmark(presenter, hub.collection.rev)))
+            watcher.put(bookmark(presenter, hub.collection.rev))
         watcher.close()
 
     def stop(self) -> None:

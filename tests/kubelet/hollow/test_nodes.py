@@ -140,6 +140,7 @@ def test_crash_loops_back_off_as_upstream() -> None:
 IMAGES = [
     ({"c_image": "missing.invalid/app:1"}, {}, "ErrImagePull", "ImagePullBackOff"),
     ({"c_image": "app:does-not-exist"}, {}, "ErrImagePull", "ImagePullBackOff"),
+    ({"c_image": "foo:non-existent"}, {}, "ErrImagePull", "ImagePullBackOff"),
     ({}, {"pull": "missing"}, "ErrImagePull", "ImagePullBackOff"),
     ({"c_image": "app:does-not-exist", "c_imagePullPolicy": "Never"}, {}, "ErrImageNeverPull", "ErrImageNeverPull"),
     ({"c_image": "Bad Name"}, {}, "InvalidImageName", "InvalidImageName"),

@@ -1,6 +1,7 @@
 """Which images exist for hollow nodes. Pure.
 
-All do, but for those of the registry ``missing.invalid`` and of the tag ``does-not-exist``: what reads them gets the
+All do, but for those of the registry ``missing.invalid`` and of the tags ``does-not-exist`` and
+``non-existent``: what reads them gets the
 answer of a registry that knows nothing of them. A rule of one's own may say otherwise.
 """
 
@@ -17,7 +18,7 @@ SIZE = 64 << 20
 
 def exists(reference: str) -> bool:
     """reference: with its tag."""
-    return registry(reference)[0] != "missing.invalid" and not reference.endswith(":does-not-exist")
+    return registry(reference)[0] != "missing.invalid" and not reference.endswith((":does-not-exist", ":non-existent"))
 
 
 @lru_cache(maxsize=4096)
