@@ -7,10 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from pelamis.api.core.persistentvolume import PersistentVolume
-from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
-from pelamis.api.storage.storageclass import StorageClass
+from pelamis.api.core.persistentvolume import PROVISIONED_BY, PersistentVolume
+from pelamis.api.core.persistentvolumeclaim import (
+    BIND_COMPLETED,
+    BOUND_BY_CONTROLLER,
+    SELECTED_NODE,
+    PersistentVolumeClaim,
+)
+from pelamis.api.storage.storageclass import BETA_DEFAULT_ANNOTATION as BETA
+from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION as GA
+from pelamis.api.storage.storageclass import StorageClass, default_class
 from pelamis.base import errors
+from pelamis.base.clock import rfc3339
 from pelamis.client.types import Outcome, Update
 from pelamis.controllers import persistentvolumebinder as binder
 
@@ -71,7 +79,7 @@ def followed(plan: Any) -> tuple[list[str], list[str]]:
 
 
 FREE = volume(phase="Available")
-BOUND = (binder.BIND_COMPLETED,)
+BOUND = (BIND_COMPLETED,)
 ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
 
 
@@ -101,7 +109,7 @@ ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
             ["WaitForPodScheduled"],
         ),
         (
-            binder.ClaimWorld(claim(cls="fast", notes=[binder.SELECTED_NODE]), [], cls(mode="WaitForFirstConsumer")),
+            binder.ClaimWorld(claim(cls="fast", notes=[SELECTED_NODE]), [], cls(mode="WaitForFirstConsumer")),
             ["Claim -> fast"],
             [],
         ),
@@ -136,9 +144,7 @@ ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
             ["VolumeFailedDelete"],
         ),
         (
-            binder.VolumeWorld(
-                volume(to="c", uid="c", phase="Bound", policy="Delete", notes=[binder.PROVISIONED_BY]), None
-            ),
+            binder.VolumeWorld(volume(to="c", uid="c", phase="Bound", policy="Delete", notes=[PROVISIONED_BY]), None),
             ["Volume Released"],
             [],
         ),
@@ -151,7 +157,7 @@ ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
         (binder.VolumeWorld(volume(to="c", uid="c"), claim()), [], []),
         # its claim took another
         (
-            binder.VolumeWorld(volume(to="c", uid="c", notes=[binder.BOUND_BY_CONTROLLER]), claim(volumeName="w")),
+            binder.VolumeWorld(volume(to="c", uid="c", notes=[BOUND_BY_CONTROLLER]), claim(volumeName="w")),
             ["Volume -> ", "Volume Available"],
             [],
         ),
@@ -171,3 +177,23 @@ def test_whoever_loses_a_race_for_a_volume_looks_again() -> None:
     assert plan.on_outcomes is not None
     after = plan.on_outcomes([Outcome(0, None, errors.Conflict("persistentvolumes", "", "v"))])
     assert after.error and not after.actions
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ([], ""),
+        ([("a", 1, "")], ""),
+        ([("a", 2, GA), ("b", 3, BETA), ("c", 1, GA)], "b"),
+        ([("b", 1, GA), ("a", 1, BETA)], "a"),
+    ],
+)
+def test_the_newest_class_with_either_mark_is_the_default(classes: list[tuple[str, int, str]], expected: str) -> None:
+    made = [
+        of(
+            StorageClass,
+            {"metadata": {"name": name, "creationTimestamp": rfc3339(NOW + age), "annotations": {mark: "true"}}},
+        )
+        for name, age, mark in classes
+    ]
+    assert default_class(made) == expected

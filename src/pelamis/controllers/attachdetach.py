@@ -20,6 +20,7 @@ from pelamis.api.core.persistentvolume import PersistentVolume
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.volume import claim_names
 from pelamis.api.storage.csidriver import KIND as DRIVER
 from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.api.storage.volumeattachment import VolumeAttachment
@@ -66,20 +67,10 @@ def unique_name(volume: PersistentVolume) -> str:
     return f"kubernetes.io/csi/{csi.driver}^{csi.volumeHandle}"
 
 
-def claims_of(pod: Pod) -> list[str]:
-    out = []
-    for volume in pod.spec.volumes:
-        if volume.persistentVolumeClaim is not None:
-            out.append(volume.persistentVolumeClaim.claimName)
-        elif volume.ephemeral is not None:
-            out.append(f"{pod.metadata.name}-{volume.name}")
-    return out
-
-
 def _volumes_of(views: Views, pod: Pod) -> list[PersistentVolume]:
     """Bound ones that a CSI driver attaches."""
     out = []
-    for name in claims_of(pod):
+    for name in claim_names(pod):
         claim = views(CLAIM).get(pod.metadata.namespace, name)
         if claim is None or not claim.spec.volumeName or claim.status.phase != "Bound":
             continue
@@ -215,7 +206,7 @@ def _report(world: World, leaving: set[str], actions: list[Action], events: list
 
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     pod = new if new is not None else old
-    return (("", pod.spec.nodeName),) if pod.spec.nodeName and claims_of(pod) else ()
+    return (("", pod.spec.nodeName),) if pod.spec.nodeName and claim_names(pod) else ()
 
 
 def _attachment_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
@@ -227,7 +218,7 @@ def _attachment_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     if volume is not None and volume.spec.claimRef is not None:
         ref = volume.spec.claimRef
         for pod in views(POD).list(ref.namespace):
-            if pod.spec.nodeName and ref.name in claims_of(pod):
+            if pod.spec.nodeName and ref.name in claim_names(pod):
                 keys.append(("", pod.spec.nodeName))
     return keys
 

@@ -10,6 +10,7 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.volume import ephemeral_claim
 from pelamis.api.meta import ObjectMeta
 from pelamis.client.types import Action, Create, Key
 from pelamis.reconcile.ownership import controller_of, is_controlled_by, owner_reference
@@ -29,10 +30,10 @@ def gather(views: Views, key: Key) -> World | None:
     pod: Pod | None = views(POD).get(*key)
     if pod is None or pod.metadata.deletionTimestamp is not None:
         return None
-    names = [v.name for v in pod.spec.volumes if v.ephemeral is not None]
-    if not names:
+    volumes = [v for v in pod.spec.volumes if v.ephemeral is not None]
+    if not volumes:
         return None
-    return World(pod, {name: views(CLAIM).get(key[0], f"{key[1]}-{name}") for name in names})
+    return World(pod, {v.name: views(CLAIM).get(key[0], ephemeral_claim(v, key[1])) for v in volumes})
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -41,7 +42,7 @@ def reconcile(world: World, now: float) -> Plan:
     for volume in pod.spec.volumes:
         if volume.ephemeral is None:
             continue
-        name = f"{pod.metadata.name}-{volume.name}"
+        name = ephemeral_claim(volume, pod.metadata.name)
         existing = world.claims.get(volume.name)
         if existing is not None:
             if not is_controlled_by(existing, pod):

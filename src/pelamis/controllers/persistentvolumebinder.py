@@ -21,30 +21,30 @@ from typing import Any
 from msgspec.structs import replace
 
 from pelamis.api.core.persistentvolume import KIND as VOLUME
-from pelamis.api.core.persistentvolume import PersistentVolume
+from pelamis.api.core.persistentvolume import PROVISIONED_BY, PersistentVolume, volume_class
 from pelamis.api.core.persistentvolumeclaim import (
+    ASKED_PROVISIONER,
+    BETA_ASKED_PROVISIONER,
     BETA_CLASS,
+    BIND_COMPLETED,
+    BOUND_BY_CONTROLLER,
+    SELECTED_NODE,
     PersistentVolumeClaim,
     PersistentVolumeClaimStatus,
     storage_class,
 )
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.volume import claim_names
 from pelamis.api.core.reference import ObjectReference
-from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, StorageClass
 from pelamis.api.storage.storageclass import KIND as CLASS
+from pelamis.api.storage.storageclass import StorageClass, default_class, is_default, waits_for_consumer
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Key, Outcome, Update
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
-from pelamis.reconcile.volumematch import best, is_for, problem, volume_class
+from pelamis.reconcile.volumematch import best, is_for, problem
 
-BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
-PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
-PROVISIONER = "volume.kubernetes.io/storage-provisioner"
-BETA_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
 IN_TREE = "kubernetes.io/"
 LOST_REFERENCE = "Bound claim has lost reference to PersistentVolume. Data on the volume is lost!"
 LOST_VOLUME = "Bound claim has lost its PersistentVolume. Data on the volume is lost!"
@@ -83,27 +83,6 @@ class VolumeWorld:
 # --- what there is ----------------------------------------------------------------------------------------------------
 
 
-def _default_class(classes: Sequence[StorageClass]) -> str:
-    """The newest of those that are marked as default, by name among equals."""
-    marked = [c for c in classes if c.metadata.annotations.get(DEFAULT_ANNOTATION) == "true"]
-    if not marked:
-        return ""
-    newest = max(c.metadata.creationTimestamp for c in marked)
-    return min(c.metadata.name for c in marked if c.metadata.creationTimestamp == newest)
-
-
-def _uses(pod: Any, claim: str) -> bool:
-    return any(
-        (v.persistentVolumeClaim is not None and v.persistentVolumeClaim.claimName == claim)
-        or (v.ephemeral is not None and f"{pod.metadata.name}-{v.name}" == claim)
-        for v in pod.spec.volumes
-    )
-
-
-def _waits(of: StorageClass | None) -> bool:
-    return of is not None and of.volumeBindingMode == "WaitForFirstConsumer"
-
-
 def _gather_claim(views: Views, key: Key) -> ClaimWorld | None:
     claim: PersistentVolumeClaim | None = views(CLAIM).get(*key)
     if claim is None:
@@ -115,11 +94,11 @@ def _gather_claim(views: Views, key: Key) -> ClaimWorld | None:
     name = storage_class(claim)
     volumes = [*views(VOLUME).by_index("claim", f"{key[0]}/{key[1]}"), *views(VOLUME).by_index("free", name)]
     if not name and spec.storageClassName is None and BETA_CLASS not in claim.metadata.annotations:
-        return ClaimWorld(claim, volumes, default=_default_class(views(CLASS).list()))
+        return ClaimWorld(claim, volumes, default=default_class(views(CLASS).list()))
     of: StorageClass | None = views(CLASS).get("", name) if name else None
     pods: Sequence[str] = ()
-    if _waits(of) and SELECTED_NODE not in claim.metadata.annotations:
-        pods = [p.metadata.name for p in views(POD).list(key[0]) if not p.spec.nodeName and _uses(p, key[1])]
+    if waits_for_consumer(of) and SELECTED_NODE not in claim.metadata.annotations:
+        pods = [p.metadata.name for p in views(POD).list(key[0]) if not p.spec.nodeName and key[1] in claim_names(p)]
     return ClaimWorld(claim, volumes, of, pods=pods)
 
 
@@ -153,7 +132,7 @@ def _unbound_claim(world: ClaimWorld, now: float) -> Plan:
     if world.default:
         named = replace(claim, spec=replace(claim.spec, storageClassName=world.default))
         return Plan(actions=(Update(CLAIM, named),))
-    waits = _waits(of) and SELECTED_NODE not in claim.metadata.annotations
+    waits = waits_for_consumer(of) and SELECTED_NODE not in claim.metadata.annotations
     volume = best(claim, world.volumes, kept_only=waits)
     if volume is not None:
         return _bind(volume, claim, now)
@@ -178,7 +157,7 @@ def _ask_provisioner(claim: PersistentVolumeClaim, of: StorageClass | None) -> P
         message = f"no volume plugin matched name: {who}"
         return _pending(claim, (EventNote(claim, "Warning", "ProvisioningFailed", message),))
     annotations = claim.metadata.annotations
-    asked = {**annotations, PROVISIONER: who, BETA_PROVISIONER: who}
+    asked = {**annotations, ASKED_PROVISIONER: who, BETA_ASKED_PROVISIONER: who}
     if asked != annotations:
         changed = replace(claim, metadata=replace(claim.metadata, annotations=asked))
         return Plan(actions=(Update(CLAIM, changed),))  # the change wakes the claim again, and then it waits
@@ -410,7 +389,7 @@ def _class_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     if new is None:
         return ()
     names = {new.metadata.name}
-    if new.metadata.annotations.get(DEFAULT_ANNOTATION) == "true":
+    if is_default(new):
         names.add("")
     claims = [c for name in names for c in views(CLAIM).by_index("unbound", name)]
     return [(c.metadata.namespace, c.metadata.name) for c in claims]

@@ -14,7 +14,7 @@ import msgspec
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.volume import claim_names
 from pelamis.client.types import Key, Update
 from pelamis.reconcile.plan import NOTHING, Plan
 from pelamis.reconcile.podstate import is_finished
@@ -29,24 +29,13 @@ class World:
     used: bool
 
 
-def claims_of(pod: Pod) -> set[str]:
-    """Names of the claims that the pod's volumes use, ephemeral ones included."""
-    out: set[str] = set()
-    for volume in pod.spec.volumes:
-        if volume.persistentVolumeClaim is not None:
-            out.add(volume.persistentVolumeClaim.claimName)
-        elif volume.ephemeral is not None:
-            out.add(f"{pod.metadata.name}-{volume.name}")
-    return out
-
-
 def gather(views: Views, key: Key) -> World | None:
     claim: PersistentVolumeClaim | None = views(CLAIM).get(*key)
     if claim is None:
         return None
     used = False
     if claim.metadata.deletionTimestamp is not None and FINALIZER in claim.metadata.finalizers:
-        used = any(p.spec.nodeName and not is_finished(p) and key[1] in claims_of(p) for p in views(POD).list(key[0]))
+        used = any(p.spec.nodeName and not is_finished(p) and key[1] in claim_names(p) for p in views(POD).list(key[0]))
     return World(claim, used)
 
 
@@ -68,7 +57,7 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     """A pod that has ended or is gone."""
     if old is None or (new is not None and (is_finished(old) or not is_finished(new))):
         return ()
-    return [(old.metadata.namespace, name) for name in claims_of(old)]
+    return [(old.metadata.namespace, name) for name in claim_names(old)]
 
 
 CONTROLLER = Controller(

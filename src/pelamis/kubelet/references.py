@@ -16,6 +16,7 @@ from pelamis.api.certificates.clustertrustbundle import KIND as TRUST_BUNDLE
 from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.pod.volume import claim_name
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
@@ -42,10 +43,8 @@ def of_pod(pod: Any) -> set[Ref]:
             out.add((CONFIGMAP, namespace, volume.configMap.name))
         elif volume.secret is not None:
             out.add((SECRET, namespace, volume.secret.secretName))
-        elif volume.persistentVolumeClaim is not None:
-            out.add((CLAIM, namespace, volume.persistentVolumeClaim.claimName))
-        elif volume.ephemeral is not None:
-            out.add((CLAIM, namespace, f"{pod.metadata.name}-{volume.name}"))
+        elif claim := claim_name(volume, pod.metadata.name):
+            out.add((CLAIM, namespace, claim))
         elif volume.projected is not None:
             for part in volume.projected.sources:
                 if part.configMap is not None:

@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pelamis.api.core.persistentvolume import KIND as VOLUME
-from pelamis.api.core.persistentvolume import PersistentVolume
+from pelamis.api.core.persistentvolume import PROVISIONED_BY, PersistentVolume
+from pelamis.api.core.persistentvolumeclaim import (
+    ASKED_PROVISIONER,
+    SELECTED_NODE,
+    PersistentVolumeClaim,
+    storage_class,
+)
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
-from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim, storage_class
-from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, StorageClass
+from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, StorageClass, waits_for_consumer
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.client.types import Create, Delete, Key, Outcome
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
@@ -22,9 +27,6 @@ from pelamis.reconcile.spec import Controller, Views, Watch
 
 PROVISIONER = "pelamis.io/local"
 CLASS_NAME = "local"
-ASKED = "volume.kubernetes.io/storage-provisioner"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 HOSTNAME = "kubernetes.io/hostname"
 IDENTITY = "persistent-volume-binder"
 """Of the provisioner where it runs in the control plane; in an agent the client has one of its own."""
@@ -139,7 +141,7 @@ def _wanted(claim: PersistentVolumeClaim) -> bool:
     return (
         not claim.spec.volumeName
         and claim.metadata.deletionTimestamp is None
-        and claim.metadata.annotations.get(ASKED) == PROVISIONER
+        and claim.metadata.annotations.get(ASKED_PROVISIONER) == PROVISIONER
     )
 
 
@@ -154,7 +156,7 @@ def controller(root: str, serves: Callable[[str], bool]) -> Controller:
         of: StorageClass | None = views(CLASS).get("", storage_class(claim))
         if of is None or (node and not serves(node)):
             return None
-        if not node and of.volumeBindingMode == "WaitForFirstConsumer":
+        if not node and waits_for_consumer(of):
             return None
         volume = views(VOLUME).get("", volume_name(claim))
         return World(claim, of, volume, node, root) if volume is None else None

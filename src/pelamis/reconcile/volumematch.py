@@ -11,26 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-from pelamis.api.core.persistentvolume import PersistentVolume
-from pelamis.api.core.persistentvolumeclaim import BETA_CLASS, PersistentVolumeClaim, storage_class
+from pelamis.api.core.persistentvolume import PersistentVolume, size, volume_class
+from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim, asked_size, storage_class
 from pelamis.base import labels
 from pelamis.base.labels import SelectorError
-from pelamis.base.quantity import parse
-
-
-def volume_class(volume: PersistentVolume) -> str:
-    """Empty: none."""
-    return volume.metadata.annotations.get(BETA_CLASS) or volume.spec.storageClassName
-
-
-def wanted(claim: PersistentVolumeClaim) -> int:
-    """Billionths of a byte."""
-    return parse(claim.spec.resources.requests.get("storage", "0")).nano
-
-
-def size(volume: PersistentVolume) -> int:
-    """Billionths of a byte."""
-    return parse(volume.spec.capacity.get("storage", "0")).nano
 
 
 def is_for(volume: PersistentVolume, claim: PersistentVolumeClaim) -> bool:
@@ -51,7 +35,7 @@ def _same_attributes(volume: PersistentVolume, claim: PersistentVolumeClaim) -> 
 
 def problem(volume: PersistentVolume, claim: PersistentVolumeClaim) -> str:
     """Why a volume that the claim names cannot be bound to it; empty = it can."""
-    if size(volume) < wanted(claim):
+    if size(volume) < asked_size(claim):
         return "requested PV is too small"
     if volume_class(volume) != storage_class(claim):
         return "storageClassName does not match"
@@ -72,7 +56,7 @@ def best(
         selector = labels.from_label_selector(claim.spec.selector) if claim.spec.selector else labels.EVERYTHING
     except SelectorError:
         return None
-    need, modes, own_class = wanted(claim), set(claim.spec.accessModes), storage_class(claim)
+    need, modes, own_class = asked_size(claim), set(claim.spec.accessModes), storage_class(claim)
     found: list[PersistentVolume] = []
     least: tuple[int, int] | None = None
     for volume in volumes:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pelamis.api.core.persistentvolumeclaim import storage_class
 from pelamis.scheduler.snapshot import Ints, Snapshot
-from pelamis.scheduler.storage import class_of
 
 Volume = tuple[str, str]
 """Driver and handle; a volume that is still to be made has the name of its claim."""
@@ -29,7 +29,7 @@ def volumes_of(snapshot: Snapshot, namespace: str, names: Iterable[str]) -> set[
             continue
         volume = storage.volumes.get(claim.spec.volumeName) if claim.spec.volumeName else None
         if volume is None:
-            made_by = storage.classes.get(class_of(claim))
+            made_by = storage.classes.get(storage_class(claim))
             if made_by is not None:
                 out.add((made_by.provisioner, f"{namespace}/{name}"))
         elif volume.spec.csi is not None:

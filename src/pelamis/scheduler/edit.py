@@ -16,7 +16,7 @@ import msgspec
 
 from pelamis.api.core.node import Node, Taint
 from pelamis.api.core.persistentvolume import PersistentVolume
-from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.persistentvolumeclaim import BIND_COMPLETED, PersistentVolumeClaim, storage_class
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.field import Tree
 from pelamis.api.storage.storageclass import StorageClass
@@ -26,7 +26,6 @@ from pelamis.scheduler.nodematch import requirement
 from pelamis.scheduler.podinfo import PodInfo, amounts_of
 from pelamis.scheduler.snapshot import NodeInfo, Snapshot
 from pelamis.scheduler.toleration import tolerates
-from pelamis.scheduler.volumes import BIND_COMPLETED, class_of
 
 _CORDON = "node.kubernetes.io/unschedulable"
 CONDITIONS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
@@ -350,7 +349,7 @@ def _about_volumes(snapshot: Snapshot, info: PodInfo, node: NodeInfo) -> Iterato
         if claim is None:
             yield Edit(f"create the PersistentVolumeClaim {name}", 1, world=_with_claim(key, {}))
             continue
-        of = class_of(claim)
+        of = storage_class(claim)
         if not claim.spec.volumeName:
             size = claim.spec.resources.requests.get("storage", "0")
             if of and of not in storage.classes:
@@ -417,7 +416,7 @@ def _with_volume(claim: PersistentVolumeClaim) -> Callable[[Snapshot], Callable[
             "spec": {
                 "capacity": {"storage": spec.resources.requests.get("storage", "0")},
                 "accessModes": list(spec.accessModes),
-                "storageClassName": class_of(claim),
+                "storageClassName": storage_class(claim),
                 "volumeMode": spec.volumeMode or "Filesystem",
             },
             "status": {"phase": "Available"},

@@ -10,6 +10,7 @@ import msgspec
 from pelamis.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.resources import pod_requests
+from pelamis.api.core.pod.volume import claim_names
 from pelamis.api.core.resourcename import is_hugepages, is_native
 from pelamis.base import labels
 from pelamis.base.clock import parse_rfc3339
@@ -239,14 +240,3 @@ def host_ports(pod: Pod) -> tuple[PortUse, ...]:
             if number > 0:
                 out.append(PortUse(port.hostIP or "0.0.0.0", port.protocol or "TCP", number))
     return tuple(out)
-
-
-def claim_names(pod: Pod) -> list[str]:
-    """Of the PersistentVolumeClaims that the pod mounts, in order of its volumes."""
-    out = []
-    for volume in pod.spec.volumes:
-        if volume.persistentVolumeClaim is not None:
-            out.append(volume.persistentVolumeClaim.claimName)
-        elif volume.ephemeral is not None:
-            out.append(f"{pod.metadata.name}-{volume.name}")
-    return out

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.persistentvolumeclaim import SELECTED_NODE, is_bound
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.base.errors import StatusError
 from pelamis.client.synced import synced
@@ -38,7 +39,7 @@ from pelamis.scheduler.profile import Profile, Settings
 from pelamis.scheduler.queue import Queue, Waiting
 from pelamis.scheduler.snapshot import Snapshot
 from pelamis.scheduler.userplugin import PluginError
-from pelamis.scheduler.volumes import SELECTED_NODE, Binding, claims_of, is_bound, plan
+from pelamis.scheduler.volumes import Binding, claims_of, plan
 from pelamis.scheduler.writes import binding, condition, evict, failed_scheduling, problem, volume_action
 
 log = logging.getLogger("pelamis.scheduler")

@@ -13,19 +13,17 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import numpy as np
 
-from pelamis.api.core.persistentvolume import PersistentVolume
+from pelamis.api.core.persistentvolume import PersistentVolume, size, volume_class
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.storage.csidriver import CSIDriver
 from pelamis.api.storage.csinode import CSINode
 from pelamis.api.storage.csistoragecapacity import CSIStorageCapacity
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.api.storage.volumeattachment import VolumeAttachment
-from pelamis.base.quantity import parse
 
 K = TypeVar("K")
 V = TypeVar("V")
 ClaimKey = tuple[str, str]
-_BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 _REMEMBERED = 4096
 
 
@@ -66,19 +64,10 @@ class Shape(NamedTuple):
     size: int
 
 
-def class_of_volume(volume: PersistentVolume) -> str:
-    return volume.metadata.annotations.get(_BETA_CLASS) or volume.spec.storageClassName
-
-
-def class_of(claim: PersistentVolumeClaim) -> str:
-    return claim.metadata.annotations.get(_BETA_CLASS) or claim.spec.storageClassName or ""
-
-
 def shape_of(volume: PersistentVolume) -> Shape:
     spec = volume.spec
-    size = parse(spec.capacity.get("storage", "0")).nano
     mode, attributes = spec.volumeMode or "Filesystem", spec.volumeAttributesClassName or ""
-    return Shape(class_of_volume(volume), mode, attributes, frozenset(spec.accessModes), size)
+    return Shape(volume_class(volume), mode, attributes, frozenset(spec.accessModes), size(volume))
 
 
 class Place:

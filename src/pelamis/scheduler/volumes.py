@@ -13,9 +13,16 @@ import numpy as np
 
 from pelamis.api.core.node import Node
 from pelamis.api.core.persistentvolume import PersistentVolume
-from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.persistentvolumeclaim import (
+    SELECTED_NODE,
+    PersistentVolumeClaim,
+    asked_size,
+    is_bound,
+    storage_class,
+)
+from pelamis.api.core.pod.volume import ephemeral_claim
 from pelamis.api.storage.csistoragecapacity import CSIStorageCapacity
-from pelamis.api.storage.storageclass import StorageClass
+from pelamis.api.storage.storageclass import NO_PROVISIONER, StorageClass, waits_for_consumer
 from pelamis.base import labels
 from pelamis.base.labels import Requirement, Selector, SelectorError
 from pelamis.base.quantity import NANO, parse
@@ -23,12 +30,6 @@ from pelamis.scheduler.nodematch import requirement_rows, selector_matches, sele
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Mask, Snapshot
 from pelamis.scheduler.storage import Pool, Shape, shape_of
-from pelamis.scheduler.storage import class_of as class_of
-
-BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
-BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
-SELECTED_NODE = "volume.kubernetes.io/selected-node"
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 BoundClaim = tuple[PersistentVolumeClaim, PersistentVolume | None]
 
@@ -48,16 +49,12 @@ class Binding(NamedTuple):
     volume: PersistentVolume | None
 
 
-def is_bound(claim: PersistentVolumeClaim) -> bool:
-    return bool(claim.spec.volumeName) and BIND_COMPLETED in claim.metadata.annotations
-
-
 def claims_of(snapshot: Snapshot, info: PodInfo) -> Claims:
     pod, storage = info.pod, snapshot.storage
     bound: list[BoundClaim] = []
     waiting: list[PersistentVolumeClaim] = []
     at_once = False
-    ephemeral = {f"{pod.metadata.name}-{v.name}" for v in pod.spec.volumes if v.ephemeral is not None}
+    ephemeral = {ephemeral_claim(v, pod.metadata.name) for v in pod.spec.volumes if v.ephemeral is not None}
     for name in info.claims:
         claim = storage.claims.get((info.namespace, name))
         if claim is None:
@@ -77,17 +74,13 @@ def claims_of(snapshot: Snapshot, info: PodInfo) -> Claims:
             return Claims(f"PVC {whose} (pod is not owner)")
         if is_bound(claim):
             bound.append((claim, storage.volumes.get(claim.spec.volumeName)))
-        elif not claim.spec.volumeName and _waits(storage.classes.get(class_of(claim))):
+        elif not claim.spec.volumeName and waits_for_consumer(storage.classes.get(storage_class(claim))):
             waiting.append(claim)
         else:
             at_once = True
     if at_once:
         return Claims("pod has unbound immediate PersistentVolumeClaims")
     return Claims("", tuple(bound), tuple(waiting))
-
-
-def _waits(of: StorageClass | None) -> bool:
-    return of is not None and of.volumeBindingMode == "WaitForFirstConsumer"
 
 
 def fits(volume: PersistentVolume, node: Node) -> bool:
@@ -144,7 +137,7 @@ def _plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: No
     to_make = [c for c in waiting if c.metadata.annotations.get(SELECTED_NODE)]
     if any(c.metadata.annotations[SELECTED_NODE] != node.metadata.name for c in to_make):
         return None
-    for claim in sorted((c for c in waiting if c not in to_make), key=_size):
+    for claim in sorted((c for c in waiting if c not in to_make), key=asked_size):
         volume = _match(snapshot, claim, node, taken)
         if volume is None:
             to_make.append(claim)
@@ -152,7 +145,7 @@ def _plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: No
             taken.add(volume.metadata.name)
             found.append(Binding(claim, volume))
     for claim in to_make:
-        if not _can_make(snapshot.storage.classes.get(class_of(claim)), node):
+        if not _can_make(snapshot.storage.classes.get(storage_class(claim)), node):
             return None
         if not _has_room(snapshot, claim, node):
             return True
@@ -161,12 +154,12 @@ def _plan(snapshot: Snapshot, waiting: Sequence[PersistentVolumeClaim], node: No
 
 def _capacities(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[CSIStorageCapacity] | None:
     """Those with enough free space for the claim; None = the driver does not tell."""
-    storage, of = snapshot.storage, class_of(claim)
+    storage, of = snapshot.storage, storage_class(claim)
     made_by = storage.classes.get(of)
     driver = storage.drivers.get(made_by.provisioner) if made_by is not None else None
     if driver is None or not driver.spec.storageCapacity:
         return None
-    size = -(-_size(claim) // NANO)
+    size = -(-asked_size(claim) // NANO)
     return [c for c in storage.capacities.values() if c.storageClassName == of and _limit(c) >= size]
 
 
@@ -206,10 +199,6 @@ def _topology(capacity: CSIStorageCapacity) -> Selector:
         return labels.NOTHING
 
 
-def _size(claim: PersistentVolumeClaim) -> int:
-    return parse(claim.spec.resources.requests.get("storage", "0")).nano
-
-
 def _selector(claim: PersistentVolumeClaim) -> Selector:
     if claim.spec.selector is None:
         return labels.EVERYTHING
@@ -240,16 +229,16 @@ def _promised(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[Persiste
 def _suits(claim: PersistentVolumeClaim, shape: Shape) -> bool:
     spec = claim.spec
     mode, attributes = spec.volumeMode or "Filesystem", spec.volumeAttributesClassName or ""
-    return shape.size >= _size(claim) and shape.mode == mode and shape.attributes == attributes
+    return shape.size >= asked_size(claim) and shape.mode == mode and shape.attributes == attributes
 
 
 def _takes(claim: PersistentVolumeClaim, shape: Shape) -> bool:
-    return shape.class_name == class_of(claim) and shape.modes.issuperset(claim.spec.accessModes)
+    return shape.class_name == storage_class(claim) and shape.modes.issuperset(claim.spec.accessModes)
 
 
 def _pools(snapshot: Snapshot, claim: PersistentVolumeClaim) -> list[Pool]:
     """Those whose volumes would do, by size."""
-    pools = snapshot.storage.pools.get(class_of(claim), {})
+    pools = snapshot.storage.pools.get(storage_class(claim), {})
     found = [(shape.size, pool) for shape, pool in pools.items() if _suits(claim, shape) and _takes(claim, shape)]
     return [pool for _, pool in sorted(found, key=lambda item: item[0])]
 
@@ -290,7 +279,7 @@ def _match(snapshot: Snapshot, claim: PersistentVolumeClaim, node: Node, taken: 
 
 def _made(snapshot: Snapshot, claim: PersistentVolumeClaim) -> Mask:
     """The rows for which a volume can be made."""
-    of = snapshot.storage.classes.get(class_of(claim))
+    of = snapshot.storage.classes.get(storage_class(claim))
     if of is None or not of.provisioner or of.provisioner == NO_PROVISIONER:
         return np.zeros(snapshot.size, np.bool_)
     if not of.allowedTopologies:

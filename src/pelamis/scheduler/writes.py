@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pelamis.api.core.persistentvolume import KIND as VOLUME
+from pelamis.api.core.persistentvolumeclaim import BOUND_BY_CONTROLLER, SELECTED_NODE
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.base.clock import rfc3339
@@ -12,7 +13,7 @@ from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Patch
 from pelamis.reconcile.plan import EventNote
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.volumes import BOUND_BY_CONTROLLER, SELECTED_NODE, Binding
+from pelamis.scheduler.volumes import Binding
 
 MESSAGE_LIMIT = 1024
 

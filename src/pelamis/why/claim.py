@@ -6,16 +6,16 @@ from typing import Any
 
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.persistentvolumeclaim import SELECTED_NODE
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.volume import claim_names
+from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, NO_PROVISIONER, default_class, waits_for_consumer
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.base import labels
 from pelamis.base.labels import SelectorError
 from pelamis.base.quantity import parse
 from pelamis.why.cause import Advice, Cause, sound
 from pelamis.why.world import World, when
-
-_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
-NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 def why_claim(world: World, claim: Any, *, waiting_pod: Any = None) -> Cause:
@@ -45,18 +45,17 @@ def why_claim(world: World, claim: Any, *, waiting_pod: Any = None) -> Cause:
     name = spec.storageClassName
     classes = {c.metadata.name: c for c in world.all(CLASS)}
     if name is None:
-        default = [c for c in classes.values() if any(c.metadata.annotations.get(a) == "true" for a in _DEFAULT)]
-        if not default:
+        name = default_class(classes.values())
+        if not name:
             known = ", ".join(sorted(classes)) or "none"
             advice = Advice(f"name a class in spec.storageClassName (there are: {known}), or make one the default", "")
-            mark = f"kubectl annotate storageclass NAME {_DEFAULT[0]}=true"
+            mark = f"kubectl annotate storageclass NAME {DEFAULT_ANNOTATION}=true"
             return Cause(
                 about,
                 "names no StorageClass, and there is no default one",
                 advice=(advice, Advice("for example", mark)),
                 deeper=_volumes(world, claim),
             )
-        name = default[0].metadata.name
     if not name:
         text = "asks for no StorageClass: a PersistentVolume without one has to be there, and none fits"
         return Cause(about, text, deeper=_volumes(world, claim))
@@ -71,9 +70,9 @@ def why_claim(world: World, claim: Any, *, waiting_pod: Any = None) -> Cause:
     # What was said before there was such a class is over.
     events = [e for e in events if when(e) >= str(of.metadata.creationTimestamp)]
     facts = (f"event {events[0].reason}: {events[0].message}",) if events else ()
-    if of.volumeBindingMode == "WaitForFirstConsumer":
+    if waits_for_consumer(of):
         users = [waiting_pod] if waiting_pod is not None else _users(world, claim)
-        selected = claim.metadata.annotations.get("volume.kubernetes.io/selected-node")
+        selected = claim.metadata.annotations.get(SELECTED_NODE)
         if not users:
             text = f'waits for a pod that uses it: its StorageClass "{name}" makes volumes where pods are placed'
             return Cause(about, text, waiting_pod is not None, advice=(Advice("nothing is wrong; start such a pod"),))
@@ -94,13 +93,8 @@ def _users(world: World, claim: Any) -> list[Any]:
     for pod in world.all(POD, claim.metadata.namespace):
         if pod.status.phase in ("Succeeded", "Failed"):
             continue
-        for volume in pod.spec.volumes:
-            own = volume.persistentVolumeClaim
-            if (own is not None and own.claimName == name) or (
-                volume.ephemeral is not None and f"{pod.metadata.name}-{volume.name}" == name
-            ):
-                out.append(pod)
-                break
+        if name in claim_names(pod):
+            out.append(pod)
     return out
 
 

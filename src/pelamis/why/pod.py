@@ -10,6 +10,7 @@ from pelamis.api.apps.replicaset import KIND as REPLICASET
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.pod.volume import claim_names
 from pelamis.why.cause import Advice, Cause, sound
 from pelamis.why.claim import why_claim
 from pelamis.why.node import is_ready, why_node
@@ -151,14 +152,7 @@ def _with_logs(pod: Any, cause: Cause, name: str) -> Cause:
 
 def _claims(world: World, pod: Any) -> Iterator[Cause]:
     """Those of its claims that hold it up."""
-    for volume in pod.spec.volumes:
-        name = ""
-        if volume.persistentVolumeClaim is not None:
-            name = volume.persistentVolumeClaim.claimName
-        elif volume.ephemeral is not None:
-            name = f"{pod.metadata.name}-{volume.name}"
-        if not name:
-            continue
+    for name in claim_names(pod):
         claim = world.get(CLAIM, pod.metadata.namespace, name)
         if claim is None:
             text = "does not exist"

@@ -34,6 +34,7 @@ from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
 from pelamis.base import names
 from pelamis.base.errors import FieldError, forbidden, invalid, not_supported, required
+from pelamis.base.quantity import parse
 
 
 class GlusterfsPersistentVolumeSource(Struct, frozen=True):
@@ -578,8 +579,17 @@ def warnings(obj: PersistentVolume) -> list[str]:
     return out
 
 
-def _class(volume: PersistentVolume) -> str:
+PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
+
+
+def volume_class(volume: PersistentVolume) -> str:
+    """The name of the class, wherever it is given; "" for none."""
     return volume.metadata.annotations.get(BETA_CLASS) or volume.spec.storageClassName
+
+
+def size(volume: PersistentVolume) -> int:
+    """Billionths of a byte."""
+    return parse(volume.spec.capacity.get("storage", "0")).nano
 
 
 def cells(obj: PersistentVolume, now: float) -> tuple[Any, ...]:
@@ -593,7 +603,7 @@ def cells(obj: PersistentVolume, now: float) -> tuple[Any, ...]:
         spec.persistentVolumeReclaimPolicy,
         "Terminating" if obj.metadata.deletionTimestamp else obj.status.phase,
         claim,
-        _class(obj),
+        volume_class(obj),
         "<unset>" if attributes is None else attributes,
         obj.status.reason,
         age(obj.metadata.creationTimestamp, now),
@@ -638,6 +648,6 @@ KIND = Kind(
             if volume.spec.claimRef is not None
             else ()
         ),
-        "free": lambda volume: (_class(volume),) if volume.spec.claimRef is None else (),
+        "free": lambda volume: (volume_class(volume),) if volume.spec.claimRef is None else (),
     },
 )

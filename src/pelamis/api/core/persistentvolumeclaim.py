@@ -211,6 +211,11 @@ class PersistentVolumeClaim(Struct, frozen=True):
 
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
+BIND_COMPLETED = "pv.kubernetes.io/bind-completed"
+BOUND_BY_CONTROLLER = "pv.kubernetes.io/bound-by-controller"
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+ASKED_PROVISIONER = "volume.kubernetes.io/storage-provisioner"
+BETA_ASKED_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 _SHORT_MODES = (
     ("ReadWriteOnce", "RWO"),
     ("ReadOnlyMany", "ROX"),
@@ -457,6 +462,15 @@ def short_modes(modes: tuple[str, ...]) -> str:
 def storage_class(obj: PersistentVolumeClaim) -> str:
     """The name of the class, wherever it is given; "" for none."""
     return obj.metadata.annotations.get(BETA_CLASS) or obj.spec.storageClassName or ""
+
+
+def is_bound(obj: PersistentVolumeClaim) -> bool:
+    return bool(obj.spec.volumeName) and BIND_COMPLETED in obj.metadata.annotations
+
+
+def asked_size(obj: PersistentVolumeClaim) -> int:
+    """Billionths of a byte."""
+    return parse(obj.spec.resources.requests.get("storage", "0")).nano
 
 
 def cells(obj: PersistentVolumeClaim, now: float) -> tuple[Any, ...]:

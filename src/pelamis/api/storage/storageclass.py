@@ -5,7 +5,7 @@ The annotation ``storageclass.kubernetes.io/is-default-class: "true"`` makes it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pelamis.api.check import Errors, check_choice, check_immutable, check_text
@@ -73,11 +73,26 @@ class StorageClass(Struct, frozen=True):
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 BETA_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
+NO_PROVISIONER = "kubernetes.io/no-provisioner"
 
 
 def is_default(obj: StorageClass) -> bool:
     annotations = obj.metadata.annotations
     return "true" in (annotations.get(DEFAULT_ANNOTATION), annotations.get(BETA_DEFAULT_ANNOTATION))
+
+
+def default_class(classes: Iterable[StorageClass]) -> str:
+    """Name of the newest of those that are marked as default, the first by name among equals; "" for none."""
+    marked = [c for c in classes if is_default(c)]
+    if not marked:
+        return ""
+    newest = max(c.metadata.creationTimestamp for c in marked)
+    return min(c.metadata.name for c in marked if c.metadata.creationTimestamp == newest)
+
+
+def waits_for_consumer(obj: StorageClass | None) -> bool:
+    """Whether its claims are bound once a pod that uses them has a node."""
+    return obj is not None and obj.volumeBindingMode == "WaitForFirstConsumer"
 
 
 def _validate_topology(term: TopologySelectorTerm, path: str) -> Errors:

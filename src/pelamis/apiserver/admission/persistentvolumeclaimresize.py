@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.core.persistentvolumeclaim import storage_class
 from pelamis.apiserver.admission.plugin import Plugin
 from pelamis.apiserver.write import Objects, Write
 from pelamis.base import quantity
-
-_OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 
 
 def _validate(write: Write, obj: Any, objects: Objects) -> None:
@@ -20,7 +19,7 @@ def _validate(write: Write, obj: Any, objects: Objects) -> None:
         return
     if old.status.phase != "Bound":
         raise write.forbid("Only bound persistent volume claims can be expanded")
-    name = obj.metadata.annotations.get(_OLD_CLASS) or obj.spec.storageClassName or ""
+    name = storage_class(obj)
     found = objects.get("storageclasses.storage.k8s.io", "", name) if name else None
     if found is None or not found.allowVolumeExpansion:
         raise write.forbid(

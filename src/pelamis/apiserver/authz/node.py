@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from pelamis.api.core.pod.volume import ephemeral_claim
 from pelamis.apiserver.authz.attributes import NO_OPINION, Attributes, Decision
 from pelamis.apiserver.authz.rbac import Rule
 from pelamis.apiserver.user import User
@@ -79,7 +80,7 @@ def pod_refs(pod: Any) -> Iterator[tuple[str, str]]:
     for volume in spec.volumes:
         yield from volume_refs(volume)
         if getattr(volume, "ephemeral", None) is not None:
-            yield "persistentvolumeclaims", f"{pod.metadata.name}-{volume.name}"
+            yield "persistentvolumeclaims", ephemeral_claim(volume, pod.metadata.name)
     for status in getattr(pod.status, "resourceClaimStatuses", ()):
         if status.resourceClaimName:
             yield "resourceclaims", status.resourceClaimName

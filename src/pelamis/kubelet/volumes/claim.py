@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pelamis.api.core.pod.volume import claim_name
 from pelamis.kubelet.volumes import hostpath, mount
 from pelamis.kubelet.volumes.context import Context
 from pelamis.kubelet.volumes.ownership import apply_group
@@ -20,10 +21,8 @@ _MS_RDONLY = 1
 async def setup(context: Context, volume: Any) -> str:
     pod = context.pod
     namespace = pod.metadata.namespace
-    if volume.ephemeral is not None:
-        name, read_only = f"{pod.metadata.name}-{volume.name}", False
-    else:
-        name, read_only = volume.persistentVolumeClaim.claimName, volume.persistentVolumeClaim.readOnly
+    name = claim_name(volume, pod.metadata.name)
+    read_only = volume.ephemeral is None and volume.persistentVolumeClaim.readOnly
     claim = context.claim(namespace, name)
     if claim is None:
         raise VolumeError(f'persistentvolumeclaim "{name}" not found')

@@ -535,7 +535,7 @@ def _check_source(volume: v.Volume, path: str, pod_name: str, is_pod: bool, erro
             if len(f"{volume.name}:{source.targetPortal}") > 64:
                 errors.append(invalid(f"{path}.name", volume.name, ISCSI_TOO_LONG))
         elif attribute == "ephemeral" and pod_name and volume.name:
-            claim = f"{pod_name}-{volume.name}"
+            claim = v.ephemeral_claim(volume, pod_name)
             for message in names.is_dns1123_subdomain(claim):
                 errors.append(invalid(f"{path}.name", volume.name, f'PVC name "{claim}": {message}'))
         elif attribute == "image" and is_pod and not source.reference:
@@ -550,7 +550,7 @@ def check_volumes(
     """Appends what is wrong; gives the volumes that are valid, by name. ``pod_name``: "" when it is not known."""
     if not volumes:
         return {}
-    made = {f"{pod_name}-{x.name}" for x in volumes if x.ephemeral is not None} if pod_name else ()
+    made = {v.ephemeral_claim(x, pod_name) for x in volumes if x.ephemeral is not None} if pod_name else ()
     valid: dict[str, v.Volume] = {}
     for i, volume in enumerate(volumes):
         at = f"{path}[{i}]"

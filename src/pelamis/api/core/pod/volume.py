@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaimSpec
 from pelamis.api.core.reference import LocalObjectReference
 from pelamis.api.field import F, Int32, Int64, Quantity, Struct, always
 from pelamis.api.meta import LabelSelector, ObjectMeta
+
+if TYPE_CHECKING:
+    from pelamis.api.core.pod.pod import Pod
 
 
 class GCEPersistentDiskVolumeSource(Struct, frozen=True):
@@ -515,3 +518,20 @@ class Volume(Struct, frozen=True):
         None
     )
     image: Annotated[ImageVolumeSource | None, F(30, "The contents of an image.", within=(2,))] = None
+
+
+def claim_name(volume: Volume, pod_name: str) -> str:
+    """Of the PersistentVolumeClaim behind the volume, a generic ephemeral one's included; "" for other volumes."""
+    if volume.persistentVolumeClaim is not None:
+        return volume.persistentVolumeClaim.claimName
+    return ephemeral_claim(volume, pod_name) if volume.ephemeral is not None else ""
+
+
+def ephemeral_claim(volume: Volume, pod_name: str) -> str:
+    """Name of the claim that is made for a generic ephemeral volume."""
+    return f"{pod_name}-{volume.name}"
+
+
+def claim_names(pod: Pod) -> list[str]:
+    """Of the PersistentVolumeClaims behind the pod's volumes, in their order."""
+    return [name for volume in pod.spec.volumes if (name := claim_name(volume, pod.metadata.name))]
