@@ -190,16 +190,13 @@ def _validate(schema: Tree | None) -> Callable[[Custom], Errors]:
 
 
 def _validate_update(schema: Tree | None) -> Callable[[Custom, Custom], Errors]:
-    """An error that the old object has in a value that did not change is let pass: a schema may have been tightened."""
+    """An error in a value that did not change is let pass: a schema may have been tightened."""
     if schema is None:
         return lambda obj, old: []
     rules, objects = Rules(schema), embedded.plan(schema)
 
     def validate_update(obj: Custom, old: Custom) -> Errors:
-        errors = structural.validate(obj.tree, schema)
-        if errors:
-            before = structural.validate(old.tree, schema)
-            errors = [error for error in errors if error not in before]
+        errors = structural.validate_update(obj.tree, old.tree, schema)
         if objects is not None:
             errors += embedded.validate(obj.tree, objects)
         return errors + rules.check(obj.tree, old.tree, errors) if rules else errors

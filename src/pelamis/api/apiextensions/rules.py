@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pelamis.api.apiextensions.declared import Declared, declare, escape
+from pelamis.api.apiextensions.kept import Kept
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
 from pelamis.base.cel import CompileError, EvaluationError, Program, compile_text
@@ -212,16 +213,27 @@ class Rules:
             return [invalid("<nil>", None, _UNCHECKED)]
         errors: Errors = []
         with contextlib.suppress(_Stop):
-            _walk(self._root, tree, MISSING if old is None else old, "", errors, Budget(), resource=True)
+            kept = None if old is None else Kept(tree, old, self._root.schema)
+            _walk(self._root, tree, MISSING if old is None else old, kept, "", errors, Budget(), resource=True)
         return errors
 
 
 def _walk(
-    node: _Node, value: Any, old: Any, path: str, errors: Errors, budget: Budget, *, resource: bool = False
+    node: _Node,
+    value: Any,
+    old: Any,
+    kept: Kept | None,
+    path: str,
+    errors: Errors,
+    budget: Budget,
+    *,
+    resource: bool = False,
+    within: bool = False,
 ) -> None:
+    """within: what holds the value is as it was, which counts where its former self cannot be found."""
     if value is None:
         return
-    same = old is not MISSING and value == old
+    same = kept.same() if kept is not None else within
     if node.rules:
         _evaluate(node, value, old, same, path, errors, budget, resource)
     if same and not _any_transition(node):
@@ -234,14 +246,14 @@ def _walk(
             if below is None and node.more is not None and name not in (node.schema.get("properties") or {}):
                 below, where = node.more, f"{path}[{name}]"
             if below is not None:
-                _walk(below, child, was.get(name, MISSING), where, errors, budget)
+                again = kept.member(name) if kept is not None else None
+                _walk(below, child, was.get(name, MISSING), again, where, errors, budget, within=same)
     elif isinstance(value, list) and node.items is not None:
         known = _by_keys(old, node.keys) if node.keys is not None and isinstance(old, list) else {}
         for i, item in enumerate(value):
             before = known.get(_key(item, node.keys), MISSING) if node.keys is not None else MISSING
-            if before is MISSING and isinstance(old, list) and item in old and not _any_transition(node.items):
-                before = item  # it did not change, wherever it stands
-            _walk(node.items, item, before, f"{path}[{i}]", errors, budget)
+            again = kept.item(i) if kept is not None else None
+            _walk(node.items, item, before, again, f"{path}[{i}]", errors, budget, within=same)
 
 
 def _any_transition(node: _Node | None) -> bool:

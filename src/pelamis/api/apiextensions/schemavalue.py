@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pelamis.api.apiextensions.format import FORMATS
+from pelamis.api.apiextensions.kept import Kept
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
 from pelamis.base import regexp
@@ -23,7 +24,16 @@ NO_FIELD = "<nil>"
 
 def validate(value: Any, schema: Tree, path: str = "") -> Errors:
     """``path`` is the field of the value, "" at the root of an object."""
-    return _validate(value, schema, path) + _validate_lists(value, schema, path)
+    return _errors(value, schema, path) + _validate_lists(value, schema, path)
+
+
+def validate_update(value: Any, old: Any, schema: Tree) -> Errors:
+    """Of a whole object. Errors in what is as it was are forgiven; duplicates are, if there were some before."""
+    errors = _errors(value, schema, "")
+    if errors:
+        errors = _validate(value, schema, "", Kept(value, old, schema))
+    repeated = _validate_lists(value, schema, "")
+    return errors if repeated and _validate_lists(old, schema, "") else errors + repeated
 
 
 def type_name(value: Any) -> str:
@@ -62,14 +72,20 @@ def _child(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _validate(value: Any, schema: Tree, path: str) -> Errors:
+def _validate(value: Any, schema: Tree, path: str, kept: Kept | None) -> Errors:
+    errors = _errors(value, schema, path, kept)
+    return [] if errors and kept is not None and kept.same() else errors
+
+
+def _errors(value: Any, schema: Tree, path: str, kept: Kept | None = None) -> Errors:
+    """kept: by which errors below are forgiven."""
     wanted = schema.get("type", "")
     if not _has_type(value, wanted, schema):
         shown = "integer,string" if schema.get("x-kubernetes-int-or-string") else wanted
         return [] if not shown else [_wrong_type(value, shown, path)]
     if value is None:
         return []
-    errors = _validate_combinations(value, schema, path)
+    errors = _validate_combinations(value, schema, path, kept)
     enum = schema.get("enum")
     if enum and not any(_same(value, choice) for choice in enum):
         errors.append(not_supported(path, value, [_plain(choice) for choice in enum]))
@@ -80,9 +96,9 @@ def _validate(value: Any, schema: Tree, path: str) -> Errors:
     elif isinstance(value, int | float):
         errors += _validate_number(value, schema, path)
     elif isinstance(value, list | tuple):
-        errors += _validate_array(value, schema, path)
+        errors += _validate_array(value, schema, path, kept)
     elif isinstance(value, dict):
-        errors += _validate_object(value, schema, path)
+        errors += _validate_object(value, schema, path, kept)
     return errors
 
 
@@ -94,7 +110,7 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _validate_combinations(value: Any, schema: Tree, path: str) -> Errors:
+def _validate_combinations(value: Any, schema: Tree, path: str, kept: Kept | None) -> Errors:
     errors: Errors = []
 
     def composite(detail: str) -> None:
@@ -102,13 +118,13 @@ def _validate_combinations(value: Any, schema: Tree, path: str) -> Errors:
 
     options = schema.get("anyOf")
     if options:
-        results = [_validate(value, option, path) for option in options]
+        results = [_errors(value, option, path, kept) for option in options]
         if all(results):
             composite("must validate at least one schema (anyOf)")
             errors.extend(results[0])
     options = schema.get("oneOf")
     if options:
-        results = [_validate(value, option, path) for option in options]
+        results = [_errors(value, option, path, kept) for option in options]
         valid = sum(not result for result in results)
         if valid != 1:
             why = "Found none valid" if not valid else f"Found {valid} valid alternatives"
@@ -116,12 +132,12 @@ def _validate_combinations(value: Any, schema: Tree, path: str) -> Errors:
             errors.extend(() if valid else results[0])
     options = schema.get("allOf")
     if options:
-        results = [_validate(value, option, path) for option in options]
+        results = [_errors(value, option, path, kept) for option in options]
         errors.extend(error for result in results for error in result)
         if any(results):
             composite("must validate all the schemas (allOf)" + (". None validated" if all(results) else ""))
     refused = schema.get("not")
-    if refused is not None and not _validate(value, refused, path):
+    if refused is not None and not _errors(value, refused, path, kept):
         composite("must not validate the schema (not)")
     return errors
 
@@ -171,7 +187,7 @@ def _validate_number(value: float, schema: Tree, path: str) -> Errors:
     return errors
 
 
-def _validate_array(value: Sequence[Any], schema: Tree, path: str) -> Errors:
+def _validate_array(value: Sequence[Any], schema: Tree, path: str, kept: Kept | None) -> Errors:
     errors: Errors = []
     most, least = schema.get("maxItems"), schema.get("minItems")
     if most is not None and len(value) > most:
@@ -183,11 +199,11 @@ def _validate_array(value: Sequence[Any], schema: Tree, path: str) -> Errors:
     items = schema.get("items")
     if isinstance(items, dict):
         for i, item in enumerate(value):
-            errors += _validate(item, items, f"{path}[{i}]")
+            errors += _validate(item, items, f"{path}[{i}]", kept.item(i) if kept is not None else None)
     return errors
 
 
-def _validate_object(value: Mapping[str, Any], schema: Tree, path: str) -> Errors:
+def _validate_object(value: Mapping[str, Any], schema: Tree, path: str, kept: Kept | None) -> Errors:
     errors: Errors = []
     most, least = schema.get("maxProperties"), schema.get("minProperties")
     if most is not None and len(value) > most:
@@ -196,10 +212,11 @@ def _validate_object(value: Mapping[str, Any], schema: Tree, path: str) -> Error
         errors.append(invalid(path, len(value), f"{path} in body should have at least {least} properties"))
     properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
     for name, child in value.items():
+        was = kept.member(name) if kept is not None else None
         if name in properties:
-            errors += _validate(child, properties[name], _child(path, name))
+            errors += _validate(child, properties[name], _child(path, name), was)
         elif isinstance(more, dict):
-            errors += _validate(child, more, _child(path, name))
+            errors += _validate(child, more, _child(path, name), was)
         elif more is False:
             field = _child(path, name)
             errors.append(invalid(field, "", f"{field} in body is a forbidden property"))

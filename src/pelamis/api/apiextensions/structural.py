@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pelamis.api.apiextensions.schemavalue import validate
+from pelamis.api.apiextensions.schemavalue import validate, validate_update
 from pelamis.api.check import Errors
 from pelamis.api.field import Tree
 from pelamis.base import regexp
 from pelamis.base import tree as trees
 from pelamis.base.errors import forbidden, invalid, required
 
-__all__ = ["check_structural", "default", "prune", "validate"]
+__all__ = ["check_structural", "default", "prune", "validate", "validate_update"]
 
 META_FIELDS = ("apiVersion", "kind", "metadata")
 _PRESERVE, _EMBEDDED = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"
