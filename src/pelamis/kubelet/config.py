@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from pelamis.api.core.pod.signal import STOP_SIGNALS
 from pelamis.kubelet import dns, env, resources, securitycontext
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.podstate import container_hash
@@ -30,6 +31,7 @@ _PROPAGATION = {
     "Bidirectional": cri.BIDIRECTIONAL,
 }
 _PROTOCOLS = {"": cri.TCP, "TCP": cri.TCP, "UDP": cri.UDP, "SCTP": cri.SCTP}
+_SIGNALS = {name: number for number, name in enumerate(STOP_SIGNALS, start=1)}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -151,13 +153,3 @@ def container(pod: Any, declared: Any, attempt: int, made: Made) -> cri.Containe
         ),
         stop_signal=_SIGNALS.get(stop or "", 0),
     )
-
-
-_PLAIN = (
-    "ABRT,ALRM,BUS,CHLD,CLD,CONT,FPE,HUP,ILL,INT,IO,IOT,KILL,PIPE,POLL,PROF,PWR,QUIT,SEGV,STKFLT,STOP,SYS,TERM,TRAP,"
-    "TSTP,TTIN,TTOU,URG,USR1,USR2,VTALRM,WINCH,XCPU,XFSZ,RTMIN"
-)
-_SIGNALS = {f"SIG{name}": number for number, name in enumerate(_PLAIN.split(","), start=1)}
-_SIGNALS |= {f"SIGRTMIN+{n}": 35 + n for n in range(1, 16)}
-_SIGNALS |= {f"SIGRTMAX-{n}": 65 - n for n in range(1, 15)}
-_SIGNALS["SIGRTMAX"] = 65

@@ -25,6 +25,7 @@ from pelamis.api.core.pod.container import (
     VolumeDevice,
     VolumeMount,
 )
+from pelamis.api.core.pod.signal import STOP_SIGNALS
 from pelamis.api.core.pod.validate_env import check_env, check_env_from
 from pelamis.api.core.pod.validate_resources import check_requirements
 from pelamis.api.core.pod.validate_security import check_container_security
@@ -42,23 +43,6 @@ _ONE_HANDLER = "may not specify more than 1 handler type"
 _NOT_EPHEMERAL = "cannot be set for an Ephemeral Container"
 _NOT_INIT = "may not be set for init containers without restartPolicy=Always"
 _WINDOWS_SIGNALS = ("SIGKILL", "SIGTERM")
-_BEFORE_REALTIME = (
-    "SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL "
-    "SIGPROF SIGPWR SIGQUIT"
-)
-_AFTER_REALTIME = (
-    "SIGSEGV SIGSTKFLT SIGSTOP SIGSYS SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM "
-    "SIGWINCH SIGXCPU SIGXFSZ"
-)
-LINUX_SIGNALS = (
-    *_BEFORE_REALTIME.split(),
-    "SIGRTMAX",
-    *(f"SIGRTMAX-{n}" for n in range(1, 15)),
-    "SIGRTMIN",
-    *(f"SIGRTMIN+{n}" for n in range(1, 16)),
-    *_AFTER_REALTIME.split(),
-)
-_signals = frozenset(LINUX_SIGNALS)
 
 
 class Scope(NamedTuple):
@@ -292,8 +276,8 @@ def _check_lifecycle(lifecycle: Lifecycle, scope: Scope, path: str, errors: Erro
         elif scope.os == "windows":
             if signal not in _WINDOWS_SIGNALS:
                 errors.append(not_supported(at, signal, _WINDOWS_SIGNALS))
-        elif signal not in _signals:
-            errors.append(not_supported(at, signal, LINUX_SIGNALS))
+        elif signal not in STOP_SIGNALS:
+            errors.append(not_supported(at, signal, sorted(STOP_SIGNALS)))
 
 
 def _check_resize_policy(
