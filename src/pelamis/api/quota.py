@@ -17,6 +17,9 @@ Usage = Counter[str]
 COUNTED = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas", "services", "persistentvolumeclaims")
 COMPUTE = ("cpu", "memory", "ephemeral-storage")
 POD_LEVEL = ("cpu", "memory")
+_DEVICES = ".deviceclass.resource.k8s.io/devices"
+_MOST_DEVICES = 32
+"""What a request for all devices can come to."""
 
 
 def amount(text: str) -> int:
@@ -107,6 +110,8 @@ def _claim_usage(claim: Any) -> Usage:
     out: Usage = Counter({"persistentvolumeclaims": NANO, "count/persistentvolumeclaims": NANO})
     storage = claim.spec.resources.requests.get("storage")
     size = amount(storage) if storage else 0
+    if storage and (allocated := claim.status.allocatedResources.get("storage")):
+        size = max(size, amount(allocated))  # an expansion that is taken back may have happened all the same
     out["requests.storage"] = size
     if claim.spec.storageClassName:
         prefix = f"{claim.spec.storageClassName}.storageclass.storage.k8s.io"
@@ -115,10 +120,34 @@ def _claim_usage(claim: Any) -> Usage:
     return out
 
 
+def _resource_claim_usage(claim: Any) -> Usage:
+    """Of alternatives the most that any of them takes of a class."""
+    out: Usage = Counter({"count/resourceclaims.resource.k8s.io": NANO})
+    for request in claim.spec.devices.requests:
+        most: dict[str, int] = {}
+        for wanted in request.firstAvailable or (request.exactly,):
+            if wanted is not None:
+                count = {"ExactCount": wanted.count, "All": _MOST_DEVICES}.get(wanted.allocationMode, 0)
+                most[wanted.deviceClassName] = max(most.get(wanted.deviceClassName, 0), count)
+        for name, count in most.items():
+            out[f"{name}{_DEVICES}"] += count * NANO
+    return out
+
+
+def attributes_classes(claim: Any) -> set[str]:
+    """The VolumeAttributesClasses that a claim has, wants, or is about to get."""
+    status = claim.status
+    names = {claim.spec.volumeAttributesClassName, status.currentVolumeAttributesClassName}
+    if status.modifyVolumeStatus is not None:
+        names.add(status.modifyVolumeStatus.targetVolumeAttributesClassName)
+    return {name for name in names if name}
+
+
 _EVALUATORS: dict[str, Callable[[Any], Usage]] = {
     "pods": _pod_usage,
     "services": _service_usage,
     "persistentvolumeclaims": _claim_usage,
+    "resourceclaims.resource.k8s.io": _resource_claim_usage,
 }
 
 
@@ -181,6 +210,18 @@ def _in_scope(scope: str, operator: str, values: tuple[str, ...], pod: Any) -> b
     return False
 
 
+def _has_class(names: set[str], operator: str, values: tuple[str, ...]) -> bool:
+    match operator:
+        case "In":
+            return any(name in values for name in names)
+        case "NotIn":
+            return not names or any(name not in values for name in names)
+        case "DoesNotExist":
+            return not names
+        case _:
+            return bool(names)
+
+
 def in_scope(quota: Any, resource: str, obj: Any) -> bool:
     """Does the quota count this object? Quotas with scopes count pods only (claims by their attributes class)."""
     spec = quota.spec
@@ -190,18 +231,8 @@ def in_scope(quota: Any, resource: str, obj: Any) -> bool:
     if not terms:
         return True
     if resource == "persistentvolumeclaims":
-        name = obj.spec.volumeAttributesClassName or ""
-        return all(
-            scope == "VolumeAttributesClass"
-            and (
-                name in values
-                if op == "In"
-                else name not in values
-                if op == "NotIn"
-                else bool(name) is (op == "Exists")
-            )
-            for scope, op, values in terms
-        )
+        names = attributes_classes(obj)
+        return all(scope == "VolumeAttributesClass" and _has_class(names, op, values) for scope, op, values in terms)
     return resource == "pods" and all(_in_scope(s, o, v, obj) for s, o, v in terms)
 
 
@@ -215,6 +246,8 @@ def resources(quota: Any) -> set[str]:
             out.add("services")
         elif name == "requests.storage" or "storageclass.storage.k8s.io/" in name:
             out.add("persistentvolumeclaims")
+        elif name.endswith(_DEVICES):
+            out.add("resourceclaims.resource.k8s.io")
         elif name in COUNTED:
             out.add(name)
         else:
