@@ -18,7 +18,6 @@ from pelamis.apiserver.auditpolicy import LEVELS, METADATA, NONE, REQUEST, RESPO
 from pelamis.apiserver.authz.attributes import Authorizer
 from pelamis.apiserver.negotiate import JSON, PROTOBUF, YAML, body_media
 from pelamis.apiserver.pipeline import attributes
-from pelamis.apiserver.user import User
 from pelamis.base.clock import rfc3339_micro
 from pelamis.base.errors import StatusError
 from pelamis.net.http1 import Response
@@ -84,10 +83,10 @@ class Audit:
             "stage": stage,
             "requestURI": request.raw_path + (f"?{request.query}" if request.query else ""),
             "verb": info.verb,
-            "user": _user(call.authenticated),
+            "user": call.authenticated.tree(),
         }
         if call.user is not call.authenticated:
-            out["impersonatedUser"] = _user(call.user)
+            out["impersonatedUser"] = call.user.tree()
         out["sourceIPs"] = [request.remote_ip]
         out["userAgent"] = request.headers.get("user-agent", "")
         if info.is_resource:
@@ -131,17 +130,6 @@ class Audit:
             notes["authorization.k8s.io/reason"] = decision.reason
         if notes:
             event["annotations"] = dict(sorted(notes.items()))
-
-
-def _user(user: User) -> dict[str, Any]:
-    out: dict[str, Any] = {"username": user.name} if user.name else {}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {k: list(v) for k, v in user.extra.items()}
-    return out
 
 
 def _refer(about: dict[str, Any], tree: Tree) -> None:

@@ -94,18 +94,7 @@ async def local_subject_access(server: ApiServer, write: Write) -> Answer:
 
 async def self_subject(server: ApiServer, write: Write) -> Answer:
     codec.clean(write.kind, write.tree)
-    return _answer(write, {"userInfo": user_info(write.user)})
-
-
-def user_info(user: User) -> Tree:
-    out: Tree = {"username": user.name}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {k: list(v) for k, v in user.extra.items()}
-    return out
+    return _answer(write, {"userInfo": write.user.tree()})
 
 
 async def token_review(server: ApiServer, write: Write) -> Answer:
@@ -119,11 +108,11 @@ async def token_review(server: ApiServer, write: Write) -> Answer:
     try:
         found = server.authenticator.tokens.validate(token, server.clock(), audiences)
         if found is not None:
-            status = {"authenticated": True, "user": user_info(found[0]), "audiences": found[1]}
+            status = {"authenticated": True, "user": found[0].tree(), "audiences": found[1]}
         else:
             user = server.authenticator.by_token(token, server.clock())
             if user is not None:
-                status = {"authenticated": True, "user": user_info(user)}
+                status = {"authenticated": True, "user": user.tree()}
             else:
                 status = {"user": {}, "error": "[invalid bearer token]"}
     except InvalidToken as error:

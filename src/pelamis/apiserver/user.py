@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
@@ -30,6 +31,17 @@ class User:
         if self.name.startswith(NODE_PREFIX) and NODES in self.groups:
             return self.name[len(NODE_PREFIX) :]
         return ""
+
+    def tree(self) -> dict[str, Any]:
+        """As reviews, webhooks and audit events tell it."""
+        out: dict[str, Any] = {"username": self.name} if self.name else {}
+        if self.uid:
+            out["uid"] = self.uid
+        if self.groups:
+            out["groups"] = list(self.groups)
+        if self.extra:
+            out["extra"] = {k: list(v) for k, v in self.extra.items()}
+        return out
 
     @property
     def service_account(self) -> tuple[str, str] | None:

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.volume import claim_names
-from pelamis.client.types import Key, Update
-from pelamis.reconcile.plan import NOTHING, Plan
+from pelamis.client.types import Key
+from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.podstate import is_finished
+from pelamis.reconcile.protection import protect
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 FINALIZER = "kubernetes.io/pvc-protection"
@@ -40,17 +39,7 @@ def gather(views: Views, key: Key) -> World | None:
 
 
 def reconcile(world: World, now: float) -> Plan:
-    meta = world.claim.metadata
-    if meta.deletionTimestamp is None:
-        if FINALIZER in meta.finalizers:
-            return NOTHING
-        finalizers = (*meta.finalizers, FINALIZER)
-    elif FINALIZER in meta.finalizers and not world.used:
-        finalizers = tuple(f for f in meta.finalizers if f != FINALIZER)
-    else:
-        return NOTHING
-    changed = msgspec.structs.replace(meta, finalizers=finalizers)
-    return Plan(actions=(Update(CLAIM, msgspec.structs.replace(world.claim, metadata=changed)),))
+    return protect(CLAIM, world.claim, FINALIZER, world.used)
 
 
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.storage.volumeattributesclass import KIND as CLASS
 from pelamis.api.storage.volumeattributesclass import VolumeAttributesClass
-from pelamis.client.types import Key, Update
-from pelamis.reconcile.plan import NOTHING, Plan
+from pelamis.client.types import Key
+from pelamis.reconcile.plan import Plan
+from pelamis.reconcile.protection import protect
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 FINALIZER = "kubernetes.io/vac-protection"
@@ -46,17 +45,7 @@ def gather(views: Views, key: Key) -> World | None:
 
 
 def reconcile(world: World, now: float) -> Plan:
-    meta = world.cls.metadata
-    if meta.deletionTimestamp is None:
-        if FINALIZER in meta.finalizers:
-            return NOTHING
-        finalizers = (*meta.finalizers, FINALIZER)
-    elif FINALIZER in meta.finalizers and not world.used:
-        finalizers = tuple(f for f in meta.finalizers if f != FINALIZER)
-    else:
-        return NOTHING
-    changed = msgspec.structs.replace(meta, finalizers=finalizers)
-    return Plan(actions=(Update(CLASS, msgspec.structs.replace(world.cls, metadata=changed)),))
+    return protect(CLASS, world.cls, FINALIZER, world.used)
 
 
 def _released(views: Views, old: Any, new: Any) -> Sequence[Key]:

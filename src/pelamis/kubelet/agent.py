@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pelamis.api.core.reference import ObjectReference
 from pelamis.client.types import Client, View
-from pelamis.kubelet import dns
+from pelamis.kubelet import dns, reference
 from pelamis.kubelet.cgroups import Cgroups
 from pelamis.kubelet.cri.runtime import Runtime
 from pelamis.kubelet.images import Images
@@ -63,19 +62,4 @@ class Agent:
 
     def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
         """An Event about a pod; with a container, about that part of it."""
-        path = ""
-        if container:
-            for group in ("containers", "initContainers", "ephemeralContainers"):
-                if any(c.name == container for c in getattr(pod.spec, group)):
-                    path = f"spec.{group}{{{container}}}"
-        meta = pod.metadata
-        reference = ObjectReference(
-            kind="Pod",
-            apiVersion="v1",
-            namespace=meta.namespace,
-            name=meta.name,
-            uid=meta.uid,
-            resourceVersion=meta.resourceVersion,
-            fieldPath=path,
-        )
-        self.record(reference, type_, reason, message)
+        self.record(reference.to_pod(pod, container), type_, reason, message)

@@ -16,9 +16,9 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.rbac.clusterrolebinding import KIND as ROLE_BINDING
 from pelamis.api.storage.storageclass import KIND as STORAGE_CLASS
-from pelamis.apiserver.local import LocalClient
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
+from pelamis.client.split import SplitClient
 from pelamis.client.types import Action, Create, Patch
 from pelamis.localstorage import provision
 from pelamis.main.config import Cluster
@@ -32,20 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
-
-
-class ControllerClient:
-    """Reads as the controller manager, whose informers all controllers share; writes as the controller itself."""
-
-    def __init__(self, reader: LocalClient, writer: LocalClient) -> None:
-        self.view = reader.view
-        self.release = reader.release
-        self.get = reader.get
-        self.list = reader.list
-        self.watch = reader.watch
-        self.commit = writer.commit
-        self.post = writer.post
-        self.fetch = writer.fetch
 
 
 async def mark_control_plane(server: ApiServer, node_name: str) -> None:
@@ -173,8 +159,8 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
     )
     reader = server.client("system:kube-controller-manager")
 
-    def client_for(user: str) -> ControllerClient:
-        return ControllerClient(reader, server.client(user))
+    def client_for(user: str) -> SplitClient:
+        return SplitClient(reader, server.client(user))
 
     async def control() -> None:
         words = cluster.controllers.split(",")

@@ -40,6 +40,7 @@ from pelamis.apiserver.metricsapi.summary import MemorySummaries, Summary
 from pelamis.apiserver.server import ApiServer, Config
 from pelamis.apiserver.user import LOOPBACK_USER, User
 from pelamis.base.errors import StatusError
+from pelamis.client.split import SplitClient
 from pelamis.client.types import Action, Create, Outcome, Patch
 from pelamis.controllers import Options, controllers
 from pelamis.kubelet.hollow.agent import Delays
@@ -53,7 +54,7 @@ from pelamis.reconcile.signing import Signer
 from pelamis.reconcile.spec import Controller
 from pelamis.scheduler.run import Scheduler
 from pelamis.sim.faults import COMPONENTS, Faults
-from pelamis.sim.link import ControllerLink, Door, Link, Mirror
+from pelamis.sim.link import Door, Link, Mirror
 from pelamis.sim.loop import VirtualLoop, current
 from pelamis.store.memory import MemoryStore
 from pelamis.store.types import Event
@@ -249,8 +250,8 @@ class Cluster:
     async def _control(self) -> None:
         reader = self._link(MANAGER, "controllers")
 
-        def client_for(user: str) -> ControllerLink:
-            return ControllerLink(reader, self._link(user, "controllers"))
+        def client_for(user: str) -> SplitClient:
+            return SplitClient(reader, self._link(user, "controllers"))
 
         kinds = RegistryKinds(self.server.registry)
         await run_all(self._controllers, client_for, clock=self.clock, kinds=kinds, cpu=Ticks())

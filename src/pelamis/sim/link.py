@@ -289,17 +289,3 @@ class Link:
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
         found: Tree = await self._local().post(path, body, query=query)
         return found
-
-
-class ControllerLink:
-    """Reads as the controller manager, whose views all controllers share; writes as the controller itself."""
-
-    def __init__(self, reader: Link, writer: Link) -> None:
-        self.view = reader.view
-        self.release = reader.release
-        self.get = reader.get
-        self.list = reader.list
-        self.watch = reader.watch
-        self.commit = writer.commit
-        self.post = writer.post
-        self.fetch = writer.fetch

@@ -12,7 +12,6 @@ from pelamis.api.custom import Custom
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.registry import Registry
-from pelamis.apiserver.user import User
 from pelamis.apiserver.write import Objects, Write
 from pelamis.base import ids
 from pelamis.base.labels import Selector
@@ -37,17 +36,6 @@ def in_version(tree: Tree, kind: Kind) -> Tree:
     if kind.hub is None:
         return copy(tree)
     return codec.parse(codec.to_version(kind, codec.encode(codec.from_tree(kind.hub, tree))))
-
-
-def user_info(user: User) -> Tree:
-    out: Tree = {"username": user.name}
-    if user.uid:
-        out["uid"] = user.uid
-    if user.groups:
-        out["groups"] = list(user.groups)
-    if user.extra:
-        out["extra"] = {k: list(v) for k, v in user.extra.items()}
-    return out
 
 
 def _options(write: Write) -> Tree:
@@ -136,7 +124,7 @@ class Review:
         if namespace:
             out["namespace"] = namespace
         out["operation"] = write.operation
-        out["userInfo"] = user_info(write.user)
+        out["userInfo"] = write.user.tree()
         return out
 
     def _shown(self, kind: Kind) -> tuple[str, str, str]:
