@@ -218,6 +218,58 @@ def test_decoded_objects_are_bounded_but_the_used_ones_stay() -> None:
     assert sum(e._obj is not None for e in pods.range()[0]) <= 20
 
 
+def test_the_budget_of_decoded_objects_follows_the_work() -> None:
+    size = len(pod("a", "000")) + 30
+    cache = Cache([PLAIN_POD], budget=size * 20, most=size * 110)
+    cache.begin_load()
+    cache.load_page(Item(f"/registry/pods/a/{i:03}", pod("a", f"{i:03}"), 1, 1) for i in range(400))
+    cache.end_load(1)
+    pods = cache.collection(PLAIN_POD)
+    decoded = 0
+
+    def counting(data: bytes, decode: Any = pods.shape.decode) -> Any:
+        nonlocal decoded
+        decoded += 1
+        return decode(data)
+
+    pods.shape.decode = counting
+
+    def walk(count: int) -> int:
+        nonlocal decoded
+        decoded = 0
+        for entry in pods.range()[0][:count]:
+            assert entry.obj.metadata.name == entry.name
+        return decoded
+
+    assert walk(60) == 60  # the first walk says nothing about the next
+    assert cache.decoder.budget == size * 20
+    assert [walk(60) > 0 for _ in range(4)][-1] is False
+    assert cache.decoder.weight <= cache.decoder.budget <= size * 110
+    # no budget that is allowed would help a walk over all: it costs what it costs, and no more is kept for it
+    for _ in range(3):
+        walk(400)
+    assert cache.decoder.budget < size * 60
+    assert sum(e._obj is not None for e in pods.range()[0]) < 60
+
+
+def test_facts_are_made_once_for_each_version() -> None:
+    cache = Cache([PLAIN_POD], budget=1)
+    cache.apply([Event(i + 1, f"/registry/pods/a/{i}", pod("a", str(i), owner="o"), None, i + 1, 0) for i in range(3)])
+    view = View(cache.collection(PLAIN_POD))
+    made: list[str] = []
+
+    def make(obj: Any, labels: Any) -> str:
+        made.append(obj.metadata.name)
+        return f"{obj.metadata.name} {labels}"
+
+    assert sorted(view.facts("owner", "o", make)) == sorted(view.facts("owner", "o", make))
+    assert sorted(made) == ["0", "1", "2"]
+    cache.apply([Event(9, "/registry/pods/a/1", pod("a", "1", owner="o"), b"", 2, 2)])
+    view.facts("owner", "o", make)
+    assert made[3:] == ["1"]
+    assert view.facts("owner", "nobody", make) == []
+
+
 @pytest.mark.parametrize(
     ("labels", "fields", "expected"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from pelamis.controllers import (
     ttlafterfinished,
 )
 from pelamis.reconcile.replicas import World as Replicas
+from tests.sim.fake_client import FakeView
 
 NOW = 1_700_000_000.0
 LABELS = {"a": "b"}
@@ -58,6 +60,18 @@ def pod(
     ready = {"type": "Ready", "status": str(state == "ready"), "lastTransitionTime": rfc3339(NOW - 60)}
     status = {"phase": phase, "conditions": [ready]}
     return of(Pod, {"metadata": meta, "spec": {"containers": [], "nodeName": "x", **spec}, "status": status})
+
+
+def world(controller: Any, one: Any, pods: list[Any]) -> Replicas:
+    """What the controller gathers where these are all pods."""
+    view = FakeView(POD)
+    view.objects = {(p.metadata.namespace, p.metadata.name): p for p in pods}
+    owners = FakeView(controller.SHAPE.kind)
+    owners.objects = {("n", "r"): one}
+    views: Any = lambda kind: view if kind is POD else owners  # noqa: E731
+    found = controller.gather(views, ("n", "r"))
+    assert isinstance(found, Replicas)
+    return found
 
 
 def replicas(count: int | None = 2, *, conditions: Any = (), leaving: bool = False, **spec: Any) -> Any:
@@ -107,7 +121,9 @@ FAILED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
     ],
 )
 def test_replicas(one: Any, pods: list[Any], expected: list[str]) -> None:
-    assert steps(replicaset.reconcile(Replicas(one, pods), NOW)) == expected
+    found = world(replicaset, one, pods)
+    assert steps(replicaset.reconcile(found, NOW)) == expected
+    assert steps(replicaset.reconcile(dataclasses.replace(found, facts=None), NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,14 +132,14 @@ def test_replicas(one: Any, pods: list[Any], expected: list[str]) -> None:
 def test_status_of_replicas(min_ready_s: int, counts: tuple[int, int, int], again: float | None) -> None:
     one = replicas(2, minReadySeconds=min_ready_s)
     pods = [pod("p"), pod("q", state="starting"), pod("s", state="leaving")]
-    plan = replicaset.reconcile(Replicas(one, pods), NOW)
+    plan = replicaset.reconcile(world(replicaset, one, pods), NOW)
     status = next(a.obj.status for a in plan.actions if isinstance(a, Update))
     assert (status.replicas, status.readyReplicas, status.availableReplicas) == counts
     assert (status.terminatingReplicas, plan.requeue_at) == (1, again)
 
 
 def test_a_refused_pod_is_told() -> None:
-    plan = replicaset.reconcile(Replicas(replicas(1), []), NOW)
+    plan = replicaset.reconcile(world(replicaset, replicas(1), []), NOW)
     refused = Outcome(0, None, errors.Forbidden("pods", "", "p", "exceeded quota"))
     assert plan.on_outcomes is not None
     after = plan.on_outcomes([refused if isinstance(a, Create) else Outcome(1, a.obj) for a in plan.actions])  # type: ignore[union-attr]
@@ -136,8 +152,18 @@ def test_a_replicationcontroller_does_the_same() -> None:
     tree = {"metadata": {"name": "r", "namespace": "n", "uid": "u"}, "spec": {"replicas": 2, "selector": LABELS}}
     tree["spec"]["template"] = {"metadata": {"labels": LABELS}, "spec": {"containers": []}}  # type: ignore[index]
     one = of(ReplicationController, tree)
-    assert steps(replicationcontroller.reconcile(Replicas(one, [pod("p"), pod("q", owner="")]), NOW)) == ["~q"]
-    assert steps(replicationcontroller.reconcile(Replicas(one, []), NOW)) == ["+", "+"]
+    assert steps(
+        replicationcontroller.reconcile(world(replicationcontroller, one, [pod("p"), pod("q", owner="")]), NOW)
+    ) == ["~q"]
+    assert steps(replicationcontroller.reconcile(world(replicationcontroller, one, []), NOW)) == ["+", "+"]
+
+
+def test_counting_and_claiming_see_the_same_pods() -> None:
+    """The facts are taken when there is nothing to claim, and the pods themselves otherwise."""
+    regular = [pod("p"), pod("q", state="leaving"), pod("o", owner="other"), pod("f", owner="", labels={"x": "y"})]
+    assert len(world(replicaset, replicas(), regular).facts or ()) == 2
+    for odd in (pod("l", labels={}), pod("f", owner="")):
+        assert world(replicaset, replicas(), [*regular, odd]).facts is None
 
 
 # Namespaces

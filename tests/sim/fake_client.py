@@ -64,6 +64,9 @@ class FakeView:
                 out.append(obj)
         return out
 
+    def facts(self, index: str, value: str, make: Callable[[Any, Any], Any]) -> Sequence[Any]:
+        return [make(obj, obj.metadata.labels) for obj in self.by_index(index, value)]
+
     def when_reached(self, rev: int, fn: Callable[[], None]) -> None:
         if self.revision >= rev:
             fn()

@@ -131,6 +131,8 @@ class Config:
     entropy: Callable[[int], bytes] = os.urandom
     decode: Any = None
     cache_budget: int = 48 << 20
+    cache_most: int = 0
+    """Bytes of JSON whose decoded form is kept (three times larger): usually, and while more is in use."""
     retain_s: float = _COMPACT_S
     extra_documents: list[Callable[[Request], Answered]] = field(default_factory=list)
 
@@ -160,7 +162,9 @@ class ApiServer:
         self.entropy = pooled(config.entropy)
         self.shared = config.shared
         self.registry = config.registry or builtin()
-        self.cache = Cache(self.registry.stored(), decode=config.decode, budget=config.cache_budget)
+        self.cache = Cache(
+            self.registry.stored(), decode=config.decode, budget=config.cache_budget, most=config.cache_most
+        )
         self.objects = Objects(self.cache, self.registry, self.entropy)
         self.metrics = Metrics()
         self.metrics.count_objects = self._counts

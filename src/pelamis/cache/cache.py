@@ -40,11 +40,16 @@ Refresh = Callable[[bytes], bytes]
 
 
 class Cache:
-    """decode(kind) gives the function from served bytes to the object; None = straight into kind.type."""
+    """decode(kind) gives the function from served bytes to the object; None = straight into kind.type.
 
-    def __init__(self, kinds: Iterable[Kind] = (), *, decode: Decode | None = None, budget: int = BUDGET) -> None:
+    budget, most: bounds of what is kept decoded (see ``Decoder``), in bytes of JSON.
+    """
+
+    def __init__(
+        self, kinds: Iterable[Kind] = (), *, decode: Decode | None = None, budget: int = BUDGET, most: int = 0
+    ) -> None:
         self.progress = Progress()
-        self.decoder = Decoder(budget)
+        self.decoder = Decoder(budget, most)
         self._decode = decode
         self._by_prefix: dict[str, Collection] = {}
         for kind in kinds:

@@ -189,6 +189,11 @@ class Collection:
         found = self._indexes[index].get(value)
         return [found[key] for key in sorted(found)] if found else []
 
+    def members(self, index: str, value: str) -> Iterable[Entry]:
+        """As ``by_index``, in no particular order, and to be used up before the next write."""
+        found = self._indexes[index].get(value)
+        return found.values() if found else ()
+
     # Past
 
     def since(self, rev: int) -> list[Event] | None:
@@ -382,7 +387,7 @@ class Collection:
         self._indexed.clear()
         for entry in self._entries.values():
             self.decoder.forget(entry)
-            entry._fields = None
+            entry._fields = entry._maker = entry._facts = None
             entry.shape = fresh
             if refresh is not None:
                 self.bytes -= len(entry.data)

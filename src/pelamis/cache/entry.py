@@ -1,10 +1,15 @@
 """What the cache holds of one object: the bytes that are served, and, when asked for, the decoded struct.
 
-Bytes are kept for every object. Decoded structs are several times larger, so ``Decoder`` keeps them for the
+Bytes are kept for every object. Decoded structs are three times larger, so ``Decoder`` keeps them for the
 objects that are in use and forgets the others when more than a budget of them has come together: second chance, where
 an object counts as used when it is read again after it was decoded. A cluster that fits the budget decodes each version
 of an object once; a walk over a huge set goes through without pushing out what the controllers work on.
-Labels and the values for field selectors are small and shared, and stay once they have been read.
+
+The budget follows the work. What has to be decoded a second time, though a larger budget within ``most`` would still
+have had it, makes the budget grow by as much: controllers that walk over more than the budget, again and again, would
+otherwise decode all of it each time. A part of whatever else is decoded makes it shrink again.
+
+Labels, the values for field selectors and the facts that walks need are small, and stay once they have been read.
 """
 
 from __future__ import annotations
@@ -23,7 +28,9 @@ from pelamis.api.kind import Kind
 
 Key = tuple[str, str]
 BUDGET = 32 << 20
-"""Bytes of JSON whose decoded form is kept, over all kinds of one cache."""
+"""Bytes of JSON whose decoded form is kept at least, over all kinds of one cache."""
+_GIVE_BACK = 16
+"""The budget shrinks by this part of what is decoded for the first time."""
 
 _MARK = b'"metadata":{'
 
@@ -48,20 +55,36 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 class Decoder:
-    """Decodes entries and bounds the memory of what was decoded; one for all collections of a cache."""
+    """Bounds the memory of what was decoded; one for all collections of a cache.
 
-    __slots__ = ("_held", "_labels", "budget", "weight")
+    least, most: bounds of the budget, in bytes of JSON.
+    """
 
-    def __init__(self, budget: int = BUDGET) -> None:
-        self.budget = budget
+    __slots__ = ("_held", "_labels", "_least", "_most", "_passed", "budget", "weight")
+
+    def __init__(self, least: int = BUDGET, most: int = 0) -> None:
+        self.budget = self._least = least
+        self._most = max(most, least)
         self.weight = 0
+        self._passed = 0
+        """Bytes decoded so far."""
         self._held: OrderedDict[Entry, None] = OrderedDict()
         self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def hold(self, entry: Entry) -> None:
         """``entry`` has just been decoded."""
+        size = len(entry.data)
         self._held[entry] = None
-        self.weight += len(entry.data)
+        self.weight += size
+        self._passed += size
+        if entry._dropped and self._passed - entry._dropped <= self._most - self.budget:
+            self.budget += size
+        elif self.budget > self._least:
+            self.budget = max(self._least, self.budget - size // _GIVE_BACK)
+        if self.weight > self.budget:
+            self._shrink()
+
+    def _shrink(self) -> None:
         chances = len(self._held)
         while self.weight > self.budget and len(self._held) > 1:
             oldest, _ = self._held.popitem(last=False)
@@ -71,10 +94,12 @@ class Decoder:
                 self._held[oldest] = None
             else:
                 oldest._obj = None
+                oldest._dropped = self._passed
                 self.weight -= len(oldest.data)
 
     def forget(self, entry: Entry) -> None:
         """The entry was replaced, and everybody has been told: only its bytes are kept, for the past."""
+        entry._facts = entry._maker = None
         if entry._obj is not None:
             entry._obj = None
             del self._held[entry]
@@ -143,6 +168,10 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     data: bytes
     _obj: Any = None
     _used: bool = False
+    _dropped: int = 0
+    """How many bytes had been decoded when the object was forgotten."""
+    _facts: Any = None
+    _maker: Any = None
     _labels: dict[str, str] | None = None
     _fields: tuple[str, ...] | None = None
 
@@ -197,6 +226,13 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             obj = self.obj
             fields = self._fields = tuple(intern(str(get(obj))) for get in self.shape.selectable.values())
         return fields[self.shape.fields[label]]
+
+    def facts(self, make: Callable[[Any, Mapping[str, str]], Any]) -> Any:
+        """make(object, labels), which depends on nothing else: made once, and kept when the object is not."""
+        if self._maker is not make:
+            self._facts = make(self.obj, self.labels)
+            self._maker = make
+        return self._facts
 
     def note_meta(self) -> str:
         """Reads the labels and returns the uid of the controlling owner ("" for none), in one pass over the bytes."""

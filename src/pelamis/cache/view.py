@@ -8,14 +8,15 @@ one that enters it is added. It is the same class in the server's process and be
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from pelamis.cache.collection import Collection, Event
 from pelamis.cache.entry import Entry, Key
 
 Listener = Callable[[Key, Any, Any], None]
+F = TypeVar("F")
 
 
 class View:
@@ -74,6 +75,14 @@ class View:
 
     def by_index(self, index: str, value: str) -> Sequence[Any]:
         return [entry.obj for entry in self.collection.by_index(index, value) if self._holds(entry)]
+
+    def facts(self, index: str, value: str, make: Callable[[Any, Mapping[str, str]], F]) -> Sequence[F]:
+        found: Sequence[F] = [
+            entry._facts if entry._maker is make else entry.facts(make)
+            for entry in self.collection.members(index, value)
+            if self._holds(entry)
+        ]
+        return found
 
     def when_reached(self, rev: int, fn: Callable[[], None]) -> None:
         self.collection.progress.when_reached(rev, fn)

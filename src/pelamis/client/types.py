@@ -15,6 +15,7 @@ from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
 
 T = TypeVar("T")
+F = TypeVar("F")
 T_co = TypeVar("T_co", covariant=True)
 Key = tuple[str, str]
 """(namespace, name); the namespace is "" for cluster-scoped kinds."""
@@ -116,6 +117,15 @@ class View(Protocol, Generic[T_co]):
         """``index`` is one of kind.indexes, or the built-in ``owner``: the uid of the controller owner reference.
 
         ``owner`` of ``/<namespace>`` gives the labelled objects that have no controller: what may be adopted.
+        """
+        ...
+
+    def facts(self, index: str, value: str, make: Callable[[Any, Mapping[str, str]], F]) -> Sequence[F]:
+        """make(object, its labels) of each object that ``by_index`` gives, in no particular order.
+
+        Made once for each version of an object and kept while the object itself may be forgotten: for walks over
+        thousands of objects. make must depend on nothing else; a kind's objects keep the facts of one maker. Equal
+        label maps are mostly the same dict.
         """
         ...
 

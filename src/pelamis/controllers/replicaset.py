@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pelamis.api.apps.replicaset import KIND as REPLICASET
@@ -10,7 +10,7 @@ from pelamis.api.apps.replicaset import ReplicaSetCondition
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Key
 from pelamis.reconcile import replicas
-from pelamis.reconcile.ownership import candidates, controller_of, owner_keys, selects
+from pelamis.reconcile.ownership import controller_of, owner_keys, selection, selects
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
@@ -19,21 +19,25 @@ def _matches(owner: Any, labels: Mapping[str, str]) -> bool:
     return selects(owner.spec.selector, labels)
 
 
-SHAPE = replicas.Shape(REPLICASET, _matches, ReplicaSetCondition, counts_terminating=True)
+def _matching(owner: Any) -> Callable[[Mapping[str, str]], bool]:
+    return selection(owner.spec.selector)
+
+
+SHAPE = replicas.Shape(REPLICASET, _matching, ReplicaSetCondition, counts_terminating=True)
 
 
 def gather(views: Views, key: Key) -> replicas.World | None:
     owner = views(REPLICASET).get(*key)
     if owner is None:
         return None
-    pods = candidates(views, POD, owner, lambda labels: _matches(owner, labels))
-    related: list[Any] = []
-    above = controller_of(owner)
-    if above is not None:
-        # pods of all ReplicaSets of the Deployment count when a crowded node gives pods up first
-        for sibling in views(REPLICASET).by_index("owner", above.uid):
-            related.extend(views(POD).by_index("owner", sibling.metadata.uid))
-    return replicas.World(owner, pods, related)
+
+    def related() -> list[Any]:
+        """Pods of all ReplicaSets of the Deployment count when a crowded node gives pods up first."""
+        above = controller_of(owner)
+        siblings = views(REPLICASET).by_index("owner", above.uid) if above is not None else ()
+        return [pod for one in siblings for pod in views(POD).by_index("owner", one.metadata.uid)]
+
+    return replicas.gather(views, owner, _matching(owner), related)
 
 
 def reconcile(world: replicas.World, now: float) -> Plan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
@@ -10,7 +11,7 @@ from pelamis.api.core.replicationcontroller import KIND as CONTROLLER_KIND
 from pelamis.api.core.replicationcontroller import ReplicationControllerCondition
 from pelamis.client.types import Key
 from pelamis.reconcile import replicas
-from pelamis.reconcile.ownership import candidates, owner_keys, subset
+from pelamis.reconcile.ownership import owner_keys, subset
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
@@ -19,14 +20,18 @@ def _matches(owner: Any, labels: Mapping[str, str]) -> bool:
     return bool(owner.spec.selector) and subset(owner.spec.selector, labels)
 
 
-SHAPE = replicas.Shape(CONTROLLER_KIND, _matches, ReplicationControllerCondition, counts_terminating=False)
+def _matching(owner: Any) -> Callable[[Mapping[str, str]], bool]:
+    return partial(_matches, owner)
+
+
+SHAPE = replicas.Shape(CONTROLLER_KIND, _matching, ReplicationControllerCondition, counts_terminating=False)
 
 
 def gather(views: Views, key: Key) -> replicas.World | None:
     owner = views(CONTROLLER_KIND).get(*key)
     if owner is None:
         return None
-    return replicas.World(owner, candidates(views, POD, owner, lambda labels: _matches(owner, labels)))
+    return replicas.gather(views, owner, _matching(owner))
 
 
 def reconcile(world: replicas.World, now: float) -> Plan:

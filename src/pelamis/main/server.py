@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 _GIVE_BACK_S = 5.0
 
 
+def _memory() -> int:
+    """Bytes that this process may use: the machine's, or those of its control group."""
+    found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        found = min(found, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # another system, or no limit
+        pass
+    return found
+
+
 def _kubeconfig(cluster: Cluster, keys: pki.Pki) -> None:
     """The administrator's kubeconfig, readable by its owner only."""
     from base64 import b64encode
@@ -102,6 +112,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             client_ca=keys.ca.cert,
             front_proxy_ca=keys.front_proxy_ca.cert,
             front_proxy_client=keys.front_proxy_client,
+            cache_most=_memory() // 16,
             service_cidrs=(cluster.service_cidr,),
             advertise_address=cluster.advertise,
             kubelet_client=keys.kubelet_client,

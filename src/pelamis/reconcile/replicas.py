@@ -1,7 +1,8 @@
 """Keeping a number of pods: the logic that ReplicaSet and ReplicationController share. Pure.
 
 The pods that exist are counted from the view, so nothing has to be expected: the runner lets an owner run again only
-when its view shows what it wrote.
+when its view shows what it wrote. Counting takes the pods' facts (see podfacts); the pods themselves are looked at when
+some have to be adopted, released or deleted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.kind import Kind
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Action, Outcome, Update
-from pelamis.reconcile.ownership import claim, subset
+from pelamis.reconcile.ownership import candidates, claim, subset
 from pelamis.reconcile.plan import NOTHING, Plan
 from pelamis.reconcile.podcontrol import (
     BURST,
@@ -30,44 +31,58 @@ from pelamis.reconcile.podcontrol import (
     pod_of,
     slow_start,
 )
-from pelamis.reconcile.podstate import (
-    deletion_order,
-    is_active,
-    is_available,
-    is_ready,
-    is_terminating,
-    next_available,
-    ranks_by_node,
-)
+from pelamis.reconcile.podfacts import Facts, each_once, facts_of, next_available
+from pelamis.reconcile.podstate import deletion_order, is_active, ranks_by_node
+from pelamis.reconcile.spec import Views
 
 FAILURE = "ReplicaFailure"
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """pods: the owner's own and the orphans that it may adopt. related: pods of its siblings, for the ranking."""
+    """facts: of the owner's own pods; None when some are to be adopted or released. pods: its own, and the orphans that
+    it may adopt. related: pods of its siblings, for the ranking."""
 
     owner: Any
-    pods: Sequence[Pod]
-    related: Sequence[Pod] = ()
+    facts: Sequence[Facts] | None
+    pods: Callable[[], Sequence[Pod]]
+    related: Callable[[], Sequence[Pod]] = tuple
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What differs between the two kinds. status: fields that the kind counts besides the common ones."""
+    """What differs between the two kinds. matching(owner): whether labels match its selector."""
 
     kind: Kind
-    matches: Callable[[Any, Mapping[str, str]], bool]
+    matching: Callable[[Any], Callable[[Mapping[str, str]], bool]]
     condition: Callable[..., Any]
     counts_terminating: bool
+
+
+def gather(
+    views: Views, owner: Any, matches: Callable[[Mapping[str, str]], bool], related: Callable[[], Sequence[Pod]] = tuple
+) -> World:
+    """matches(labels): whether the owner's selector does."""
+    view = views(POD)
+    own: Sequence[Facts] | None = view.facts("owner", owner.metadata.uid, facts_of)
+    test = each_once(matches)
+    regular = all(test(f.labels) for f in own or ())
+    if not regular or any(test(f.labels) for f in view.facts("owner", f"/{owner.metadata.namespace}", facts_of)):
+        own = None
+    return World(owner, own, lambda: candidates(views, POD, owner, matches), related)
 
 
 def reconcile(shape: Shape, world: World, now: float) -> Plan:
     owner = world.owner
     spec = owner.spec
-    pods, claims = claim(POD, world.pods, owner, shape.kind, lambda labels: shape.matches(owner, labels))
-    active = [pod for pod in pods if is_active(pod)]
-    terminating = sum(is_terminating(pod) for pod in pods)
+    own = world.facts
+    pods: Sequence[Pod] | None = None
+    claims: list[Action] = []
+    if own is None:
+        pods, claims = claim(POD, world.pods(), owner, shape.kind, shape.matching(owner))
+        own = [facts_of(pod, pod.metadata.labels) for pod in pods]
+    active = [pod for pod in own if pod.active]
+    terminating = sum(pod.terminating for pod in own)
     wanted = 1 if spec.replicas is None else spec.replicas
     template = spec.template or PodTemplateSpec()
     requeue_at = next_available(active, spec.minReadySeconds, now)
@@ -106,11 +121,10 @@ def reconcile(shape: Shape, world: World, now: float) -> Plan:
         return slow_start(creates, (*claims, *ok), created)
     if missing < 0:
         surplus = min(-missing, BURST)
-        if surplus < len(active):
-            active_order = deletion_order(active, ranks_by_node(active, world.related or active), now)
-        else:
-            active_order = active
-        victims = active_order[:surplus]
+        living = [pod for pod in (world.pods() if pods is None else pods) if is_active(pod)]
+        if surplus < len(living):
+            living = deletion_order(living, ranks_by_node(living, world.related() or living), now)
+        victims = living[:surplus]
 
         def deleted(outcomes: Sequence[Outcome]) -> Plan:
             notes, error = deleted_events(owner, victims, outcomes[: len(victims)])
@@ -137,7 +151,7 @@ def _status(
     shape: Shape,
     owner: Any,
     template: PodTemplateSpec,
-    active: Sequence[Pod],
+    active: Sequence[Facts],
     terminating: int,
     now: float,
     error: Any,
@@ -158,11 +172,14 @@ def _status(
                 type=FAILURE, status="True", lastTransitionTime=rfc3339(now), reason=reason, message=error.message
             ),
         )
+    labelled = each_once(lambda labels: subset(template.metadata.labels, labels))
+    ready = [p for p in active if p.ready]
+    available = [at for p in ready if (at := p.available_at(spec.minReadySeconds)) is not None and at <= now]
     changes: dict[str, Any] = {
         "replicas": len(active),
-        "fullyLabeledReplicas": sum(subset(template.metadata.labels, p.metadata.labels) for p in active),
-        "readyReplicas": sum(is_ready(p) for p in active),
-        "availableReplicas": sum(is_available(p, spec.minReadySeconds, now) for p in active),
+        "fullyLabeledReplicas": sum(labelled(p.labels) for p in active),
+        "readyReplicas": len(ready),
+        "availableReplicas": len(available),
         "observedGeneration": owner.metadata.generation,
         "conditions": conditions,
     }

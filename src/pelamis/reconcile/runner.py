@@ -6,10 +6,11 @@ run for other keys; a key itself is never run twice at a time. When the outcomes
 continued with them, events are recorded, failures are retried with back-off, and a key that wrote is held until its
 views show its own writes (see queue). A turn that used 5 ms of CPU commits what it has and lets the loop go on.
 
-A key that is dear (a thousand pods to count) rests after a run for a multiple of what it cost, so that the changes of
-that time are looked at together. Dear keys of one controller pay one after another, so that however many they are, all of
-them together get a share of the loop, not all of it. The first dear run of a key does not count: it may have been the
-first of its code.
+A key that is dear (a thousand pods to count, a status to write) rests after a run, so that the changes of that time are
+looked at together: for a multiple of what it cost, and then, while the loop is late with everything, until all dear
+runs of the controller have had no more than their share of the time, however many keys there are. The first dear run
+of a key does not count: it may have been the first of its code. Creating and deleting is work that has to be done: it
+is not counted.
 
 Nothing polls: views wake keys, one ``call_at`` timer serves the earliest key with a time.
 """
@@ -24,7 +25,7 @@ from typing import Any
 
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
-from pelamis.client.types import Action, Client, Key, Outcome, View
+from pelamis.client.types import Action, Client, Key, Outcome, Patch, Update, View
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import KEEP, EventNote, Found, Plan, Read, failure
 from pelamis.reconcile.queue import Queue
@@ -33,9 +34,14 @@ from pelamis.reconcile.spec import Controller, Kinds, Watch
 log = logging.getLogger("pelamis.reconcile")
 TURN_S = 0.005
 COMMITS_AT_ONCE = 16
-DEAR_S = 0.001
+DEAR_S = 0.0005
+STATUS_S = 0.0003
+"""About what it costs the server to write a status, and to tell everybody."""
 SHARE = 0.2
-"""How much of the loop's time a controller whose keys are dear may take."""
+"""How much of the loop's time a dear key may take; of a loop that is late, how much all of a controller together."""
+TICK_S = 0.01
+LATE_S = 0.003
+"""A loop that is later than that with a timer has more to do than it can."""
 
 
 class _Views:
@@ -89,7 +95,10 @@ class Runner:
         self._every: dict[Kind, Callable[[], None]] = {}
         self._dear: dict[Key, float] = {}
         self._paid_at = 0.0
-        """When the dear runs so far will have had no more than their share; of the loop's clock."""
+        """When the dear runs so far will have had no more than their share; of the loop's clock, as all of these."""
+        self._resting: dict[Key, tuple[float, float, float]] = {}
+        """Until when at least, until when at most, and what the last run cost; in the order of the second."""
+        self._tick: asyncio.TimerHandle | None = None
 
     @property
     def depth(self) -> int:
@@ -126,8 +135,9 @@ class Runner:
         finally:
             for cancel in (*self._cancels, *self._every.values()):
                 cancel()
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._tick):
+                if timer is not None:
+                    timer.cancel()
 
     async def _synced(self) -> None:
         """Before the first full lists are there, what is missing cannot be told from what is not there."""
@@ -183,7 +193,7 @@ class Runner:
         while (key := self._queue.pop(self._clock())) is not None:
             began = self._cpu()
             plan = self._plan(key)
-            self._weigh(key, self._cpu() - began)
+            self._weigh(key, self._cpu() - began, plan)
             if plan is not None and plan.on_reads is not None:
                 self._start(group, [(key, plan)])  # nobody else waits for what it reads
             elif plan is not None and (plan.actions or plan.then or plan.events or plan.on_outcomes is not None):
@@ -195,18 +205,42 @@ class Runner:
         if batch:
             self._start(group, batch)
 
-    def _weigh(self, key: Key, cost: float) -> None:
+    def _weigh(self, key: Key, cost: float, plan: Plan | None) -> None:
         """Lets a dear key rest."""
+        for action in plan.actions if plan is not None else ():
+            if isinstance(action, Update | Patch) and action.subresource == "status":
+                cost += STATUS_S
         if cost < DEAR_S:
             self._dear.pop(key, None)
             return
         before = self._dear.get(key, 0.0)
         self._dear[key] = cost
         if before:
-            loop = asyncio.get_running_loop()
-            self._paid_at = max(self._paid_at, loop.time()) + min(cost, before) / SHARE
+            pay = min(cost, before) / SHARE
+            now = asyncio.get_running_loop().time()
+            self._paid_at = max(self._paid_at, now) + pay
             self._queue.hold(key)
-            loop.call_at(self._paid_at, self._release, key)
+            self._resting[key] = now + pay, self._paid_at, pay
+            if self._tick is None:
+                self._arm_tick()
+
+    def _arm_tick(self) -> None:
+        self._tick = asyncio.get_running_loop().call_later(TICK_S, self._wake_rested, self._cpu() + TICK_S)
+
+    def _wake_rested(self, due: float) -> None:
+        now, late = asyncio.get_running_loop().time(), self._cpu() - due > LATE_S
+        for key, (least, most, pay) in tuple(self._resting.items()):
+            if most > now:
+                if late:
+                    break
+                if least > now:
+                    continue
+                self._paid_at -= pay
+            del self._resting[key]
+            self._release(key)
+        self._tick = None
+        if self._resting:
+            self._arm_tick()
 
     def _start(self, group: asyncio.TaskGroup, batch: Sequence[tuple[Key, Plan]]) -> None:
         task = group.create_task(self._carry_out(batch), name=f"{self._controller.name}-commit")
