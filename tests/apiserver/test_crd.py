@@ -305,3 +305,28 @@ def test_versions_are_converted_by_a_webhook() -> None:
             assert {i["apiVersion"] for i in items["items"]} == {"x.io/v2"}
 
     asyncio.run(body())
+
+
+def test_discovery_shows_a_resource_when_its_definition_is_settled() -> None:
+    """Who waits for discovery may then change the definition as it was read: nothing else is written to it."""
+
+    async def body() -> None:
+        async with running() as h:
+            seen: set[tuple[bool, bool]] = set()
+            write = h.server.rest.one
+
+            async def observed(*args: Any) -> Any:
+                held = h.server.objects.get(RESOURCE, "", "widgets.x.io")
+                if held is not None:
+                    assert h.server.registry.by_resource("x.io", "v1", "widgets") is not None
+                    seen.add((h.server.discovery.answer("/apis/x.io/v1") is not None, established(held)))
+                return await write(*args)
+
+            h.server.rest.one = observed  # type: ignore[method-assign]
+            await define(h, definition(version("v1", SPEC)))
+            assert seen == {(False, False)}
+            for path in ("/apis", "/apis/x.io", "/apis/x.io/v1"):
+                status, tree = await h.request("GET", path)
+                assert status == 200 and "x.io" in str(tree)
+
+    asyncio.run(body())

@@ -2,7 +2,8 @@
 
 One task follows the definitions in the cache. For each one that changed it settles which names it may use, declares a
 kind for every served version (and for the storage version, the hub of the others), and writes the conditions. The
-order matters: a definition says Established only when its resource answers requests.
+order matters: a definition says Established only when its resource answers requests, and discovery shows the resource
+only when that has been said: who finds it there can change the definition without a conflict.
 
 A definition that is deleted first loses its objects: it stays, Terminating, until the last of them is gone.
 
@@ -317,11 +318,15 @@ class Definitions:
         names, accepted = accept_names(crd, self._server.objects.list(RESOURCE))
         wanted = conditions_of(crd, accepted)
         established = next(c for c in wanted if c.type == "Established")
+        resource = f"{crd.spec.names.plural}.{crd.spec.group}"
         if established.status == "True":
+            if not is_true(crd, "Established"):
+                self._server.discovery.set_hidden(resource, True)
             await self._declare(crd, names)
         gone = ("NonStructuralSchema", "KubernetesAPIApprovalPolicyConformant")
         conditions = merge_conditions(crd.status.conditions, wanted, gone, self._server.clock())
         await self._write_status(crd, conditions, names)
+        self._server.discovery.set_hidden(resource, False)
 
     async def _write_status(self, crd: CustomResourceDefinition, conditions: list[Tree], names: Names | None) -> None:
         tree = codec.to_tree(crd)
@@ -468,6 +473,7 @@ class Definitions:
         served = self._served.pop(name, None)
         self._terminating.pop(name, None)
         self._server.discovery.set_ending(name, False)
+        self._server.discovery.set_hidden(name, False)
         if served is None:
             return
         if served.cancel is not None:

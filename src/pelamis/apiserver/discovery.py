@@ -164,6 +164,17 @@ class Discovery:
         self._revision = -1
         self._remote: dict[tuple[str, str], tuple[Sequence[Tree], bool]] = {}
         self._ending: set[str] = set()
+        self._hidden: set[str] = set()
+
+    def set_hidden(self, resource: str, hidden: bool) -> None:
+        """A resource that answers already, but is not to be found yet."""
+        if (resource in self._hidden) != hidden:
+            (self._hidden.add if hidden else self._hidden.discard)(resource)
+            self._cache.clear()
+
+    def _kinds(self, group: str, version: str) -> Sequence[Kind]:
+        kinds = self._registry.of(group, version)
+        return [k for k in kinds if k.resource not in self._hidden] if self._hidden else kinds
 
     def set_ending(self, resource: str, ending: bool) -> None:
         """Whether the definition of the resource is Terminating."""
@@ -215,6 +226,8 @@ class Discovery:
     def _versions(self) -> Mapping[str, Sequence[str]]:
         """Group to versions, in order of preference, groups in order of priority."""
         out: dict[str, list[str]] = {g.name: list(g.versions) for g in self._registry.groups()}
+        if self._hidden:
+            out = {name: shown for name, vs in out.items() if (shown := [v for v in vs if self._kinds(name, v)])}
         for group, version in self._remote:
             versions = out.setdefault(group, [])
             if version not in versions:
@@ -247,7 +260,7 @@ class Discovery:
         return None
 
     def _resources(self, group: str, version: str) -> Tree | None:
-        kinds = self._registry.of(group, version)
+        kinds = self._kinds(group, version)
         return resource_list(group, version, kinds, self._ending) if kinds else None
 
     def _aggregated(self, path: str, form: str) -> Tree:
@@ -261,7 +274,7 @@ class Discovery:
                 if remote is not None:
                     resources: list[Tree] = list(remote[0])
                 else:
-                    kinds = self._registry.of(name, version)
+                    kinds = self._kinds(name, version)
                     resources = [_discovered(k, self._ending) for k in sorted(kinds, key=lambda k: k.plural)]
                 stale = remote is not None and not remote[1]
                 shown.append({"version": version, "resources": resources, "freshness": "Stale" if stale else "Current"})
