@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.kubelet.pods import make
 
+from pelamis.api.core.pod.qos import qos_class
 from pelamis.api.core.secret import Secret
 from pelamis.api.core.service import Service
 from pelamis.api.meta import ObjectMeta
@@ -126,10 +127,9 @@ def _c(name: str = "c", **amounts: Any) -> dict[str, Any]:
 
 def test_qos_and_pod_limits() -> None:
     full = {"cpu": "1", "memory": "1Gi"}
-    assert status.qos_class(make(containers=[_c(limits=full, requests=full)])) == "Guaranteed"
-    assert status.qos_class(make(containers=[_c(limits=full)])) == "Guaranteed"
-    assert status.qos_class(make(containers=[_c(limits=full), _c("d")])) == "Burstable"
-    assert status.qos_class(make(containers=[_c()])) == "BestEffort"
+    assert qos_class(make(containers=[_c(limits=full, requests=full)])) == "Guaranteed"
+    assert qos_class(make(containers=[_c(limits=full), _c("d")])) == "Burstable"
+    assert qos_class(make(containers=[_c()])) == "BestEffort"
     pod = make(containers=[_c(limits={"cpu": "500m", "memory": "64Mi"}, requests={"cpu": "250m"})])
     assert resources.for_pod(pod) == {"shares": 256, "quota": 50000, "memory": 64 << 20, "pids": 0}
     assert resources.for_pod(make())["shares"] == 2

@@ -9,10 +9,12 @@ MountVolumes       VolumesReady | VolumesFailed
 EnsureImage        ImageReady | ImageFailed
 StartContainer     ContainerStarted | ContainerFailed
 StopContainer      ContainerStopped
+Resize             Resized
 CleanUp            CleanedUp | CleanUpFailed
 =================  =====================================================
 
-Independently of instructions come PodChanged, PodGone, Adopted, ContainerExited, SandboxDied, Probed, Evicted, Tick.
+Independently of instructions come PodChanged, PodGone, Adopted, ResizeWaits, ContainerExited, SandboxDied, Probed,
+Evicted, Tick.
 """
 
 from __future__ import annotations
@@ -81,6 +83,30 @@ class Adopted:
 
     sandboxes: tuple[Sandbox, ...] = ()
     runs: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A resize that the node has not granted. reason: Deferred or Infeasible; generation: of the pod that asks."""
+
+    reason: str
+    message: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeWaits:
+    """What the pod asks for is not granted yet; None: nothing waits any more."""
+
+    pending: Pending | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """done: the containers that have what was asked for. error: why the others, or the pod, have not."""
+
+    done: tuple[str, ...]
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +234,8 @@ Event = (
     PodChanged
     | PodGone
     | Adopted
+    | ResizeWaits
+    | Resized
     | VolumesReady
     | VolumesFailed
     | SandboxStarted
@@ -296,10 +324,14 @@ class StopProbes:
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """Give a running container new resources in place."""
+    """Give the pod, and these of its running containers, by name and id, the resources that they were granted.
 
-    name: str
-    id: str
+    before, after: of the pod's cgroup, as ``resources.for_pod`` has them; before is empty when it is not known.
+    """
+
+    containers: tuple[tuple[str, str], ...]
+    before: dict[str, int]
+    after: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

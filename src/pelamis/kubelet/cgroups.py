@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pelamis.api.core.pod.qos import qos_class
 from pelamis.kubelet import resources
-from pelamis.kubelet.status import qos_class
 
 _V1 = ("cpu", "cpuacct", "cpuset", "memory", "pids", "blkio", "devices", "freezer", "systemd", "hugetlb", "unified")
 
@@ -38,7 +38,7 @@ class Cgroups:
 
     def pod_path(self, pod: Any) -> str:
         """Relative to the mount, as the runtime's ``cgroup_parent`` wants it."""
-        qos = pod.status.qosClass or qos_class(pod)
+        qos = qos_class(pod)
         level = {"Burstable": "burstable", "BestEffort": "besteffort"}.get(qos)
         name = f"pod{pod.metadata.uid}"
         return self._join("kubepods", level, name) if level else self._join("kubepods", name)
@@ -112,8 +112,9 @@ class Cgroups:
         self._set(group, resources.for_pod(pod, pids))
         return group
 
-    def update_pod(self, pod: Any, pids: int = -1) -> None:
-        self._set(self.pod_path(pod), resources.for_pod(pod, pids))
+    def set_pod(self, pod: Any, values: dict[str, int]) -> None:
+        """values: as ``resources.for_pod`` has them."""
+        self._set(self.pod_path(pod), values)
 
     def remove(self, group: str) -> bool:
         """Remove a group and what is below it. False if a process is still inside."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pelamis.kubelet.actions import Backoff, ContainerKind, Run, Sandbox
+from pelamis.kubelet.actions import Backoff, ContainerKind, Pending, Run, Sandbox
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +31,7 @@ class Slot:
     waiting: (reason, message) shown while nothing runs. restart_now: the next start takes no regard of the restart
     policy and the back-off (the container was killed to be replaced). pull_failed: (reason, message, since, next
     attempt).
-    applied: the resources that the run has.
+    applied: the resources that the run has (``resources.granted``).
     """
 
     name: str
@@ -93,6 +93,24 @@ class Ending:
 
 
 @dataclass(slots=True)
+class Resizing:
+    """A resize that waits to be granted (``pending``), or is being carried out (``generation``: who asked; 0 = none).
+
+    before: the pod's cgroup as it is, ``resources.for_pod``; empty when that is not known. sent: what the containers
+    of the instruction under way will have. error: why the last attempt failed.
+    """
+
+    pending: Pending | None = None
+    generation: int = 0
+    before: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+    sent: dict[str, Any] = field(default_factory=dict)
+    busy: bool = False
+    error: str = ""
+    retry_at: float = 0.0
+
+
+@dataclass(slots=True)
 class PodState:
     pod: Any
     slots: dict[str, Slot] = field(default_factory=dict)
@@ -110,6 +128,7 @@ class PodState:
     confirmed: bool = False
     gone: bool = False
     started_at: float = 0.0
+    resize: Resizing | None = None
 
     def of_kind(self, *kinds: ContainerKind) -> list[Slot]:
         return [slot for slot in self.slots.values() if slot.kind in kinds]

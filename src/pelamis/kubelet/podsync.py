@@ -20,7 +20,8 @@ from typing import Any
 
 from pelamis.base.clock import parse_rfc3339
 from pelamis.kubelet import actions as a
-from pelamis.kubelet.podstate import Ending, PodState, Slot, container_hash, declared
+from pelamis.kubelet import resize, resources
+from pelamis.kubelet.podstate import Ending, PodState, Resizing, Slot, container_hash, declared
 
 MINIMUM_GRACE_S = 2
 RETRY_S = 10.0
@@ -64,6 +65,10 @@ class PodMachine:
     def _emit(self, instruction: a.Instruction) -> None:
         self._out.append(instruction)
 
+    def _note(self, note: a.Note | None) -> None:
+        if note is not None:
+            self._emit(note)
+
     def _wake_at(self, at: float) -> None:
         self._wake = at if self._wake is None else min(self._wake, at)
 
@@ -73,8 +78,14 @@ class PodMachine:
         s = self.state
         match event:
             case a.PodChanged(pod):
-                s.pod = pod
+                old, s.pod = s.pod, pod
                 self._declare()
+                if s.ending is None and resize.differs(old, pod):
+                    self._emit(resize.begin(s, old))
+            case a.ResizeWaits(pending):
+                self._note(resize.wait(s, pending))
+            case a.Resized():
+                self._note(resize.outcome(s, event, now))
             case a.PodGone():
                 s.gone = True
             case a.Adopted():
@@ -176,7 +187,9 @@ class PodMachine:
             run, older = runs[0], [r for r in runs[1:] if r.state == "exited"]
             slot.current = run
             slot.last = older[0] if older else None
-            slot.applied = slot.spec.resources
+            slot.applied = resources.granted(s.pod, slot.spec)
+            if run.state == "running" and told is not None and told.resources is not None:
+                slot.applied = resize.told(slot.applied, told.resources)
             slot.pending = s.sandbox is None or run.sandbox_id != s.sandbox.id
             if run.state == "running":
                 same = told is not None and told.containerID.endswith(run.id)
@@ -188,6 +201,9 @@ class PodMachine:
                 slot.crash.updated = run.started_at
         if status.phase in ("Succeeded", "Failed"):
             s.ending = Ending("finished", 0.0, status.reason, status.message)
+        under_way = next((c for c in status.conditions if c.type == "PodResizeInProgress"), None)
+        if under_way is not None and s.ending is None:
+            s.resize = Resizing(generation=under_way.observedGeneration, after=resources.for_pod(s.pod))
 
     def _sandbox_stopped(self, id_: str, error: str, now: float) -> None:
         s = self.state
@@ -235,7 +251,6 @@ class PodMachine:
         slot.restarts = run.attempt
         slot.image_ref = ""
         slot.stop_deadline = 0.0
-        slot.applied = slot.spec.resources
         slot.started = slot.ready = False
         if run.state == "running":
             slot.started = slot.spec.startupProbe is None
@@ -386,7 +401,7 @@ class PodMachine:
             for slot in (*targets, *extras):
                 self._ensure_image(slot, now)
         self._replace_changed(now)
-        if s.sandbox is None or not s.sandbox.ready or s.volumes != "ready":
+        if not self._resize(now) or s.sandbox is None or not s.sandbox.ready or s.volumes != "ready":
             return
         for slot in extras:
             if not slot.busy and slot.image_ref and self._may_start(slot, now):
@@ -400,6 +415,7 @@ class PodMachine:
 
     def _start(self, slot: Slot, sandbox: a.Sandbox, now: float) -> None:
         slot.busy = "start"
+        slot.applied = resources.granted(self.state.pod, slot.spec)
         attempt = slot.restarts
         if slot.current is not None:
             attempt = max(slot.restarts, slot.current.attempt) + 1
@@ -500,7 +516,7 @@ class PodMachine:
         return True
 
     def _replace_changed(self, now: float) -> None:
-        """A running container whose image or resources are declared differently is replaced or resized."""
+        """A running container whose image is declared differently is replaced."""
         for slot in self.state.slots.values():
             run = slot.current
             if run is not None and run.state == "unknown" and not slot.busy and now >= slot.retry_at:
@@ -513,16 +529,34 @@ class PodMachine:
                 slot.restart_now = True
                 text = f"Container {slot.name} definition changed, will be restarted"
                 self._stop(slot, self._spec_grace(), text)
-            elif slot.applied is not None and slot.applied != slot.spec.resources:
-                changed = _changed_resources(slot.applied, slot.spec.resources)
-                policies = {p.resourceName: p.restartPolicy for p in slot.spec.resizePolicy}
-                slot.applied = slot.spec.resources
-                if any(policies.get(name) == "RestartContainer" for name in changed):
-                    slot.restart_now = True
-                    text = f"Container {slot.name} resize requires restart"
-                    self._stop(slot, self._spec_grace(), text)
-                elif changed:
-                    self._emit(a.Resize(slot.name, run.id))
+
+    def _resize(self, now: float) -> bool:
+        """Bring the pod to what it was granted; False while containers must not be started."""
+        s = self.state
+        resizing = s.resize
+        if resizing is None or not resizing.generation:
+            return True
+        if resizing.busy:
+            return False
+        if s.sandbox is None or not s.sandbox.ready:
+            if s.sandbox is None and not s.sandbox_busy:  # what is made from now on is made as it was granted
+                resizing.before = resizing.after
+                self._note(resize.finish(s, resizing))
+            return True
+        if resizing.error and now < resizing.retry_at:
+            self._wake_at(resizing.retry_at)
+            return True
+        stops, order = resize.step(s, resizing)
+        for slot in stops:
+            slot.restart_now = True
+            self._stop(slot, self._spec_grace(), f"Container {slot.name} resize requires restart")
+        if order is not None:
+            resizing.busy = True
+            self._emit(order)
+        elif resizing.before == resizing.after and not stops:
+            self._note(resize.finish(s, resizing))
+            return True
+        return False
 
     def _stop(self, slot: Slot, grace_s: int, message: str, reason: str = "") -> None:
         if slot.current is None:
@@ -602,15 +636,6 @@ class PodMachine:
         elif slot.current is not None:
             slot.busy = "stop"
             self._emit(a.StopContainer(slot.name, slot.current.id, grace, ""))
-
-
-def _changed_resources(old: Any, new: Any) -> set[str]:
-    names = set(old.limits) | set(old.requests) | set(new.limits) | set(new.requests)
-    return {
-        name
-        for name in names
-        if old.limits.get(name) != new.limits.get(name) or old.requests.get(name) != new.requests.get(name)
-    }
 
 
 def _go_duration(seconds: float) -> str:

@@ -25,6 +25,7 @@ from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import admit, config, dns, fromcri, gc, status
 from pelamis.kubelet.agent import Agent, Recorder
+from pelamis.kubelet.allocation import Allocations
 from pelamis.kubelet.cgroups import Cgroups
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError, Runtime, RuntimeEvent
@@ -70,6 +71,7 @@ class Kubelet:
         self.now = now
         self.server = server
         self.workers: dict[str, Worker] = {}
+        self.allocations = Allocations(self._room_for)
         self.withdrawn = withdrawn
         self.ready = asyncio.Event()
         self.started_at = now()
@@ -210,7 +212,13 @@ class Kubelet:
         self._uids[key] = uid
         worker = self.workers.get(uid)
         if worker is not None:
-            worker.changed(pod)
+            asks = pod.metadata.generation != worker.pod.metadata.generation and self.allocations.declare(
+                pod, self.now()
+            )
+            worker.changed(self.allocations.apply(pod))
+            worker.waits(self.allocations.pending(uid))
+            if asks or (self.allocations.waiting and pod.status.phase in TERMINAL):
+                self._settle_resizes()
         elif uid not in self._refused:
             self._begin(pod)
         elif pod.metadata.deletionTimestamp:
@@ -222,12 +230,32 @@ class Kubelet:
         known = self._known.pop(uid, None)
         if known is None and self._refuse(pod, fresh):
             return
+        self.allocations.begin(pod)
+        pod = self.allocations.apply(pod)
         worker = self.workers[uid] = Worker(self.agent, pod, self._forget)
         self.agent.references.use(pod)
         if known is not None:
             worker.feed(known)
         else:
             worker.feed(a.Adopted() if pod.status.startTime else a.PodChanged(pod))
+        worker.waits(self.allocations.pending(uid))
+        if known is not None and self.allocations.waiting:
+            asyncio.get_running_loop().call_soon(self._settle_resizes)
+
+    def _settle_resizes(self) -> None:
+        """Grant what waits and fits now."""
+        for pod in self.allocations.settle():
+            worker = self.workers.get(pod.metadata.uid)
+            newest = self.pods.get(pod.metadata.namespace, pod.metadata.name)
+            if worker is not None and newest is not None and newest.metadata.uid == worker.uid:
+                worker.changed(self.allocations.apply(newest))
+                worker.waits(self.allocations.pending(worker.uid))
+
+    def _room_for(self, pod: Any) -> str:
+        """What a pod lacks to be resized as it is declared; "" when it fits beside what the others were granted."""
+        others = admit.Claims(other for other in self.active() if other.metadata.uid != pod.metadata.uid)
+        refusal = admit.check(pod, others, None, self.node.allocatable)
+        return refusal.message.removeprefix("Pod was rejected: ") if refusal is not None else ""
 
     async def _ask_again(self, pod: Any) -> None:
         """A label that the scheduler knows may be newer than the Node that this kubelet saw last."""
@@ -290,6 +318,8 @@ class Kubelet:
     def _forget(self, worker: Worker) -> None:
         if self.workers.get(worker.uid) is worker:
             del self.workers[worker.uid]
+            if self.allocations.forget(worker.uid):
+                self._settle_resizes()
 
     def find(self, namespace: str, name: str) -> Worker | None:
         """The worker of the pod that has this name now."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pelamis.api.core.pod.container import ResourceRequirements
+from pelamis.api.core.pod.qos import qos_class
 from pelamis.api.core.pod.status import (
     ContainerState,
     ContainerStateRunning,
@@ -29,8 +30,13 @@ from pelamis.base import quantity
 from pelamis.base.clock import rfc3339
 from pelamis.kubelet.actions import Run
 from pelamis.kubelet.podstate import PodState, Slot
+from pelamis.kubelet.resources import effective
 
+RESIZE_PENDING, RESIZE_IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
+RESIZES = (RESIZE_PENDING, RESIZE_IN_PROGRESS)
+"""Conditions that are there only while they are true."""
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+_OURS = (*OWNED, *RESIZES)
 TERMINAL = ("Succeeded", "Failed")
 _RESOURCES = ("cpu", "memory")
 
@@ -41,29 +47,6 @@ class Host:
 
     ips: tuple[str, ...] = ()
     runtime: str = "containerd"
-
-
-def qos_class(pod: Any) -> str:
-    """Guaranteed, Burstable or BestEffort, from cpu and memory of all containers (or of the pod, where declared)."""
-    total = pod.spec.resources
-    if total is not None and (_amounts(total.limits) or _amounts(total.requests)):
-        groups = [total]
-    else:
-        groups = [c.resources for c in (*pod.spec.initContainers, *pod.spec.containers)]
-    any_set = False
-    guaranteed = bool(groups)
-    for resources in groups:
-        limits, requests = _amounts(resources.limits), _amounts(resources.requests)
-        any_set = any_set or bool(limits) or bool(requests)
-        if set(limits) != set(_RESOURCES) or any(requests.get(n, limits[n]) != limits[n] for n in _RESOURCES):
-            guaranteed = False
-    if not any_set:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _amounts(amounts: dict[str, str]) -> dict[str, int]:
-    return {n: v for n in _RESOURCES if n in amounts and (v := quantity.parse(amounts[n]).nano) > 0}
 
 
 def build(state: PodState, host: Host, now: float, old: PodStatus | None = None) -> PodStatus:
@@ -117,6 +100,7 @@ def build(state: PodState, host: Host, now: float, old: PodStatus | None = None)
         qosClass=old.qosClass or qos_class(pod),
         ephemeralContainerStatuses=ephemeral,
         resize=api.resize,
+        **_whole(state, old),
         resourceClaimStatuses=api.resourceClaimStatuses,
         extendedResourceClaimStatus=api.extendedResourceClaimStatus,
         volumeHealth=api.volumeHealth,
@@ -133,7 +117,7 @@ def rejected(pod: Any, reason: str, message: str, now: float) -> PodStatus:
         startTime=rfc3339(now),
         observedGeneration=pod.metadata.generation,
         conditions=pod.status.conditions,
-        qosClass=pod.status.qosClass or qos_class(pod),
+        qosClass=qos_class(pod),
     )
 
 
@@ -192,8 +176,9 @@ def _container(state: PodState, slot: Slot, old: ContainerStatus | None, default
     resources = None
     allocated: dict[str, str] = {}
     if slot.kind != "ephemeral" and (spec.resources.limits or spec.resources.requests):
-        applied = slot.applied if slot.applied is not None else spec.resources
-        resources = ResourceRequirements(limits=applied.limits, requests=applied.requests)
+        applied = slot.applied if slot.applied is not None and running else spec.resources
+        limits = applied.limits if spec.resources.limits else {}
+        resources = ResourceRequirements(limits=limits, requests=applied.requests)
         allocated = spec.resources.requests
     return ContainerStatus(
         name=slot.name,
@@ -218,6 +203,31 @@ def _container(state: PodState, slot: Slot, old: ContainerStatus | None, default
         ),
         user=_user(run),
     )
+
+
+def _whole(state: PodState, old: PodStatus) -> dict[str, Any]:
+    """Pod-level resources, of pods that declare some: granted and in effect."""
+    pod = state.pod
+    if pod.spec.resources is None:
+        return {}
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    for name, unit, make in (("cpu", quantity.milli, quantity.from_milli), ("memory", quantity.value, _binary)):
+        amount, _ = effective(pod, "requests", name, unit)
+        if amount or name in pod.spec.resources.requests:
+            requests[name] = pod.spec.resources.requests.get(name) or make(amount)
+        amount, complete = effective(pod, "limits", name, unit)
+        if amount and complete:
+            limits[name] = pod.spec.resources.limits.get(name) or make(amount)
+    kept = {n: v for n, v in pod.spec.resources.limits.items() if n not in _RESOURCES}
+    requests |= {n: v for n, v in pod.spec.resources.requests.items() if n not in _RESOURCES}
+    running = state.resize is not None and bool(state.resize.generation) and old.resources is not None
+    current = old.resources if running else ResourceRequirements(limits={**limits, **kept}, requests=requests)
+    return {"allocatedResources": requests, "resources": current}
+
+
+def _binary(amount: int) -> str:
+    return quantity.from_int(amount, "BinarySI")
 
 
 def _user(run: Run | None) -> ContainerUser | None:
@@ -308,8 +318,8 @@ def _conditions(
     previous: PodStatus,
 ) -> tuple[PodCondition, ...]:
     pod = state.pod
-    old = {c.type: c for c in pod.status.conditions if c.type not in OWNED}
-    old |= {c.type: c for c in previous.conditions if c.type in OWNED}
+    old = {c.type: c for c in pod.status.conditions if c.type not in _OURS}
+    old |= {c.type: c for c in previous.conditions if c.type in _OURS}
     sandboxed = state.sandbox is not None and state.sandbox.ready and bool(state.sandbox.ips or pod.spec.hostNetwork)
     containers_ready = _containers_ready(state, phase, main)
     wanted = [
@@ -322,7 +332,7 @@ def _conditions(
     if state.ending is not None and state.ending.condition is not None:
         type_, reason, message = state.ending.condition
         wanted.append((type_, "True", reason, message))
-    out = []
+    out = _resize_conditions(state, old, now)
     for type_, status, reason, message in wanted:
         before = old.pop(type_, None)
         same = before is not None and before.status == status
@@ -338,6 +348,33 @@ def _conditions(
         )
     out.extend(old.values())
     return tuple(out)
+
+
+def _resize_conditions(state: PodState, old: dict[str, PodCondition], now: float) -> list[PodCondition]:
+    """Taken out of ``old``: they stay only as long as they are true."""
+    before = {type_: old.pop(type_, None) for type_ in RESIZES}
+    resize = state.resize
+    if resize is None or state.ending is not None:
+        return []
+    wanted = []
+    if resize.pending is not None:
+        wanted.append((RESIZE_PENDING, resize.pending.reason, resize.pending.message, resize.pending.generation))
+    if resize.generation:
+        wanted.append((RESIZE_IN_PROGRESS, "Error" if resize.error else "", resize.error, resize.generation))
+    out = []
+    for type_, reason, message, generation in wanted:
+        known = before[type_]
+        out.append(
+            PodCondition(
+                type=type_,
+                observedGeneration=generation,
+                status="True",
+                lastTransitionTime=known.lastTransitionTime if known is not None else rfc3339(now),
+                reason=reason,
+                message=message,
+            )
+        )
+    return out
 
 
 def _initialized(state: PodState, phase: str, init: Sequence[ContainerStatus]) -> tuple[str, str, str, str]:
@@ -402,7 +439,11 @@ def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[s
             changed = [
                 {**dict.fromkeys(known.get(c["type"], ())), **c}  # what is no longer said is taken away by a null
                 for c in after or ()
-                if known.get(c["type"]) != c and (c["type"] in owned or c["type"] == "DisruptionTarget")
+                if known.get(c["type"]) != c and (c["type"] in owned or c["type"] in (*RESIZES, "DisruptionTarget"))
+            ]
+            told = {c["type"] for c in after or ()}
+            changed += [
+                {"$patch": "delete", "type": type_} for type_ in RESIZES if type_ in known and type_ not in told
             ]
             if changed:
                 body[name] = changed

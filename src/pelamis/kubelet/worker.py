@@ -21,7 +21,7 @@ import msgspec
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import config, dns, env, fromcri, hooks, logs, resources, status
+from pelamis.kubelet import actuation, config, dns, env, fromcri, hooks, logs, status
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
@@ -90,6 +90,12 @@ class Worker:
         self.feed(a.PodChanged(pod))
         if old.metadata.labels != pod.metadata.labels or old.metadata.annotations != pod.metadata.annotations:
             self.refresh()
+
+    def waits(self, pending: a.Pending | None) -> None:
+        """What the pod asks for has not been granted, or (None) nothing waits any more."""
+        resize = self.machine.state.resize
+        if pending != (resize.pending if resize is not None else None):
+            self.feed(a.ResizeWaits(pending))
 
     def gone(self) -> None:
         self.agent.publisher.drop(self.uid)
@@ -175,8 +181,8 @@ class Worker:
                 agent.prober.start(target, started_at, startup_done=startup_done, ready=ready)
             case a.StopProbes(id_, kinds):
                 agent.prober.stop(id_, kinds)
-            case a.Resize(name, id_):
-                self._spawn(f"resize {name}", self._resize, name, id_)
+            case a.Resize():
+                self._spawn("resize", self._resize, instruction, failed=lambda text: a.Resized((), text))
             case a.CleanUp(remove):
                 self._spawn("clean up", self._clean_up, remove, failed=a.CleanUpFailed)
             case a.ConfirmDeletion():
@@ -610,20 +616,8 @@ class Worker:
             log.info("pod %s/%s is still offered by a Service; it is stopped all the same", meta.namespace, meta.name)
         return agent.now() - began
 
-    async def _resize(self, name: str, id_: str) -> None:
-        agent = self.agent
-        slot = self.machine.state.slots.get(name)
-        if slot is None:
-            return
-        if agent.cgroups is not None:
-            agent.cgroups.update_pod(self.pod, agent.config.pod_pids)
-        wanted = resources.for_container(self.pod, slot.spec, agent.memory_capacity)
-        try:
-            await agent.runtime.update_resources(id_, wanted)
-        except CriError as error:
-            agent.note(self.pod, name, "Warning", "ResizeError", str(error))
-            return
-        agent.note(self.pod, name, "Normal", "ResizeCompleted", f"Resized container {name}")
+    async def _resize(self, order: a.Resize) -> None:
+        self.feed(await actuation.resize(self.agent, self.pod, order))
 
     async def _clean_up(self, remove: bool) -> None:
         agent = self.agent

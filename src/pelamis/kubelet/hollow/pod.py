@@ -254,8 +254,8 @@ class HollowPod:
                 found = self._probing.get(id_) if self._probing is not None else None
                 if found is not None and self._probing is not None and found.stop(kinds):
                     del self._probing[id_]
-            case a.Resize(name, _):
-                agent.note(self.pod, name, "Normal", "ResizeCompleted", f"Resized container {name}")
+            case a.Resize(containers):
+                self._events.append(a.Resized(tuple(name for name, _ in containers)))
             case a.CleanUp(remove):
                 self._events.append(a.CleanedUp(remove))
             case a.ConfirmDeletion():
