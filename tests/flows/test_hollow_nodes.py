@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
@@ -22,6 +23,7 @@ from pelamis.api.rbac.clusterrolebinding import KIND as BINDING
 from pelamis.client.acting import acting_as
 from pelamis.client.http import HttpClient
 from pelamis.client.types import Create, Delete, Patch
+from pelamis.kubelet.hollow.lookup import ROOT_CA
 from pelamis.kubelet.hollow.node import HollowNode, loopback
 from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.kubelet.hollow.server import HollowServer
@@ -92,9 +94,9 @@ async def live() -> AsyncIterator[Live]:
         world = Live(harness, client, nodes)
         role, binding = roles()
         account = {"metadata": {"name": "default", "namespace": "default"}}
-        for outcome in await world.admin.commit(
-            [Create(ROLE, role), Create(BINDING, binding), Create(SERVICE_ACCOUNT, account)]
-        ):
+        root = {"metadata": {"name": ROOT_CA, "namespace": "default"}, "data": {"ca.crt": "PEM"}}
+        trees = ((ROLE, role), (BINDING, binding), (SERVICE_ACCOUNT, account), (CONFIGMAP, root))
+        for outcome in await world.admin.commit([Create(kind, tree) for kind, tree in trees]):
             assert outcome.error is None, outcome.error
         task = asyncio.ensure_future(nodes.run())
         server = HollowServer(nodes, server_context(pair, harness.ca.pair.cert))

@@ -230,6 +230,20 @@ def _value_from(pod: Any, container: Any, variable: Any, sources: Sources) -> st
     return ""
 
 
+def missing(pod: Any, container: Any, sources: Sources) -> str:
+    """Why the ConfigMaps and Secrets that the environment comes from do not do; "" when they do."""
+    try:
+        for source in container.envFrom:
+            _from(pod, source, sources)
+        for variable in container.env:
+            value = variable.valueFrom
+            if value is not None and (value.configMapKeyRef is not None or value.secretKeyRef is not None):
+                _value_from(pod, container, variable, sources)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 def parse_env_file(text: str) -> dict[str, str]:
     """``NAME=value`` lines; blank lines and comments are skipped; quotes around a value are taken off."""
     out: dict[str, str] = {}

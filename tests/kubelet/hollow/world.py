@@ -8,6 +8,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
+from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
@@ -15,6 +16,7 @@ from pelamis.api.core.serviceaccount import KIND as SERVICE_ACCOUNT
 from pelamis.apiserver.server import ApiServer, Config
 from pelamis.apiserver.user import LOOPBACK_USER, User
 from pelamis.client.types import Action, Create, Delete, Outcome
+from pelamis.kubelet.hollow.lookup import ROOT_CA
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.net.tls import key_pem, new_key
@@ -134,7 +136,10 @@ def play(scenario: Callable[[World], Awaitable[None]], nodes: int = 1, **options
             for i in range(nodes)
         ]
         world = World(server, specs, **options)
-        await world.do(Create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}}))
+        await world.do(
+            Create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}}),
+            Create(CONFIGMAP, {"metadata": {"name": ROOT_CA, "namespace": "default"}, "data": {"ca.crt": "PEM"}}),
+        )
         await world.start()
         try:
             await scenario(world)

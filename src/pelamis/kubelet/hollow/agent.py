@@ -13,6 +13,8 @@ from pelamis.kubelet.hollow.timer import Timers
 from pelamis.kubelet.hollow.usage import Loads
 
 if TYPE_CHECKING:
+    from pelamis.kubelet.hollow.kubelet import HollowKubelet
+    from pelamis.kubelet.hollow.lookup import Lookups
     from pelamis.kubelet.hollow.outbox import Outbox
 
 
@@ -27,7 +29,10 @@ class Delays:
 
 @dataclass(slots=True)
 class Agent:
-    """now: seconds since the epoch. exists(reference): whether an image can be had. record None: no Events."""
+    """now: seconds since the epoch. exists(reference): whether an image can be had. record None: no Events.
+
+    report(kubelet): its status has changed.
+    """
 
     now: Callable[[], float]
     timers: Timers
@@ -35,6 +40,8 @@ class Agent:
     exists: Callable[[str], bool]
     delays: Delays
     record: Recorder | None
+    lookups: Lookups
+    report: Callable[[HollowKubelet], None]
     limit: EventLimit | None = None
     loads: Loads = field(default_factory=Loads)
 

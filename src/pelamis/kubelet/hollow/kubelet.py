@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pelamis.base import quantity
@@ -33,6 +33,7 @@ class HollowKubelet:
         self.pulled: set[str] = set(spec.images)
         self.obj: Any = None
         self.registered = False
+        self.reporting = False
         self.lease_known = False
         self.removed = False
         self.frozen = False
@@ -40,6 +41,9 @@ class HollowKubelet:
         self.lag_s = 0.0
         self.status_at = 0.0
         """When the status was last written."""
+        self.attaching: dict[HollowPod, None] = {}
+        """Pods that wait for a volume to be attached to the node."""
+        self._in_use: dict[str, set[str]] = {}
         self.cidr = ""
         self._addresses: Addresses | None = None
         self._marked: list[str] = []
@@ -55,13 +59,38 @@ class HollowKubelet:
     # --- the node as the API has it -----------------------------------------------------------------------------------
 
     def know(self, obj: Any) -> None:
-        self.obj = obj
+        before, self.obj = self.obj, obj
+        attached = self.attaching and obj is not None and obj.status.volumesAttached
+        if attached and (before is None or before.status.volumesAttached != attached):
+            waiting, self.attaching = self.attaching, {}
+            for pod in waiting:
+                pod.mount()
         if obj is not None and obj.spec.podCIDR and not self.cidr:
             self.give_range(obj.spec.podCIDR)
 
     @property
     def labels(self) -> Mapping[str, str] | None:
         return self.obj.metadata.labels if self.obj is not None else None
+
+    def use(self, pod: HollowPod, volumes: Sequence[str]) -> None:
+        """The pod has these attached volumes mounted, or wants to: the node's status tells that they are in use."""
+        changed = False
+        for name in [name for name, users in self._in_use.items() if pod.uid in users and name not in volumes]:
+            self._in_use[name].discard(pod.uid)
+            if not self._in_use[name]:
+                del self._in_use[name]
+                changed = True
+        for name in volumes:
+            changed |= name not in self._in_use
+            self._in_use.setdefault(name, set()).add(pod.uid)
+        if changed:
+            self.agent.report(self)
+
+    @property
+    def volumes_in_use(self) -> list[str] | None:
+        """None: the status need not say it."""
+        told = self.obj.status.volumesInUse if self.obj is not None else ()
+        return sorted(self._in_use) if self._in_use or told else None
 
     # --- addresses ----------------------------------------------------------------------------------------------------
 
@@ -108,6 +137,9 @@ class HollowKubelet:
 
     def forget(self, pod: HollowPod) -> None:
         self.claims.remove(pod.uid)
+        self.attaching.pop(pod, None)
+        if self._in_use:
+            self.use(pod, ())
         if self.pods.get(pod.uid) is pod:
             del self.pods[pod.uid]
 

@@ -10,6 +10,7 @@ from typing import Any
 from pelamis.base.clock import rfc3339, rfc3339_micro
 
 LEASE_NAMESPACE = "kube-node-lease"
+MANAGED = "volumes.kubernetes.io/controller-managed-attach-detach"
 LABEL = "hollow.pelamis.dev/node"
 """The label that hollow nodes carry (value ``true``)."""
 VERSION = "v1.37.0"
@@ -155,7 +156,7 @@ def tree(node: HollowNode, now: float) -> dict[str, Any]:
     return {
         "kind": "Node",
         "apiVersion": "v1",
-        "metadata": {"name": node.name, "labels": labels(node)},
+        "metadata": {"name": node.name, "labels": labels(node), "annotations": {MANAGED: "true"}},
         "spec": spec,
         "status": status(node, now, {}),
     }

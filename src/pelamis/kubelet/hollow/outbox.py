@@ -167,12 +167,16 @@ class Outbox:
                 settles.append(lambda outcome, pod=pod: self._deleted(pod, outcome))  # type: ignore[misc]
         return actions, settles
 
-    async def _send(self, mail: Mail, actions: list[Action], settles: list[Settle]) -> None:
+    def client(self, mail: Mail) -> Client:
+        """The node's own."""
         if mail.client is None:
             mail.client = self._client_for(mail.node)
+        return mail.client
+
+    async def _send(self, mail: Mail, actions: list[Action], settles: list[Settle]) -> None:
         outcomes: list[Outcome | None]
         try:
-            outcomes = list(await mail.client.commit(actions))
+            outcomes = list(await self.client(mail).commit(actions))
         except OSError as error:
             log.debug("%d writes of %s could not be sent: %s", len(actions), mail.node, error)
             outcomes = [None] * len(actions)

@@ -15,7 +15,7 @@ import msgspec
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import status
 from pelamis.kubelet.hollow import image as images
-from pelamis.kubelet.hollow import script
+from pelamis.kubelet.hollow import lookup, script
 from pelamis.kubelet.hollow.adopt import adopted
 from pelamis.kubelet.hollow.behaviour import KILLED_CODE, Behaviour, problems
 from pelamis.kubelet.hollow.prober import Probing
@@ -234,7 +234,7 @@ class HollowPod:
             case a.Note(type_, reason, message, container):
                 agent.note(self.pod, container, type_, reason, message)
             case a.MountVolumes():
-                self._events.append(a.VolumesReady())
+                self.mount()
             case a.RunSandbox(attempt):
                 seconds = self.behaviour.sandbox_s()
                 self._later((seconds or 0.0) + agent.delays.sandbox, self._run_sandbox, attempt, seconds is None)
@@ -257,6 +257,8 @@ class HollowPod:
             case a.Resize(containers):
                 self._events.append(a.Resized(tuple(name for name, _ in containers)))
             case a.CleanUp(remove):
+                if self.kubelet.volumes_in_use:
+                    self.kubelet.use(self, ())
                 self._events.append(a.CleanedUp(remove))
             case a.ConfirmDeletion():
                 agent.outbox.confirm(self)
@@ -310,6 +312,33 @@ class HollowPod:
         for probing in (self._probing or {}).values():
             probing.stop(())
         self._probing = None
+
+    # --- volumes ------------------------------------------------------------------------------------------------------
+
+    def mount(self) -> None:
+        """Look whether the objects behind the volumes are there."""
+        lookups, pod = self.kubelet.agent.lookups, self.pod
+        volumes = [volume for volume in lookup.needed(pod) if not lookups.at_hand(pod, volume)]
+        if not volumes:
+            self.feed(a.VolumesReady())
+            return
+        self._under_way += 1
+        lookups.spawn(self._look_at(volumes))
+
+    async def _look_at(self, volumes: list[Any]) -> None:
+        self._arrive(self._mounted, (await self.kubelet.agent.lookups.mounts(self, volumes),))
+
+    def _mounted(self, found: lookup.Mounts) -> None:
+        kubelet = self.kubelet
+        if found.message:
+            self.feed(a.VolumesFailed(found.message))
+            return
+        if found.attached:
+            kubelet.use(self, found.attached)
+        if found.waits and self.machine.state.ending is None:
+            kubelet.attaching[self] = None
+        else:
+            self.feed(a.VolumesReady())
 
     # --- sandbox and image --------------------------------------------------------------------------------------------
 
@@ -378,6 +407,23 @@ class HollowPod:
         return self.behaviour.run(slot.spec) if slot is not None else script.FOREVER
 
     def _start(self, order: a.StartContainer) -> None:
+        spec = self.machine.state.slots[order.name].spec
+        if lookup.refers(spec):
+            self._under_way += 1
+            self.kubelet.agent.lookups.spawn(self._look_up(order, spec))
+        else:
+            self._run(order)
+
+    async def _look_up(self, order: a.StartContainer, spec: Any) -> None:
+        self._arrive(self._configured, (order, await self.kubelet.agent.lookups.environment(self, spec)))
+
+    def _configured(self, order: a.StartContainer, problem: str) -> None:
+        if problem:
+            self.feed(a.ContainerFailed(order.name, "CreateContainerConfigError", problem))
+        else:
+            self._run(order)
+
+    def _run(self, order: a.StartContainer) -> None:
         name, now = order.name, self.kubelet.agent.now()
         state = self.machine.state
         slot = state.slots[name]

@@ -25,6 +25,7 @@ from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
 from pelamis.kubelet.hollow.events import EventLimit
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
+from pelamis.kubelet.hollow.lookup import Lookups
 from pelamis.kubelet.hollow.node import LEASE_NAMESPACE, HollowNode
 from pelamis.kubelet.hollow.outbox import IN_FLIGHT, Outbox, Settle
 from pelamis.kubelet.hollow.pod import HollowPod
@@ -106,14 +107,23 @@ class HollowNodes:
         self._failure = asyncio.get_running_loop().create_future()
         timers = Timers(self._fail)
         outbox = Outbox(self.client_for, timers, self._fail, self._in_flight)
+        lookups = Lookups(self.client, self._fail)
         self.agent = Agent(
-            self._clock, timers, outbox, self._exists, self._delays, self._record, limit=self._event_limit
+            self._clock,
+            timers,
+            outbox,
+            self._exists,
+            self._delays,
+            self._record,
+            lookups,
+            self._report_soon,
+            limit=self._event_limit,
         )
         self._pod_view = self.client.view(POD, field_selector="spec.nodeName!=")
         self._node_view = self.client.view(NODE)
         cancels: list[Callable[[], None]] = []
         try:
-            await synced(self._pod_view, self._node_view)
+            await synced(self._pod_view, self._node_view, lookups.roots, lookups.accounts)
             for spec in self._nodes:
                 self._add(spec)
             cancels.append(self._node_view.subscribe(self._on_node))
@@ -129,6 +139,7 @@ class HollowNodes:
                 cancel()
             for kubelet in self.kubelets.values():
                 kubelet.close()
+            lookups.close()
             outbox.close()
             timers.close()
 
@@ -328,9 +339,23 @@ class HollowNodes:
             return
         kubelet.know(found)
         known = {c.type: c for c in found.status.conditions} if found is not None else {}
-        body = {"status": {"conditions": node.conditions(self._clock(), known)}}
+        body: dict[str, Any] = {"status": {"conditions": node.conditions(self._clock(), known)}}
+        in_use = kubelet.volumes_in_use
+        if in_use is not None:
+            body["status"]["volumesInUse"] = in_use
         action = Patch(NODE, "", kubelet.spec.name, body, "strategic", subresource="status")
         self._put(kubelet, action, lambda outcome: self._created(kubelet, outcome))
+
+    def _report_soon(self, kubelet: HollowKubelet) -> None:
+        """What changes at one moment is told at once."""
+        if not kubelet.reporting and kubelet.registered:
+            kubelet.reporting = True
+            self.agent.timers.after(0.0, self._report_now, kubelet)
+
+    def _report_now(self, kubelet: HollowKubelet) -> None:
+        kubelet.reporting = False
+        if kubelet.reachable:
+            self._report(kubelet)
 
     def _on_node(self, key: Key, old: Any, new: Any) -> None:
         kubelet = self.kubelets.get(key[1])

@@ -22,7 +22,7 @@ def mode_of(declared: int | None) -> int:
 def pick(
     content: Mapping[str, bytes], items: Any, mode: int, optional: bool, what: str, user: int | None = None
 ) -> dict[str, File]:
-    """All keys, or those that ``items`` names under the paths it gives them."""
+    """All keys, or those that ``items`` names under the paths it gives them. what: begins the word of a missing key."""
     if not items:
         return {key: File(data, mode, user) for key, data in content.items()}
     out: dict[str, File] = {}
@@ -30,7 +30,7 @@ def pick(
         if item.key not in content:
             if optional:
                 continue
-            raise VolumeError(f"{what} references non-existent key: {item.key}")
+            raise VolumeError(f"{what} key: {item.key}")
         own = mode if item.mode is None else item.mode
         out[item.path] = File(content[item.key], own, user if item.user is None else item.user)
     return out
@@ -39,11 +39,11 @@ def pick(
 def configmap(found: Any, items: Any, mode: int, optional: bool, user: int | None = None) -> dict[str, File]:
     content = {key: value.encode("utf-8", "surrogateescape") for key, value in found.data.items()}
     content.update(found.binaryData)
-    return pick(content, items, mode, optional, "configmap", user)
+    return pick(content, items, mode, optional, "configmap references non-existent config", user)
 
 
 def secret(found: Any, items: Any, mode: int, optional: bool, user: int | None = None) -> dict[str, File]:
-    return pick(found.data, items, mode, optional, "secret", user)
+    return pick(found.data, items, mode, optional, "references non-existent secret", user)
 
 
 def downward(
