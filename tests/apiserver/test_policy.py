@@ -65,6 +65,19 @@ def test_validating_policies_deny_warn_and_take_parameters() -> None:
     asyncio.run(body())
 
 
+def test_who_may_not_write_an_object_may_not_write_it_as_it_is() -> None:
+    async def body() -> None:
+        async with running() as h:
+            _, made = await h.request("POST", MAPS, {"metadata": {"name": "a"}})
+            rules = [{"expression": "object.metadata.name != 'a'"}]
+            await policy(h, "validating", "p", {"validations": rules}, {"validationActions": ["Deny"]})
+            patch = {"Content-Type": "application/merge-patch+json"}
+            assert (await h.request("PUT", f"{MAPS}/a", made))[0] == 422
+            assert (await h.request("PATCH", f"{MAPS}/a", {}, headers=patch))[0] == 422
+
+    asyncio.run(body())
+
+
 def test_mutating_policies_merge_and_patch() -> None:
     async def body() -> None:
         async with running() as h:

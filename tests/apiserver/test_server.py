@@ -64,6 +64,8 @@ def test_life_of_an_object() -> None:
             'Operation cannot be fulfilled on configmaps "a": the object has been modified; '
             "please apply your changes to the latest version and try again"
         )
+        status, changed = await h.request("PUT", f"{CMS}/a", cm("a", "y", resourceVersion="0"))
+        assert (status, changed["data"]) == (200, {"k": "y"}), "revision 0 is no demand"
         status, error = await h.request("PUT", f"{CMS}/b", cm("a"))
         assert (status, error["reason"]) == (404, "NotFound") or status == 400
         status, done = await h.request("DELETE", f"{CMS}/a", {"preconditions": {"uid": "nope"}})

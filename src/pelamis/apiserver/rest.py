@@ -94,8 +94,8 @@ class Admission(Protocol):
 
     def validate(self, write: Write, obj: Any) -> None: ...
 
-    def reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
-        """Admission that has to wait (quota, webhooks); None = nothing to wait for."""
+    def reserve(self, write: Write, obj: Any, *, changed: bool = True) -> Awaitable[None] | None:
+        """What has to wait (quota, webhooks); None = nothing to wait for. changed: there is something to write."""
         ...
 
 
@@ -311,10 +311,11 @@ class Rest:
         if write.verb == "delete":
             assert write.old is not None
             self._admission.validate(write, write.old.obj)
-        if not result.keep:
-            if write.verb != "delete":
-                self._admission.validate(write, result.obj)
-            waiting = self._admission.reserve(write, result.obj)
+        else:
+            # Who may not write an object may not write it as it is either.
+            self._admission.validate(write, result.obj)
+        if not result.keep or write.verb != "delete":
+            waiting = self._admission.reserve(write, result.obj, changed=not result.keep)
             if waiting is not None:
                 await waiting
         return result

@@ -165,7 +165,7 @@ def finish_create(write: Write, entropy: Callable[[int], bytes]) -> Result:
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_create(obj.metadata, hub.namespaced, hub.validate_name)
-    if hub.prune is None or write.kind is hub:
+    if not _has_own_rules(write):
         errors.extend(hub.validate(obj))
     else:
         errors.extend(write.kind.validate(_as_asked(write, obj)))
@@ -183,8 +183,13 @@ def rename(write: Write, result: Result, entropy: Callable[[int], bytes]) -> Res
     return Result(obj, codec.stored(write.hub, obj), created=True)
 
 
+def _has_own_rules(write: Write) -> bool:
+    """A custom resource is held to the schema of the version that the client writes; so are some built-in kinds."""
+    return write.kind is not write.hub and (write.hub.prune is not None or write.kind.own_rules)
+
+
 def _as_asked(write: Write, obj: Any) -> Any:
-    """A custom resource is held to the schema of the version that the client writes."""
+    """In the version that the client writes."""
     return codec.decode(write.kind, codec.to_version(write.kind, codec.encode(obj)))
 
 
@@ -218,12 +223,12 @@ def _resets(write: Write) -> tuple[str, ...]:
 
 
 def check_revision(write: Write, meta: Tree) -> None:
-    """The resourceVersion and uid that the client believes in, if it says so."""
+    """The resourceVersion and uid that the client believes in, if it says so; revision 0 says nothing."""
     old = write.old
     assert old is not None
     hub = write.kind
     rev = meta.pop("resourceVersion", None) or ""
-    if rev:
+    if rev and rev != "0":
         write.rev_given = True
         if rev != str(old.rev):
             raise Conflict(hub.plural, hub.group, write.name)
@@ -278,7 +283,7 @@ def finish_update(write: Write) -> Result:
     obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
     kind, new, was = hub, obj, old.obj
-    if hub.prune is not None and write.kind is not hub:
+    if _has_own_rules(write):
         kind, new, was = write.kind, _as_asked(write, obj), _as_asked(write, old.obj)
     if write.subresource == "status":
         errors.extend(kind.validate_status_update(new, was))
@@ -286,7 +291,10 @@ def finish_update(write: Write) -> Result:
         errors.extend(kind.validate_update(new, was))
     if errors:
         raise Invalid(hub.kind, hub.group, write.name, errors)
-    if hub.warns_on_update and not write.subresource:
+    if hub.update_warnings is not None:
+        if obj.metadata.generation != old.obj.metadata.generation and not write.subresource:
+            write.warnings.extend(hub.update_warnings(obj))
+    elif hub.warns_on_update and not write.subresource:
         _warn(write, hub, obj)
     return settle(write, obj)
 
@@ -420,6 +428,7 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
     if (applied.get("kind") or kind.kind) != kind.kind:
         codec.check_type(kind, applied)
     rev = meta.pop("resourceVersion", None)
+    rev = "" if rev == "0" else rev
     if rev and (write.old is None or rev != str(write.old.rev)):
         raise Conflict(kind.plural, kind.group, write.name)
     write.rev_given = bool(rev)

@@ -135,14 +135,14 @@ class Chain:
         if webhooks is not None and webhooks.validates(write):
             await webhooks.validate(write, None)
 
-    def reserve(self, write: Write, obj: Any) -> Awaitable[None] | None:
+    def reserve(self, write: Write, obj: Any, *, changed: bool = True) -> Awaitable[None] | None:
         webhooks = self.webhooks
         if webhooks is not None and webhooks.validates(write):
-            return self._asked(webhooks, write, obj)
-        return self._reserve(write, obj) if self._reserve is not None else None
+            return self._asked(webhooks, write, obj, changed)
+        return self._reserve(write, obj) if self._reserve is not None and changed else None
 
-    async def _asked(self, webhooks: Webhooks, write: Write, obj: Any) -> None:
+    async def _asked(self, webhooks: Webhooks, write: Write, obj: Any, changed: bool) -> None:
         await webhooks.validate(write, obj)
-        waiting = self._reserve(write, obj) if self._reserve is not None else None
+        waiting = self._reserve(write, obj) if self._reserve is not None and changed else None
         if waiting is not None:
             await waiting

@@ -56,10 +56,9 @@ async def _files(context: Context, volume: Any) -> dict[str, File]:
             ref = part.serviceAccountToken
             text = await context.token(pod, ref.audience, ref.expirationSeconds or TOKEN_TTL_S)
             user = ref.user if ref.user is not None else default_user
-            own = mode
-            if context.fs_group is not None or (user is None and (user := _single_user(pod)) is not None):
-                own = 0o600
-            out[ref.path] = File(text.encode(), own, user)
+            only = _single_user(pod)
+            own = mode if context.fs_group is None and only is None else 0o600
+            out[ref.path] = File(text.encode(), own, only if user is None else user)
         elif part.clusterTrustBundle is not None:
             ref = part.clusterTrustBundle
             found = context.trust_bundle("", ref.name) if ref.name else None
