@@ -91,6 +91,38 @@ def widget(spec: dict[str, Any]) -> Custom:
     return Custom(msgspec.json.encode({**tree, "spec": spec}))
 
 
+@pytest.mark.parametrize(
+    ("type", "path", "cell"),
+    [
+        ("integer", ".spec.n", 3),
+        ("integer", ".spec.f", 1),
+        ("integer", ".spec.s", None),
+        ("number", ".spec.n", 3.0),
+        ("number", ".spec.f", 1.5),
+        ("boolean", ".spec.b", True),
+        ("boolean", ".spec.n", None),
+        ("string", ".spec.s", "x"),
+        ("string", ".spec.n", "3"),
+        ("string", ".spec.list", '[{"a":1},{"a":2}]'),
+        ("string", ".spec.list[*].a", "1"),
+        ("string", ".spec.list[5].a", None),
+        ("string", ".spec.s[0]", None),  # that a path does not go through an object is no error
+        ("string", ".spec.s[?(@.a==1)]", None),
+        ("string", ".spec.none", None),
+        ("date", ".metadata.creationTimestamp", "5m"),
+        ("date", ".spec.s", "<invalid>"),
+        ("date", ".spec.empty", "<unknown>"),
+        ("date", ".spec.n", None),
+    ],
+)
+def test_cells(type: str, path: str, cell: Any) -> None:
+    shown = {**VERSION, "additionalPrinterColumns": [{"name": "X", "type": type, "jsonPath": path}]}
+    kind = kind_of(made(CRD, {**GOOD, "spec": {**GOOD["spec"], "versions": [shown]}}), "v1")
+    spec = {"n": 3, "f": 1.5, "b": True, "s": "x", "empty": "", "list": [{"a": 1}, {"a": 2}]}
+    assert kind.cells is not None
+    assert list(kind.cells(widget(spec), NOW)) == ["a", cell]
+
+
 def test_kind() -> None:
     kind = kind_of(made(CRD, GOOD), "v1")
     assert (kind.resource, kind.kind, kind.prefix) == (

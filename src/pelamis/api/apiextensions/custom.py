@@ -27,8 +27,8 @@ from pelamis.api.check import Errors
 from pelamis.api.custom import Custom
 from pelamis.api.field import Tree
 from pelamis.api.kind import Column, Kind, Subresource
-from pelamis.api.table import age
 from pelamis.base import jsonpath
+from pelamis.base.clock import human_duration, parse_rfc3339
 from pelamis.base.errors import BadRequest
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -134,12 +134,16 @@ def _template(path: str) -> jsonpath.Template | None:
 
 
 def _cell(kind: str, template: jsonpath.Template, obj: Custom, now: float) -> Any:
-    found = [value for values in template.find(obj.tree) for value in values]
-    if not found:
+    """Of what the path finds, the first counts. None where that is not of the column's type."""
+    try:
+        found = template.find(obj.tree)
+    except jsonpath.JSONPathError:
         return None
-    value = found[0]
+    if not found or not found[0]:
+        return None
+    value = found[0][0]
     if kind == "string":
-        return " ".join(map(jsonpath.show, found))
+        return jsonpath.show(value)
     if kind == "integer":
         return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
     if kind == "number":
@@ -147,8 +151,15 @@ def _cell(kind: str, template: jsonpath.Template, obj: Custom, now: float) -> An
     if kind == "boolean":
         return value if isinstance(value, bool) else None
     if kind == "date":
-        return age(value, now) if isinstance(value, str) else None
+        return _age(value, now) if isinstance(value, str) else None
     return None
+
+
+def _age(text: str, now: float) -> str:
+    try:
+        return human_duration(now - parse_rfc3339(text)) if text and text != "null" else "<unknown>"
+    except ValueError:
+        return "<invalid>"
 
 
 def _getter(path: list[str]) -> Callable[[Custom], str]:
