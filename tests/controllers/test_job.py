@@ -199,3 +199,39 @@ def test_a_job_backs_off() -> None:
     assert status.failed == 1
     assert run(declared({"failed": 1}), [], Backoff(1, NOW - 11))[0] == ["+"]
     assert run(declared({"failed": 2}), [], Backoff(2, NOW - 11))[0] == []
+
+
+FAILED = "batch.kubernetes.io/job-index-failure-count"
+IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
+
+
+@pytest.mark.parametrize(
+    ("before", "conditions", "expected"),
+    [
+        ({FAILED: "0"}, [], {FAILED: "1"}),
+        ({FAILED: "0"}, DISRUPTED, {FAILED: "0", IGNORED: "1"}),
+        ({FAILED: "2", IGNORED: "1"}, DISRUPTED, {FAILED: "2", IGNORED: "2"}),
+        ({FAILED: "2", IGNORED: "1"}, [], {FAILED: "3", IGNORED: "1"}),
+    ],
+)
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_next_pod_of_an_index_knows_the_failures_before_it(
+    before: dict[str, str], conditions: Any, expected: dict[str, str], tracked: bool
+) -> None:
+    one = declared(backoffLimitPerIndex=9, podFailurePolicy=IGNORE, **{**INDEXED, "completions": 1})
+    last = pod("a", "Failed", index=0, annotations=before, conditions=conditions, ago=3600, tracked=tracked)
+    plan = jobs.reconcile(jobs.World(one, [last], Backoff()), NOW)
+    made: list[Any] = []
+    while plan is not None:
+        made += [a.obj for a in plan.actions if isinstance(a, Create)]
+        outcomes = [Outcome(1, getattr(a, "obj", None)) for a in plan.actions]
+        plan = plan.on_outcomes(outcomes) if plan.on_outcomes is not None else None
+    (again,) = made
+    assert {k: v for k, v in again.metadata.annotations.items() if k in (FAILED, IGNORED)} == expected
+
+
+def test_ignored_failures_of_an_index_back_off_too() -> None:
+    one = declared(backoffLimitPerIndex=9, podFailurePolicy=IGNORE, **{**INDEXED, "completions": 1})
+    last = pod("a", "Failed", index=0, annotations={IGNORED: "2"}, conditions=DISRUPTED, ago=30, tracked=False)
+    plan = jobs.reconcile(jobs.World(one, [last], Backoff()), NOW)
+    assert not any(isinstance(a, Create) for a in plan.actions)

@@ -241,9 +241,14 @@ def _fail_indexes(work: _Work, limit: int) -> None:
     work.status = msgspec.structs.replace(work.status, failedIndexes=policy.format_indexes(work.failed_indexes))
 
 
-def _index_failures(pod: Pod) -> int:
-    text = pod.metadata.annotations.get(policy.INDEX_FAILURES, "")
+def _index_failures(pod: Pod, annotation: str = policy.INDEX_FAILURES) -> int:
+    text = pod.metadata.annotations.get(annotation, "")
     return int(text) if text.isdigit() else 0
+
+
+def _all_failures(pod: Pod) -> int:
+    """Of its index before it, those that the pod failure policy ignores included."""
+    return _index_failures(pod) + _index_failures(pod, policy.INDEX_IGNORED)
 
 
 def _totals(work: _Work) -> tuple[int, int]:
@@ -354,10 +359,10 @@ def _manage(work: _Work) -> None:
         work.again.append(until)
         return
     if not policy.is_indexed(job):
-        work.create = [_pod(job, None, 0)] * missing
+        work.create = [_pod(job)] * missing
         return
-    for index, failures in _pending(work, missing):
-        work.create.append(_pod(job, index, failures))
+    for index, failures, ignored in _pending(work, missing):
+        work.create.append(_pod(job, index, failures, ignored))
 
 
 def _surplus(work: _Work, count: int) -> list[Pod]:
@@ -378,8 +383,11 @@ def _surplus(work: _Work, count: int) -> list[Pod]:
     return [*out, *deletion_order(left, {}, work.now)[: max(0, count - len(out))]]
 
 
-def _pending(work: _Work, count: int) -> list[tuple[int, int]]:
-    """The lowest indexes that have neither succeeded, failed for good, nor a pod; with their failures so far."""
+def _pending(work: _Work, count: int) -> list[tuple[int, int, int]]:
+    """The lowest indexes that have neither succeeded, failed for good, nor a pod; with their failures so far.
+
+    Failures that count, and those that the pod failure policy ignores.
+    """
     job = work.job
     busy = {policy.index_of(p) for p in work.active}
     if replaces_failed_only(job):
@@ -389,28 +397,30 @@ def _pending(work: _Work, count: int) -> list[tuple[int, int]]:
         index = policy.index_of(pod)
         if index is None or not has_failed(job, pod):
             continue
-        if index not in last or _index_failures(pod) >= _index_failures(last[index]):
+        if index not in last or _all_failures(pod) >= _all_failures(last[index]):
             last[index] = pod
-    out: list[tuple[int, int]] = []
+    out: list[tuple[int, int, int]] = []
     for index in range(job.spec.completions or 0):
         if len(out) == count:
             break
         if index in busy or index in work.succeeded_indexes or index in (work.failed_indexes or ()):
             continue
-        failures = 0
+        failures = ignored = 0
         if index in last and work.failed_indexes is not None:
             pod = last[index]
-            failures = _index_failures(pod) + (pod.metadata.uid not in work.ignored)
+            counts = pod.status.phase != "Failed" or policy.judge_failure(job, pod).action != "Ignore"
+            failures = _index_failures(pod) + counts
+            ignored = _index_failures(pod, policy.INDEX_IGNORED) + (not counts)
             since = policy.finished_at(pod) or work.now
-            until = policy.Backoff(failures, since).until()
-            if failures and until > work.now:
+            until = policy.Backoff(failures + ignored, since).until()
+            if until > work.now:
                 work.again.append(until)
                 continue
-        out.append((index, failures))
+        out.append((index, failures, ignored))
     return out
 
 
-def _pod(job: Job, index: int | None, failures: int) -> Pod:
+def _pod(job: Job, index: int | None = None, failures: int = 0, ignored: int = 0) -> Pod:
     pod = pod_of(job.spec.template, job, JOB)
     meta, spec = pod.metadata, pod.spec
     finalizers = (*(f for f in meta.finalizers if f != FINALIZER), FINALIZER)
@@ -419,6 +429,8 @@ def _pod(job: Job, index: int | None, failures: int) -> Pod:
     annotations = {**meta.annotations, policy.INDEX: str(index)}
     if job.spec.backoffLimitPerIndex is not None:
         annotations[policy.INDEX_FAILURES] = str(failures)
+        if ignored:
+            annotations[policy.INDEX_IGNORED] = str(ignored)
     name = f"{job.metadata.name}-{index}"
     env = EnvVar(
         name=INDEX_ENV,
