@@ -23,7 +23,6 @@ from pelamis.api.core import (
     SERVICE,
     SERVICEACCOUNT,
 )
-from pelamis.api.core.namespace import validate_finalize
 from pelamis.api.kind import Kind
 from pelamis.base.tree import copy
 from tests.api.core.build import errors, make, merge, tree_of, update_errors
@@ -413,7 +412,10 @@ def test_namespace_lifecycle() -> None:
     NAMESPACE.prepare_update(changed, tree)
     assert changed["spec"] == {"finalizers": ["kubernetes"]}
     done = codec.from_tree(NAMESPACE, merge(tree, {"spec": {"finalizers": []}}))
-    assert validate_finalize(done, done) == []
+    assert NAMESPACE.validate_update(done, done) == []
+    wrong = codec.from_tree(NAMESPACE, merge(tree, {"spec": {"finalizers": ["kubernetes", "mine"]}}))
+    (error,) = NAMESPACE.validate_update(wrong, done)
+    assert (error.field, error.value) == ("spec.finalizers[1]", "mine")
 
 
 def test_node_status_is_kept_on_create_and_fixed_on_update() -> None:

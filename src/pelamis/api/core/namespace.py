@@ -124,8 +124,8 @@ def validate_status_update(obj: Namespace, old: Namespace) -> list[FieldError]:
     return []
 
 
-def validate_finalize(obj: Namespace, old: Namespace) -> list[FieldError]:
-    """Errors of a write of ``namespaces/finalize``."""
+def validate_update(obj: Namespace, old: Namespace) -> list[FieldError]:
+    """Only ``namespaces/finalize`` can change the finalizers."""
     return [e for i, name in enumerate(obj.spec.finalizers) for e in check_finalizer(name, f"spec.finalizers[{i}]")]
 
 
@@ -158,6 +158,7 @@ KIND = Kind(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
+    validate_update=validate_update,
     validate_status_update=validate_status_update,
     validate_name=names.is_dns1123_label,
     selectable={
