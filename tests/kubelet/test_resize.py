@@ -9,6 +9,7 @@ import msgspec
 from tests.kubelet.pods import make
 from tests.kubelet.test_podsync import HOST, T0, Driver, changed
 
+from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import resources, status
 from pelamis.kubelet.allocation import Allocations
@@ -168,7 +169,7 @@ def test_pod_level_limits_hold_for_containers_without_their_own() -> None:
     built = status.build(Driver(pod).machine.state, HOST, T0)
     assert built.resources is not None and built.resources.limits == whole["limits"]
     assert built.allocatedResources == whole["requests"]
-    assert built.containerStatuses[0].resources is None
+    assert built.containerStatuses[0].resources == ResourceRequirements()
 
 
 def test_the_wider_of_two_settings() -> None:

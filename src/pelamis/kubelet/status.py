@@ -175,7 +175,7 @@ def _container(state: PodState, slot: Slot, old: ContainerStatus | None, default
         ready = slot.ready and running and slot.kind != "ephemeral"
     resources = None
     allocated: dict[str, str] = {}
-    if slot.kind != "ephemeral" and (spec.resources.limits or spec.resources.requests):
+    if slot.kind != "ephemeral" and run is not None:
         applied = slot.applied if slot.applied is not None and running else spec.resources
         limits = applied.limits if spec.resources.limits else {}
         resources = ResourceRequirements(limits=limits, requests=applied.requests)

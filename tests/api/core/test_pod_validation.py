@@ -385,3 +385,36 @@ def test_resize() -> None:
     ]
     for new, expected in cases:
         assert expected in [str(e) for e in validate_resize(new, old)]
+
+
+def test_resize_of_the_pod_as_a_whole() -> None:
+    def whole(cpu: str, **more: str) -> Any:
+        return pod(resources={"requests": {"cpu": cpu, "memory": "1Gi", **more}})
+
+    old = whole("1")
+    assert validate_resize(whole("2"), old) == []
+    cases = [
+        (pod(), "spec.resources: Forbidden: pod-level resources cannot be removed"),
+        (
+            pod(resources={"requests": {"cpu": "1"}}),
+            "spec.resources.requests: Forbidden: pod-level resource requests cannot be removed",
+        ),
+        (
+            whole("1", **{"hugepages-2Mi": "2Mi"}),
+            "spec: Forbidden: only cpu and memory resources are mutable at pod-level",
+        ),
+    ]
+    for new, expected in cases:
+        assert expected in [str(e) for e in validate_resize(new, old)]
+
+
+def test_a_resize_does_not_move_containers() -> None:
+    def two(*names: str) -> Any:
+        return pod(containers=[{"name": name, "image": "i"} for name in names])
+
+    assert [str(e) for e in validate_resize(two("b", "a"), two("a", "b"))] == [
+        f"spec.containers[{i}].name: Forbidden: containers may not be renamed or reordered on resize" for i in (0, 1)
+    ]
+    assert [str(e) for e in validate_resize(two("a"), two("a", "b"))] == [
+        "spec.containers: Forbidden: containers may not be added or removed on resize"
+    ]

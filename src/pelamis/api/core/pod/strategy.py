@@ -86,7 +86,7 @@ def prepare_ephemeral_containers(pod: Tree, old: Tree) -> None:
 
 
 def prepare_resize(pod: Tree, old: Tree) -> None:
-    """A write of ``pods/resize``: only the containers' resources change.
+    """A write of ``pods/resize``: only the resources of containers and pod change.
 
     Where containers were added, removed, renamed or moved, the spec is left as given, for validation to refuse.
     """
@@ -101,6 +101,7 @@ def prepare_resize(pod: Tree, old: Tree) -> None:
     for field, containers in merged.items():
         if containers:
             pod["spec"][field] = containers
+    _keep(pod["spec"], given, "resources")
     _count_generation(pod, old)
 
 

@@ -379,11 +379,7 @@ def validate_ephemeral_containers_update(pod: Pod, old: Pod) -> list[FieldError]
 
 
 def validate_resize(pod: Pod, old: Pod) -> list[FieldError]:
-    """Cpu and memory of running containers may change as long as the QoS class stays."""
-    for one in (old, pod):
-        resources = one.spec.resources
-        if resources is not None and (resources.requests or resources.limits):
-            return [forbidden("", "pods with pod-level resources cannot be resized")]
+    """Cpu and memory of containers and of the pod as a whole may change as long as the QoS class stays."""
     if MIRROR in old.metadata.annotations:
         return [forbidden("", "static pods cannot be resized")]
     if old.spec.os is not None and old.spec.os.name == "windows":
@@ -391,43 +387,78 @@ def validate_resize(pod: Pod, old: Pod) -> list[FieldError]:
     errors: Errors = []
     check_pod(pod, errors)
     spec, before = pod.spec, old.spec
-    if len(spec.containers) != len(before.containers) or len(spec.initContainers) != len(before.initContainers):
-        errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
-        return errors
     if qos_class(old) != qos_of_spec(spec):
         detail = "Pod QOS Class may not change as a result of resizing"
         errors.append(invalid("spec", pod.status.qosClass, detail))
     if not _supports_resize(old):
         errors.append(forbidden("spec", "Pod running on node without support for resize"))
+    whole = _check_whole(spec.resources, before.resources, errors)
+    if old.status.nodeAllocatableResourceClaimStatuses:
+        errors.append(forbidden("spec", "pods with node allocatable resource claims cannot be resized"))
+    ordered = True
+    for field, new, was in (
+        ("containers", spec.containers, before.containers),
+        ("initContainers", spec.initContainers, before.initContainers),
+    ):
+        ordered = _check_order(field, new, was, errors) and ordered
+    if not ordered:
+        return errors
     for field, new, was in (
         ("initContainers", spec.initContainers, before.initContainers),
         ("containers", spec.containers, before.containers),
     ):
         for i, (container, previous) in enumerate(zip(new, was, strict=True)):
-            if field == "containers" or previous.restartPolicy == "Always":
-                at = f"spec.{field}[{i}].resources"
-                _check_not_removed(container.resources, previous.resources, at, errors)
+            _check_not_removed(container.resources, previous.resources, f"spec.{field}[{i}].resources", "", errors)
     munged = replace(
         spec,
+        resources=whole,
         containers=tuple(_without_resize(a, b) for a, b in zip(spec.containers, before.containers, strict=True)),
         initContainers=tuple(
-            _without_resize(a, b) if a.restartPolicy == "Always" else a
-            for a, b in zip(spec.initContainers, before.initContainers, strict=True)
+            _without_resize(a, b) for a, b in zip(spec.initContainers, before.initContainers, strict=True)
         ),
     )
     for new_container, was_container in zip(munged.containers, before.containers, strict=True):
         if new_container != was_container:
             errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
-    for new_container, was_container in zip(munged.initContainers, before.initContainers, strict=True):
-        if new_container != was_container:
-            if new_container.restartPolicy == "Always":
-                detail = "only cpu and memory resources for sidecar containers are mutable"
-            else:
-                detail = "resources for non-sidecar init containers are immutable"
-            errors.append(forbidden("spec", detail))
+    for i, (given, container, was_container) in enumerate(
+        zip(spec.initContainers, munged.initContainers, before.initContainers, strict=True)
+    ):
+        at = f"spec.initContainers[{i}]"
+        if container != was_container:
+            errors.append(forbidden(at, "only cpu and memory resources for init or sidecar containers are mutable"))
+        if given != was_container and given.restartPolicy != "Always":
+            detail = "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+            errors.extend(forbidden(at, detail) for p in given.resizePolicy if p.restartPolicy == "RestartContainer")
     if not errors and munged != before:
         errors.append(forbidden("spec", "only cpu and memory resources are mutable"))
     return errors
+
+
+def _check_whole(
+    new: ResourceRequirements | None, old: ResourceRequirements | None, errors: Errors
+) -> ResourceRequirements | None:
+    """Pod-level resources: what is left of the new ones when cpu and memory are as before."""
+    if old is not None and (old.requests or old.limits) and new is None:
+        errors.append(forbidden("spec.resources", "pod-level resources cannot be removed"))
+        return new
+    if new is None:
+        return new
+    _check_not_removed(new, old or ResourceRequirements(), "spec.resources", "pod-level ", errors)
+    left = _mixed(new, old or ResourceRequirements())
+    whole = None if old is None and not (left.requests or left.limits or left.claims) else left
+    if whole != old:
+        errors.append(forbidden("spec", "only cpu and memory resources are mutable at pod-level"))
+    return whole
+
+
+def _check_order(field: str, new: Sequence[Container], old: Sequence[Container], errors: Errors) -> bool:
+    if len(new) != len(old):
+        errors.append(forbidden(f"spec.{field}", f"{field} may not be added or removed on resize"))
+        return False
+    moved = [i for i, (a, b) in enumerate(zip(new, old, strict=True)) if a.name != b.name]
+    detail = f"{field} may not be renamed or reordered on resize"
+    errors.extend(forbidden(f"spec.{field}[{i}].name", detail) for i in moved)
+    return not moved
 
 
 def _supports_resize(pod: Pod) -> bool:
@@ -438,23 +469,27 @@ def _supports_resize(pod: Pod) -> bool:
     return True
 
 
-def _check_not_removed(new: ResourceRequirements, old: ResourceRequirements, path: str, errors: Errors) -> None:
+def _check_not_removed(
+    new: ResourceRequirements, old: ResourceRequirements, path: str, what: str, errors: Errors
+) -> None:
     if old.requests.keys() - new.requests.keys():
-        errors.append(forbidden(f"{path}.requests", "resource requests cannot be removed"))
+        errors.append(forbidden(f"{path}.requests", f"{what}resource requests cannot be removed"))
     if old.limits.keys() - new.limits.keys():
-        errors.append(forbidden(f"{path}.limits", "resource limits cannot be removed"))
+        errors.append(forbidden(f"{path}.limits", f"{what}resource limits cannot be removed"))
 
 
-def _without_resize(container: Container, old: Container) -> Container:
-    """The new container with the old cpu and memory."""
+def _mixed(new: ResourceRequirements, old: ResourceRequirements) -> ResourceRequirements:
+    """The new resources with the old cpu and memory."""
 
     def mix(new: Mapping[str, str], was: Mapping[str, str]) -> dict[str, str]:
         out = {name: text for name, text in new.items() if name not in _RESIZABLE}
         out.update((name, was[name]) for name in _RESIZABLE if name in was)
         return out
 
-    new, was = container.resources, old.resources
-    resources = ResourceRequirements(
-        limits=mix(new.limits, was.limits), requests=mix(new.requests, was.requests), claims=new.claims
+    return ResourceRequirements(
+        limits=mix(new.limits, old.limits), requests=mix(new.requests, old.requests), claims=new.claims
     )
-    return replace(container, resources=resources)
+
+
+def _without_resize(container: Container, old: Container) -> Container:
+    return replace(container, resources=_mixed(container.resources, old.resources))
