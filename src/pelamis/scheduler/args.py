@@ -85,6 +85,16 @@ class VolumeBindingArgs(Args, frozen=True):
     shape: tuple[ShapePoint, ...] = ()
 
 
+class DynamicResourcesArgs(Args, frozen=True):
+    """filterTimeout: how long devices are looked for on one node; here the steps of a search are counted instead.
+
+    bindingTimeout: how long devices may take to become ready for a pod.
+    """
+
+    filterTimeout: str = "10s"
+    bindingTimeout: str = "10m"
+
+
 class DefaultPreemptionArgs(Args, frozen=True):
     """How many nodes to try: at least so many percent, and at least so many."""
 

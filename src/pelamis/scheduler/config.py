@@ -45,6 +45,7 @@ _DURATION = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 ARGS: dict[str, type[a.Args]] = {
     "DefaultPreemption": a.DefaultPreemptionArgs,
+    "DynamicResources": a.DynamicResourcesArgs,
     "InterPodAffinity": a.InterPodAffinityArgs,
     "NodeAffinity": a.NodeAffinityArgs,
     "NodeResourcesBalancedAllocation": a.NodeResourcesBalancedAllocationArgs,
@@ -473,6 +474,17 @@ def _check_args(path: str, given: a.Args, errors: list[FieldError]) -> None:
             both = ("minCandidateNodesPercentage", "minCandidateNodesAbsolute")
             for one, other in (both, both[::-1]):
                 errors.append(invalid(f"{path}.{one}", 0, f"cannot be zero at the same time as {other}"))
+    elif isinstance(given, a.DynamicResourcesArgs):
+        for name, shortest, detail in (
+            ("filterTimeout", 0.0, "must be zero or positive"),
+            ("bindingTimeout", 1.0, "must be at least 1 second"),
+        ):
+            text = getattr(given, name)
+            length = seconds(text)
+            if length is None:
+                errors.append(invalid(f"{path}.{name}", text, 'must be a duration such as "15s"'))
+            elif length < shortest:
+                errors.append(invalid(f"{path}.{name}", text, detail))
     elif isinstance(given, a.InterPodAffinityArgs):
         weight = given.hardPodAffinityWeight
         if not 0 <= weight <= 100:

@@ -9,12 +9,12 @@ at least the pod's priority are counted there as if they had arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pelamis.scheduler.extension import CLUSTER, Plugin, Rows
+from pelamis.scheduler.extension import CLUSTER, Plugin, Rejection, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.sheet import Sheets
 from pelamis.scheduler.snapshot import Ints, Mask, NodeInfo, Snapshot
@@ -70,7 +70,7 @@ def judge(
         if plugin.filter is None:
             continue
         rejected: Mask | None = None
-        for rejection in plugin.filter(snapshot, info, rows):
+        for rejection in rejections(plugin, snapshot, info, rows, alive):
             mask = rejection.mask & alive
             number = int(np.count_nonzero(mask))
             if not number:
@@ -86,6 +86,22 @@ def judge(
             if not alive.any():
                 break
     return alive
+
+
+def rejections(plugin: Plugin, snapshot: Snapshot, info: PodInfo, rows: Rows, alive: Mask) -> Iterable[Rejection]:
+    """Of the rows given. alive: those that other plugins leave."""
+    assert plugin.filter is not None
+    idle = not plugin.dear or (plugin.idle is not None and plugin.idle(snapshot, info))
+    if idle or alive.all():
+        return plugin.filter(snapshot, info, rows)
+    left = np.flatnonzero(alive) if isinstance(rows, slice) else rows[alive]
+    return [_spread(rejection, alive) for rejection in plugin.filter(snapshot, info, left)]
+
+
+def _spread(rejection: Rejection, alive: Mask) -> Rejection:
+    mask = np.zeros(len(alive), np.bool_)
+    mask[alive] = rejection.mask
+    return rejection._replace(mask=mask)
 
 
 def alone(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> bool:
@@ -345,14 +361,13 @@ def _known(
     sheet = snapshot.sheets.of(snapshot, plugins, info)
     size = snapshot.size
     alive = sheet.ok
-    for plugin in sheet.asked:
-        assert plugin.filter is not None
-        for rejection in plugin.filter(snapshot, info, slice(0, size)):
-            alive = alive & ~rejection.mask
     if not isinstance(rows, slice):
         only = np.zeros(size, np.bool_)
         only[rows] = True
         alive = alive & only
+    for plugin in sheet.asked:
+        for rejection in rejections(plugin, snapshot, info, slice(0, size), alive):
+            alive = alive & ~rejection.mask
     if snapshot.nominated:
         besides = _Nominated(snapshot, plugins, info).mask()
         if besides is not None:

@@ -22,7 +22,7 @@ from pelamis.api.field import Tree
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.base import labels
 from pelamis.base.labels import Selector
-from pelamis.scheduler.nodematch import requirement
+from pelamis.scheduler.nodeterm import requirement
 from pelamis.scheduler.podinfo import PodInfo, amounts_of
 from pelamis.scheduler.snapshot import NodeInfo, Snapshot
 from pelamis.scheduler.toleration import tolerates

@@ -49,15 +49,31 @@ DRIVER_UPDATE = "CSIDriverUpdate"
 CAPACITY_ADD = "CSIStorageCapacityAdd"
 CAPACITY_UPDATE = "CSIStorageCapacityUpdate"
 NAMESPACE_LABEL = "NamespaceUpdateLabel"
+DEVICE_CLAIM_ADD = "ResourceClaimAdd"
+DEVICE_CLAIM_UPDATE = "ResourceClaimUpdate"
+DEVICE_CLAIM_DELETE = "ResourceClaimDelete"
+DEVICE_CLASS_ADD = "DeviceClassAdd"
+DEVICE_CLASS_UPDATE = "DeviceClassUpdate"
+SLICE_ADD = "ResourceSliceAdd"
+SLICE_UPDATE = "ResourceSliceUpdate"
+OWN_CLAIMS = "TargetPodUpdateGeneratedResourceClaim"
+
+
+class PluginError(Exception):
+    """A plugin failed, and with it the attempt; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of the cluster. old and new: Node structs, PodInfos, or other API objects, as the kind says."""
+    """One change of the cluster. old and new: Node structs, PodInfos, or other API objects, as the kind says.
+
+    snapshot: with the change; only where a hint has to look further than at these.
+    """
 
     kind: str
     old: Any = None
     new: Any = None
+    snapshot: Any = None
 
 
 Hint = Callable[[PodInfo, Event], bool]
@@ -98,6 +114,10 @@ class Plugin:
     """
     idle: Callable[[Snapshot, PodInfo], bool] | None = None
     """Whether the filter lets the pod pass everywhere, whatever pods come and go; asked when it reads the cluster."""
+    gate: Callable[[Snapshot, PodInfo], str] | None = None
+    """Why the pod need not be looked at yet, "" = it may; while it says so, the pod stays out of the queues."""
+    dear: bool = False
+    """The filter looks at rows one by one: it is asked about those alone that other plugins leave."""
     raw: Score | None = None
     normalize: Callable[[Ints], Ints | None] | None = None
     """``score`` in two halves, for plugins whose raw scores do not depend on which rows are feasible."""

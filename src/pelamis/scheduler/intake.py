@@ -16,6 +16,10 @@ from pelamis.api.core.replicationcontroller import KIND as REPLICATIONCONTROLLER
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.kind import Kind
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
+from pelamis.api.resource.deviceclass import KIND as DEVICE_CLASS
+from pelamis.api.resource.devicetaintrule import KIND as TAINT_RULE
+from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
+from pelamis.api.resource.resourceslice import KIND as SLICE
 from pelamis.api.storage.csidriver import KIND as CSI_DRIVER
 from pelamis.api.storage.csinode import KIND as CSI_NODE
 from pelamis.api.storage.csistoragecapacity import KIND as CAPACITY
@@ -118,21 +122,24 @@ class Intake:
             changes.append(Event(x.OWN_LABEL, waiting, info))
         if any(info.requests.get(name, 0) < amount for name, amount in waiting.requests.items()):
             changes.append(Event(x.OWN_SCALE_DOWN, waiting, info))
+        if before.status.resourceClaimStatuses != new.status.resourceClaimStatuses:
+            changes.append(Event(x.OWN_CLAIMS, waiting, info, self.snapshot))
         self.queue.update(info, changes, now)
 
     def node(self, key: Key, old: Any, new: Any, now: float) -> None:
         snapshot, queue = self.snapshot, self.queue
         if new is None:
             snapshot.remove_node(key[1])
+            snapshot.devices.forget_node(key[1])
             queue.event(Event(x.NODE_DELETE, old), now)
             return
         known = snapshot.by_name.get(key[1])
         snapshot.set_node(new)
         if known is None or old is None:
-            queue.event(Event(x.NODE_ADD, None, new), now)
+            queue.event(Event(x.NODE_ADD, None, new, snapshot), now)
             return
         if old.status.allocatable != new.status.allocatable:
-            queue.event(Event(x.NODE_ALLOCATABLE, old, new), now)
+            queue.event(Event(x.NODE_ALLOCATABLE, old, new, snapshot), now)
         if old.metadata.labels != new.metadata.labels:
             queue.event(Event(x.NODE_LABEL, old, new), now)
         if old.spec.taints != new.spec.taints or old.spec.unschedulable != new.spec.unschedulable:
@@ -192,6 +199,27 @@ class Intake:
         if new is not None:
             self.queue.event(Event(x.CAPACITY_ADD if old is None else x.CAPACITY_UPDATE, old, new), now)
 
+    def deviceclaim(self, key: Key, old: Any, new: Any, now: float) -> None:
+        self.snapshot.devices.set_claim(key, new)
+        kind = x.DEVICE_CLAIM_UPDATE
+        if old is None or new is None:
+            kind = x.DEVICE_CLAIM_ADD if old is None else x.DEVICE_CLAIM_DELETE
+        self.queue.event(Event(kind, old, new, self.snapshot), now)
+
+    def deviceclass(self, key: Key, old: Any, new: Any, now: float) -> None:
+        if self.snapshot.devices.set_class(key[1], new):
+            self.snapshot.generation += 1  # whether a node has to have a resource itself is kept with it
+        if new is not None:
+            self.queue.event(Event(x.DEVICE_CLASS_ADD if old is None else x.DEVICE_CLASS_UPDATE, old, new), now)
+
+    def resourceslice(self, key: Key, old: Any, new: Any, now: float) -> None:
+        if self.snapshot.devices.set_slice(key[1], new) and new is not None:
+            self.queue.event(Event(x.SLICE_ADD if old is None else x.SLICE_UPDATE, old, new), now)
+
+    def devicetaintrule(self, key: Key, old: Any, new: Any, now: float) -> None:
+        if self.snapshot.devices.set_rule(key[1], new):
+            self.queue.event(Event(x.SLICE_UPDATE, old, new), now)
+
     def attachment(self, key: Key, old: Any, new: Any, now: float) -> None:
         _put(self.snapshot.storage.attachments, key[1], new)
         if new is None:
@@ -222,5 +250,9 @@ SOURCES: tuple[tuple[Kind, Take], ...] = (
     (REPLICASET, Intake.replicaset),
     (STATEFULSET, Intake.statefulset),
     (BUDGET, Intake.budget),
+    (DEVICE_CLASS, Intake.deviceclass),
+    (SLICE, Intake.resourceslice),
+    (TAINT_RULE, Intake.devicetaintrule),
+    (DEVICE_CLAIM, Intake.deviceclaim),
     (POD, Intake.pod),  # last: what a pod refers to is there when it is first decided
 )

@@ -117,6 +117,7 @@ class PodInfo:
         "affinity",
         "anti_affinity",
         "claims",
+        "devices",
         "group",
         "has_affinity",
         "key",
@@ -148,6 +149,7 @@ class PodInfo:
         self.nonzero = _nonzero(pod, self.requests)
         self.ports = host_ports(pod)
         self.claims = tuple(claim_names(pod))
+        self.devices = bool(spec.resourceClaims)
         affinity = spec.affinity
         self.affinity: tuple[Term, ...] = ()
         self.anti_affinity: tuple[Term, ...] = ()

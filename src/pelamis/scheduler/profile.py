@@ -32,12 +32,19 @@ from pelamis.scheduler.config import (
     PluginSet,
     ProfileConfig,
     read,
+    seconds,
 )
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.plugins import FACTORIES, PLUGINS
 from pelamis.scheduler.userplugin import SUFFIX, load_plugin, made_by
 
-_WEIGHTS = {"TaintToleration": 3, "NodeAffinity": 2, "PodTopologySpread": 2, "InterPodAffinity": 2}
+_WEIGHTS = {
+    "TaintToleration": 3,
+    "NodeAffinity": 2,
+    "PodTopologySpread": 2,
+    "InterPodAffinity": 2,
+    "DynamicResources": 2,
+}
 _ELECTION = LeaderElection()
 _PREEMPTION = a.DefaultPreemptionArgs()
 _FULL = ("preFilter", "filter", "preScore", "score")
@@ -56,13 +63,13 @@ IN_TREE: dict[str, tuple[str, ...]] = {
     "VolumeZone": ("preFilter", "filter"),
     "PodTopologySpread": _FULL,
     "InterPodAffinity": _FULL,
+    "DynamicResources": ("preEnqueue", "preFilter", "filter", "postFilter", "score", "reserve", "preBind"),
     "DefaultPreemption": ("postFilter",),
     "NodeResourcesBalancedAllocation": ("preScore", "score"),
     "ImageLocality": ("score",),
     "DefaultBinder": ("bind",),
 }
 """The plugins that there are, in the order of the defaults, with the extension points that each has."""
-_GAPS = {"DynamicResources": "dynamic resource allocation is not there yet"}
 _INTERFACES = {point: point[0].upper() + point[1:] + "Plugin" for point in POINTS}
 
 
@@ -70,13 +77,15 @@ _INTERFACES = {point: point[0].upper() + point[1:] + "Plugin" for point in POINT
 class Profile:
     """plugins: only with the functions of the points they are enabled at, filters in their order, weights set.
 
-    preemption None: no pod is evicted for another one. volumes_s: how long a pod waits for its volumes.
+    preemption None: no pod is evicted for another one. volumes_s: how long a pod waits for its volumes. devices_s: how
+    long it waits until its devices are ready; None = its claims are left alone.
     """
 
     name: str = DEFAULT_NAME
     plugins: tuple[Plugin, ...] = PLUGINS
     preemption: a.DefaultPreemptionArgs | None = _PREEMPTION
     volumes_s: float = 600.0
+    devices_s: float | None = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,17 +222,21 @@ def _profile(
                 whole,
                 before=whole.before if each in at_point["preFilter"] else None,
                 filter=whole.filter if each in at_point["filter"] else None,
+                gate=whole.gate if each in at_point["preEnqueue"] else None,
                 score=whole.score if each in at_point["score"] else None,
                 weight=weights.get(each) or (whole.weight if each in made else 0) or 1,
             )
         )
     preemption = own_args.get("DefaultPreemption") or a.DefaultPreemptionArgs()
     volumes = own_args.get("VolumeBinding") or a.VolumeBindingArgs()
+    devices = own_args.get("DynamicResources") or a.DynamicResourcesArgs()
+    binds = "DynamicResources" in at_point["reserve"] and "DynamicResources" in at_point["preBind"]
     return Profile(
         name,
         tuple(running),
         preemption if "DefaultPreemption" in at_point["postFilter"] else None,
         float(volumes.bindTimeoutSeconds),
+        seconds(devices.bindingTimeout) or 0.0 if binds else None,
     )
 
 
@@ -267,8 +280,6 @@ def _points(plugin: Plugin) -> list[str]:
 
 
 def _unknown(point: str, name: str, known: Mapping[str, Any]) -> str:
-    if name in _GAPS:
-        return f"{name}: {_GAPS[name]}"
     near = get_close_matches(name, list(known), 1)
     meant = f"did you mean {near[0]}?" if near else f"one of your own is named by its file: {name}{SUFFIX}"
     interface = _INTERFACES.get(point, "plugin")

@@ -6,7 +6,7 @@ A pod that waits is in one of these places:
 - *backoff*: failed lately; 1 s, 2 s, 4 s … 10 s after its failures (a configuration may say otherwise). When nothing is
   active, pods here that were unschedulable go ahead of their time; pods whose attempt ended in an error do not;
 - *unschedulable*: rejected, and nothing has changed since that may help; after 5 min it is tried all the same;
-- *gated*: held by its scheduling gates.
+- *gated*: held by its scheduling gates, or by a plugin that says that what the pod needs is not there yet.
 
 An event of the cluster moves a pod from unschedulable to backoff (or to active, when its time is over) if one of the
 plugins that rejected it says that the event may help. A pod that is out (popped, not yet settled) misses events, so
@@ -16,7 +16,7 @@ these are kept while pods are out, and looked at when it comes back.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pelamis.client.types import Key
@@ -52,6 +52,7 @@ class Waiting:
 class Queue:
     """plugins: by the name of the profile whose pods they judge.
 
+    gate: the plugin that keeps a pod from being decided, "" = none does; asked whenever the pod might become active.
     incoming: how many pods came to a place, by (place, why).
     """
 
@@ -61,6 +62,7 @@ class Queue:
         *,
         initial_backoff_s: float = 1.0,
         max_backoff_s: float = 10.0,
+        gate: Callable[[PodInfo], str] | None = None,
     ) -> None:
         self._helps: Mapping[str, Mapping[str, Plugin]] = {
             name: {p.name: p for p in of} for name, of in plugins.items()
@@ -76,6 +78,9 @@ class Queue:
         self._backoff: list[tuple[float, int, Waiting]] = []
         self._early: list[tuple[float, int, Waiting]] = []
         self._unschedulable: dict[Key, Waiting] = {}
+        self._gate = gate
+        self._held: dict[Key, Waiting] = {}
+        """Gated by a plugin."""
         self._events: list[tuple[int, Event]] = []
         self._out: dict[Key, Waiting] = {}
         self._serial = 0
@@ -107,6 +112,8 @@ class Queue:
         before, waiting.info = waiting.info, info
         gated = bool(info.pod.spec.schedulingGates)
         if waiting.place == GATED:
+            if info.key in self._held and not any(self._may_help(waiting, event) for event in changes):
+                return
             if not gated:
                 self._activate(waiting, now, POD_UPDATE)
             return
@@ -125,6 +132,7 @@ class Queue:
         if waiting is not None:
             waiting.place = ""
             self._unschedulable.pop(key, None)
+            self._held.pop(key, None)
             self._settle(key)
 
     def get(self, key: Key) -> PodInfo | None:
@@ -186,6 +194,8 @@ class Queue:
             self._events.append((self._serial, event))
         for waiting in [w for w in self._unschedulable.values() if self._may_help(w, event)]:
             self._unpark(waiting, now, event.kind)
+        for waiting in [w for w in self._held.values() if self._may_help(w, event)]:
+            self._back_off(waiting, now, event.kind)
 
     def wake_all(self, now: float) -> None:
         for waiting in list(self._unschedulable.values()):
@@ -229,7 +239,7 @@ class Queue:
     def unschedulable_by(self) -> dict[tuple[str, str], int]:
         """How many pods each plugin keeps from a node, by (plugin, profile)."""
         out: dict[tuple[str, str], int] = {}
-        for waiting in self._unschedulable.values():
+        for waiting in (*self._unschedulable.values(), *self._held.values()):
             for name in waiting.rejected_by:
                 key = (name, waiting.info.pod.spec.schedulerName)
                 out[key] = out.get(key, 0) + 1
@@ -276,6 +286,7 @@ class Queue:
         if until <= now:
             self._activate(waiting, now, why)
             return
+        self._held.pop(waiting.info.key, None)
         self._serial += 1
         self._place(waiting, BACKOFF, why)
         waiting.serial = self._serial
@@ -285,6 +296,14 @@ class Queue:
         return waiting.place == BACKOFF and self._backoff_until(waiting) == at
 
     def _activate(self, waiting: Waiting, now: float, why: str) -> None:
+        key = waiting.info.key
+        holder = self._gate(waiting.info) if self._gate is not None else ""
+        if holder:
+            self._place(waiting, GATED, "" if key in self._held else why)
+            waiting.rejected_by = waiting.rejected_by | {holder}
+            self._held[key] = waiting
+            return
+        self._held.pop(key, None)
         self._place(waiting, ACTIVE, why)
         waiting.since = now
         self._serial += 1

@@ -22,13 +22,16 @@ from typing import Any
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.persistentvolumeclaim import SELECTED_NODE, is_bound
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.base.errors import StatusError
+from pelamis.base.ids import uid
 from pelamis.client.synced import synced
 from pelamis.client.types import Action, Client, Key, Outcome, Patch
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import EventNote
 from pelamis.scheduler import extender as x
 from pelamis.scheduler.core import NO_NODES, Decision, choose, decide, find
+from pelamis.scheduler.devicebinding import DeviceBinder, Reservation, claims_to_free, reserve, undo
 from pelamis.scheduler.extender import Extender, ExtenderError
 from pelamis.scheduler.extension import Plugin
 from pelamis.scheduler.intake import SOURCES, Intake
@@ -57,6 +60,7 @@ class _Bound:
     info: PodInfo
     node: str
     volumes: Sequence[Binding]
+    devices: Reservation | None
     binder: Extender | None
     began: float
 
@@ -69,6 +73,9 @@ class _Failed:
     decision: Decision | None = None
     preemption: Preemption | None = None
     error: str = ""
+    freeing: Sequence[Action] = ()
+    freed: str = ""
+    """What is done for the pod's claims, and how users read that."""
 
 
 @dataclass(slots=True)
@@ -106,7 +113,10 @@ class Scheduler:
             {p.name: p.plugins for p in settings.profiles},
             initial_backoff_s=settings.initial_backoff_s,
             max_backoff_s=settings.max_backoff_s,
+            gate=self._gate,
         )
+        self._gates = {p.name: [(q.name, q.gate) for q in p.plugins if q.gate is not None] for p in settings.profiles}
+        self._devices = DeviceBinder(client, self.snapshot.devices, clock)
         self.measures = Measures(self.queue, self.snapshot)
         self._timed = {p.name: self.measures.timed(p.plugins, cpu) for p in settings.profiles}
         self._decisions = 0
@@ -131,6 +141,7 @@ class Scheduler:
             for view, (_, take) in zip(views, SOURCES, strict=True):
                 cancels.append(view.subscribe(self._on_change(take)))
             cancels.append(self._client.view(CLAIM).subscribe(self._claim_changed, replay=False))
+            cancels.append(self._client.view(DEVICE_CLAIM).subscribe(self._devices.changed, replay=False))
             waiting = sum(1 for view in views if not view.synced)
             if waiting:
                 await synced(*views)
@@ -189,7 +200,7 @@ class Scheduler:
             await self._decide(waiting, batch)
             if self._cpu() - started > TURN_S:
                 break
-        alone = [b for b in batch.bound if b.volumes or b.binder is not None]
+        alone = [b for b in batch.bound if b.volumes or b.devices is not None or b.binder is not None]
         for item in alone:
             group.create_task(self._bind_alone(item), name="scheduler-bind")
         bound = [b for b in batch.bound if b not in alone] if alone else batch.bound
@@ -221,22 +232,27 @@ class Scheduler:
         began = self._cpu()
         profile = self._profiles[info.pod.spec.schedulerName]
         self._decisions += 1
+        self.snapshot.devices.now = self._clock()
         plugins = profile.plugins if self._decisions % SAMPLE else self._timed[profile.name]
         asked = [e for e in self._extenders if x.interested(e.config, info)] if self._extenders else ()
         try:
             decision = await self._find(profile, plugins, info, asked)
             self.measures.algorithm.observe((), self._cpu() - began)
             if decision.node:
+                devices = None
+                if profile.devices_s is not None:
+                    devices = reserve(self.snapshot, info, decision.node, profile.devices_s, self._new_id)
                 self.snapshot.denominate(info.uid)
                 self.snapshot.add_pod(info, decision.node)
                 volumes = self._choose_volumes(info, decision.node)
                 binder = next((e for e in asked if e.config.bindVerb), None)
-                batch.bound.append(_Bound(waiting, info, decision.node, volumes, binder, began))
+                batch.bound.append(_Bound(waiting, info, decision.node, volumes, devices, binder, began))
                 return
+            freeing, freed = self._free(profile, info, decision)
             preemption = None
             if profile.preemption is not None:
                 preemption = await self._preempt(profile, info, decision, asked)
-            batch.failed.append(_Failed(waiting, decision, preemption))
+            batch.failed.append(_Failed(waiting, decision, preemption, freeing=freeing, freed=freed))
             self.measures.attempt(UNSCHEDULED, profile.name, self._cpu() - began)
         except Exception as error:  # a defect in a plugin must stop neither it nor the others
             if not isinstance(error, PluginError | ExtenderError):
@@ -324,6 +340,21 @@ class Scheduler:
                     snapshot.denominate(other.uid)
         return found
 
+    def _free(self, profile: Profile, info: PodInfo, decision: Decision) -> tuple[Sequence[Action], str]:
+        why = decision.diagnosis
+        if profile.devices_s is None or why is None or not why.nodes:
+            return (), ""
+        return claims_to_free(self.snapshot, info, profile.devices_s, list(why.reasons))
+
+    def _gate(self, info: PodInfo) -> str:
+        for name, gate in self._gates.get(info.pod.spec.schedulerName, ()):
+            if gate(self.snapshot, info):
+                return name
+        return ""
+
+    def _new_id(self) -> str:
+        return uid(b"".join(int(self._entropy() * 2**32).to_bytes(4, "big") for _ in range(4)))
+
     def _choose_volumes(self, info: PodInfo, node: str) -> Sequence[Binding]:
         """For claims that waited for a node; promised at once, so that the next pod does not get the same volume."""
         if not info.claims:
@@ -399,6 +430,13 @@ class Scheduler:
             if trouble:
                 trouble = f'running PreBind plugin "VolumeBinding": {trouble}'
         notes: dict[str, list[EventNote]] = {}
+        if not trouble and item.devices is not None:
+            try:
+                trouble = await self._make_ready(item, item.devices)
+            except OSError as error:
+                trouble = f"cannot reach the server: {error}"
+            if trouble:
+                trouble = f'running PreBind plugin "DynamicResources": {trouble}'
         if not trouble and item.binder is not None:
             try:
                 await item.binder.bind(item.info, item.node)
@@ -420,6 +458,18 @@ class Scheduler:
                 self.snapshot.storage.assumed.pop(promised.volume.metadata.name, None)
         more = self._unbound(item, trouble, None, notes)
         await self._report(more, notes)
+
+    async def _make_ready(self, item: _Bound, kept: Reservation) -> str:
+        trouble = await self._devices.bind(kept)
+        if trouble or not self._devices.must_wait(kept):
+            return trouble
+        profile = self._profiles[item.info.pod.spec.schedulerName]
+        text = f"waiting for binding conditions for device on node {item.node}"
+        await self._report(
+            (), {profile.name: [EventNote(item.info.pod, "Normal", "BindingConditionsPending", text, "Scheduling")]}
+        )
+        there = lambda: self.snapshot.pods.get(item.info.uid) is item.info  # noqa: E731
+        return await self._devices.wait(kept, profile.devices_s or 0.0, there)
 
     async def _ask_for_volumes(self, item: _Bound) -> str:
         actions = [a for each in item.volumes if (a := volume_action(each, item.node)) is not None]
@@ -475,7 +525,9 @@ class Scheduler:
             return [wrong] if wrong is not None else []
         why = decision.diagnosis
         assert why is not None
-        message = NO_NODES if not why.nodes else why.text(preemption.message if preemption is not None else "")
+        after = [failed.freed, preemption.message if preemption is not None else ""]
+        message = NO_NODES if not why.nodes else why.text(", ".join(text for text in after if text))
+        out.extend(failed.freeing)
         nominated: str | None = None
         if preemption is not None:
             nominated = preemption.nominated
@@ -500,15 +552,16 @@ class Scheduler:
         now = self._clock()
         who = item.info.pod.spec.schedulerName
         self.measures.attempt(ERROR, who, self._cpu() - item.began)
+        out = undo(self.snapshot.devices, item.devices) if item.devices is not None else []
         if self.snapshot.pods.get(item.info.uid) is item.info and not item.info.pod.spec.nodeName:
             self.snapshot.remove_pod(item.info.uid)
             self._intake.left(item.info, now)
         if error is not None and error.reason == "NotFound":
             self.queue.done(item.waiting)  # the view will say so, or has said it
-            return []
+            return out
         if self.queue.get(item.info.key) is None:
-            return []  # gone, or bound by somebody else
+            return out  # gone, or bound by somebody else
         self.queue.failed(item.waiting, (), now, error=True)
         notes.setdefault(who, []).append(failed_scheduling(item.info, text))
         wrong = condition(item.info, "SchedulerError", text, now, None)
-        return [wrong] if wrong is not None else []
+        return [*out, wrong] if wrong is not None else out

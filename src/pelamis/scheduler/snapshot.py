@@ -23,6 +23,7 @@ from pelamis.api.core.node import Node, Taint
 from pelamis.base.labels import Selector
 from pelamis.scheduler.bypair import Labelled, Selecting
 from pelamis.scheduler.columns import Counter, Group, Ids, Ints, LabelColumn, Mask, Sums, TermUse
+from pelamis.scheduler.devices.inventory import Inventory
 from pelamis.scheduler.podinfo import PodInfo, PortUse, Term, amounts_of
 from pelamis.scheduler.storage import Storage
 from pelamis.scheduler.workloads import Workloads
@@ -98,6 +99,7 @@ class Snapshot:
         self._judged = -1
         self.sheets: Any = None  # sheet.Sheets, once a decision has been made
         self.storage = Storage()
+        self.devices = Inventory()
         self.workloads = Workloads()
         self.budgets: dict[tuple[str, str], Any] = {}
         self.trying = False

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pelamis.scheduler.config import ConfigError
-from pelamis.scheduler.extension import MAX_SCORE, Filter, Plugin, Rejection, Rows, Score, Verdict
+from pelamis.scheduler.extension import MAX_SCORE, Filter, Plugin, PluginError, Rejection, Rows, Score, Verdict
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Snapshot
 
@@ -26,8 +26,7 @@ SUFFIX = ".py"
 GUIDE = "see docs/adding-a-plugin.md"
 
 
-class PluginError(Exception):
-    """A plugin failed; the message names it."""
+__all__ = ["GUIDE", "SUFFIX", "PluginError", "load_plugin", "made_by"]
 
 
 def load_plugin(home: Path, name: str) -> Any:

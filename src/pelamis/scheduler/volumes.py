@@ -26,7 +26,8 @@ from pelamis.api.storage.storageclass import NO_PROVISIONER, StorageClass, waits
 from pelamis.base import labels
 from pelamis.base.labels import Requirement, Selector, SelectorError
 from pelamis.base.quantity import NANO, parse
-from pelamis.scheduler.nodematch import requirement_rows, selector_matches, selector_rows
+from pelamis.scheduler.nodematch import requirement_rows, selector_rows
+from pelamis.scheduler.nodeterm import selector_matches
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Mask, Snapshot
 from pelamis.scheduler.storage import Pool, Shape, shape_of

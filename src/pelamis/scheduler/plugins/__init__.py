@@ -8,6 +8,7 @@ from __future__ import annotations
 from pelamis.scheduler import args
 from pelamis.scheduler.extension import Factory, Plugin
 from pelamis.scheduler.plugins import (
+    dynamicresources,
     imagelocality,
     interpodaffinity,
     nodeaffinity,
@@ -38,8 +39,9 @@ FACTORIES: dict[str, Factory] = {
     "VolumeBinding": Factory(volumebinding.plugin, args.VolumeBindingArgs),
     "VolumeZone": Factory(volumezone.plugin),  # volumes before other pods: nothing that is evicted moves a volume
     "PodTopologySpread": Factory(podtopologyspread.plugin, args.PodTopologySpreadArgs),
-    # the dearest of the filters comes last
     "InterPodAffinity": Factory(interpodaffinity.plugin, args.InterPodAffinityArgs),
+    # the dearest of the filters comes last
+    "DynamicResources": Factory(dynamicresources.plugin, args.DynamicResourcesArgs),
     "NodeResourcesBalancedAllocation": Factory(  # scores only
         noderesourcesbalancedallocation.plugin, args.NodeResourcesBalancedAllocationArgs
     ),

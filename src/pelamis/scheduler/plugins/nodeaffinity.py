@@ -24,7 +24,8 @@ from pelamis.scheduler.extension import (
     Rows,
     Verdict,
 )
-from pelamis.scheduler.nodematch import pod_matches, pod_rows, required, selector_matches, selector_rows, term_rows
+from pelamis.scheduler.nodematch import pod_matches, pod_rows, required, selector_rows, term_rows
+from pelamis.scheduler.nodeterm import selector_matches
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Snapshot
 

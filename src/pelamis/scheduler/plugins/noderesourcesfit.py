@@ -11,8 +11,11 @@ from functools import partial
 import numpy as np
 
 from pelamis.api.core.resourcename import is_hugepages, is_native
+from pelamis.api.resource.podclaim import CLASS_RESOURCE
 from pelamis.scheduler.args import NodeResourcesFitArgs
 from pelamis.scheduler.extension import (
+    DEVICE_CLASS_ADD,
+    DEVICE_CLASS_UPDATE,
     MAX_SCORE,
     NODE_ADD,
     NODE_ALLOCATABLE,
@@ -52,6 +55,8 @@ def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows:
             continue
         limit = snapshot.allocatable[column, :size][rows]
         short = snapshot.requested[column, :size][rows] + amount > limit
+        if name in snapshot.devices.class_of:
+            short &= limit > 0  # elsewhere devices serve it, see DynamicResources
         if short.any():
             # What asks for more than the whole node has, no eviction can help.
             never = short & (amount > limit)
@@ -77,6 +82,8 @@ def _filter_one(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, r
         if amount <= 0 or (ignored and _is_ignored(args, name)):
             continue
         limit = int(allocatable[column, row])
+        if not limit and name in snapshot.devices.class_of:
+            continue
         if int(requested[column, row]) + amount > limit:
             out.append(Rejection(_YES, f"Insufficient {name}", amount <= limit))
     return out
@@ -189,14 +196,27 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
 
 def _node_fits(args: NodeResourcesFitArgs, info: PodInfo, event: Event) -> bool:
     have = amounts_of(event.new.status.allocatable)
+    served = event.snapshot.devices.class_of if event.snapshot is not None else ()
     wanted = ((name, amount) for name, amount in info.requests.items() if name != "pods")
-    if any(amount > have.get(name, 0) and not _is_ignored(args, name) for name, amount in wanted):
-        return False
+    for name, amount in wanted:
+        if amount > have.get(name, 0) and not _is_ignored(args, name) and (name not in served or have.get(name, 0)):
+            return False
     if event.old is None:
         return True
     had = amounts_of(event.old.status.allocatable)
     more = (name for name in info.requests if have.get(name, 0) > had.get(name, 0))
     return have.get("pods", 0) > had.get("pods", 0) or any(more)
+
+
+def _class_serves(info: PodInfo, event: Event) -> bool:
+    """The class is now for an extended resource of the pod."""
+    old, new = event.old, event.new
+    resource = new.spec.extendedResourceName
+    if old is None and CLASS_RESOURCE + new.metadata.name in info.requests:
+        return True
+    if old is not None and old.spec.extendedResourceName == resource:
+        return False
+    return resource is not None and resource in info.requests
 
 
 def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
@@ -213,5 +233,7 @@ def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
             OWN_SCALE_DOWN: None,
             NODE_ADD: node_fits,
             NODE_ALLOCATABLE: node_fits,
+            DEVICE_CLASS_ADD: _class_serves,
+            DEVICE_CLASS_UPDATE: _class_serves,
         },
     )
