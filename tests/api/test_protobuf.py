@@ -103,7 +103,7 @@ def test_json_of_any_type_becomes_its_message(name: str) -> None:
     kind = next(k for k in KINDS if k.kind == name)
     obj = codec.from_tree(kind, {"metadata": {"resourceVersion": "3"}})
     assert protobuf.encode_any(codec.encode(obj)) == protobuf.encode(kind, obj)
-    frame = protobuf.encode_watch_event(REGISTRY.by_kind("", "v1", "Pod"), "ADDED", codec.encode(obj))
+    frame = protobuf.watch_frame("ADDED", protobuf.encode_any(codec.encode(obj)))
     assert frame.endswith(protobuf.encode(kind, obj))
 
 

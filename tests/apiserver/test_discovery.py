@@ -10,7 +10,7 @@ import pytest
 from pelamis.api.custom import Custom
 from pelamis.api.kind import Kind
 from pelamis.api.registry import builtin
-from pelamis.apiserver.discovery import Discovery, discover, negotiate
+from pelamis.apiserver.discovery import Discovery, discovery, negotiate
 
 V2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 KUBECTL = f"{V2},application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
@@ -96,10 +96,10 @@ def test_aggregated_documents() -> None:
 
 def test_etags() -> None:
     registry = builtin()
-    answer = discover("/apis", KUBECTL, "", registry)
+    answer = discovery(registry).answer("/apis", KUBECTL, "")
     assert answer is not None and answer[1]["Content-Type"] == V2
     etag = answer[1]["ETag"]
-    again = discover("/apis", KUBECTL, f'"x", {etag}', registry)
+    again = discovery(registry).answer("/apis", KUBECTL, f'"x", {etag}')
     assert again is not None and (again[0], again[2], again[1]["ETag"]) == (304, b"", etag)
     kind = Kind(
         group="example.com",
@@ -112,10 +112,10 @@ def test_etags() -> None:
         verbs=("get", "list"),
     )
     registry.add(kind)
-    changed = discover("/apis", KUBECTL, etag, registry)
+    changed = discovery(registry).answer("/apis", KUBECTL, etag)
     assert changed is not None and changed[0] == 200 and b"example.com" in changed[2]
     registry.remove(kind)
-    back = discover("/apis", KUBECTL, etag, registry)
+    back = discovery(registry).answer("/apis", KUBECTL, etag)
     assert back is not None and back[0] == 304
 
 

@@ -16,12 +16,12 @@ from pelamis.api import protobuf
 from pelamis.api.apiextensions.customresourcedefinition import KIND as DEFINITION
 from pelamis.api.core.namespace import KIND as NAMESPACE
 from pelamis.api.core.pod.kind import KIND as PLAIN_POD
+from pelamis.apiserver.selection import Selection
 from pelamis.base.errors import StatusError
 from pelamis.cache.cache import Cache
 from pelamis.cache.collection import Collection
 from pelamis.cache.entry import Decoder, canonical, respliced, spliced
 from pelamis.cache.ordered import LOAD, OrderedMap
-from pelamis.cache.select import match_of
 from pelamis.cache.view import View
 from pelamis.store.types import Event, Item
 
@@ -286,10 +286,11 @@ def test_selectors(labels: str, fields: str, expected: Sequence[str]) -> None:
     feed.put("ns", "x", node="n1", labels={"app": "a"})
     feed.put("ns", "y", node="n1")
     feed.put("ns", "z", labels={"app": "a"})
-    assert [key[1] for key in View(feed.pods, match=match_of(POD, labels, fields)).keys()] == expected  # noqa: SIM118
-    for bad in ({"label_selector": "a in"}, {"field_selector": "spec.no=1"}):
+    view = View(feed.pods, match=Selection(POD, "", labels, fields).matches)
+    assert [key[1] for key in view.keys()] == expected  # noqa: SIM118
+    for bad in (("a in", ""), ("", "spec.no=1")):
         with pytest.raises(StatusError):
-            match_of(POD, **bad)
+            Selection(POD, "", *bad)
 
 
 @given(
@@ -313,7 +314,7 @@ def test_views_are_what_a_filter_over_everything_gives(
 ) -> None:
     feed = Feed()
     feed.put("a", "old", node="n1", labels={"app": "web"})
-    view = View(feed.pods, namespace=namespace, match=match_of(POD, labels, fields))
+    view = View(feed.pods, namespace=namespace, match=Selection(POD, "", labels, fields).matches)
     told: dict[Any, Any] = {}
 
     def listen(key: Any, old: Any, new: Any) -> None:
@@ -349,7 +350,7 @@ def test_views_are_what_a_filter_over_everything_gives(
 def test_another_servers_list_is_told_as_the_difference() -> None:
     pods = Collection(POD, decoder=Decoder())
     told: list[Any] = []
-    view = View(pods, match=match_of(POD, "", "spec.nodeName=n"))
+    view = View(pods, match=Selection(POD, "", "", "spec.nodeName=n").matches)
     view.subscribe(lambda key, old, new: told.append((key[1], old is not None, new is not None)))
     serve = lambda name, rev: ("a", name, rev, spliced(pod("a", name, node="n"), rev))  # noqa: E731
     pods.replace([serve("x", 1), serve("y", 2)], 5)

@@ -324,18 +324,6 @@ class APIResourceList(Struct, frozen=True):
     resources: Annotated[tuple[APIResource, ...], F(2, list="atomic", required=True)] = always(tuple)
 
 
-class GroupVersionKind(Struct, frozen=True):
-    group: Annotated[str, F(1, required=True)] = always(str)
-    version: Annotated[str, F(2, required=True)] = always(str)
-    kind: Annotated[str, F(3, required=True)] = always(str)
-
-
-class GroupVersionResource(Struct, frozen=True):
-    group: Annotated[str, F(1, required=True)] = always(str)
-    version: Annotated[str, F(2, required=True)] = always(str)
-    resource: Annotated[str, F(3, required=True)] = always(str)
-
-
 class WatchEvent(Struct, frozen=True):
     kind: str = always(lambda: "WatchEvent")
     apiVersion: str = always(lambda: "v1")

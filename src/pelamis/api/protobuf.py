@@ -22,7 +22,6 @@ from pelamis.base.errors import NotAcceptable, UnsupportedMediaType
 from pelamis.base.protobuf import WireError, fields, length_delimited
 
 MAGIC = b"k8s\x00"
-CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 
 
 def envelope(api_version: str, kind: str, message: bytes) -> bytes:
@@ -65,13 +64,6 @@ def encode_any(data: bytes) -> bytes:
         raise NotAcceptable((codec.JSON, codec.YAML))
     found = _list_decoder(item).decode(data)
     return encode_list(item, found.items, found.metadata)
-
-
-def encode_watch_event(kind: Kind | None, event: str, data: bytes) -> bytes:
-    """One event of a watch. data: JSON of an object of the kind or of another type (Status, PartialObjectMetadata)."""
-    if kind is not None and data.startswith(f'{{"kind":"{kind.kind}","apiVersion":"{kind.api_version}"'.encode()):
-        return watch_frame(event, encode_object(kind, data))
-    return watch_frame(event, encode_any(data))
 
 
 class _Head(msgspec.Struct, gc=False):

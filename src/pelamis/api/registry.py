@@ -230,13 +230,6 @@ class Registry:
                 return kind
         return None
 
-    def preferred_kind(self, group: str, kind: str) -> Kind | None:
-        for version in self.versions(group):
-            found = self._by_kind.get((group, version, kind))
-            if found is not None:
-                return found
-        return None
-
     def versions(self, group: str) -> tuple[str, ...]:
         return next((g.versions for g in self.groups() if g.name == group), ())
 

@@ -297,8 +297,3 @@ def discovery(registry: Registry) -> Discovery:
     if found is None:
         found = _known[registry] = Discovery(registry)
     return found
-
-
-def discover(path: str, accept: str, if_none_match: str, registry: Registry) -> Answer | None:
-    """The answer to a GET of a discovery path, or None where there is nothing."""
-    return discovery(registry).answer(path, accept, if_none_match)

@@ -74,7 +74,6 @@ TEXT = "text/plain; charset=utf-8"
 _NO_CACHE = ("Cache-Control", "no-cache, private")
 _LONG = frozenset(("watch", "proxy", "connect"))
 _WRITES = frozenset(("create", "update", "patch", "delete", "deletecollection"))
-_PUBLIC = frozenset(("/healthz", "/livez", "/readyz", "/version"))
 TIMEOUT_S = 60.0
 SLOW_S = 0.5
 """A request that takes longer says in the log where its time went."""

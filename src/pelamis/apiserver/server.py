@@ -488,12 +488,6 @@ class ApiServer:
         """A client with the identity of ``user``, such as ``system:kube-scheduler`` or a service account."""
         return LocalClient(self, user if isinstance(user, User) else component_user(user, *groups), agent)
 
-    async def add_kind(self, kind: Kind) -> None:
-        """Serve a kind that was not known at start (a CustomResourceDefinition), with the objects that are stored."""
-        if kind.hub is None:
-            await self.hold_kind(kind)
-        self.registry.add(kind)
-
     async def hold_kind(self, kind: Kind, refresh: Callable[[bytes], bytes] | None = None) -> None:
         """The objects of a stored kind, in the cache. refresh: brings bytes to the kind's present declaration."""
         if any(c.kind.prefix == kind.prefix for c in self.cache):
@@ -505,11 +499,6 @@ class ApiServer:
         page = await self.store.range(kind.prefix)
         items = page.items if refresh is None else [i._replace(value=refresh(i.value)) for i in page.items]
         collection.load(items, page.rev)
-
-    def remove_kind(self, kind: Kind) -> None:
-        self.registry.remove(kind)
-        if kind.hub is None:
-            self.drop_kind(kind)
 
     def drop_kind(self, kind: Kind) -> None:
         self.cache.remove(kind)

@@ -39,20 +39,6 @@ def safe_encode(text: str) -> str:
     return "".join(SAFE[ord(c) % len(SAFE)] for c in text)
 
 
-def fnv32a(data: bytes) -> int:
-    value = 2166136261
-    for byte in data:
-        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
-    return value
-
-
-def fnv64a(data: bytes) -> int:
-    value = 14695981039346656037
-    for byte in data:
-        value = ((value ^ byte) * 1099511628211) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
 def hash_of(value: Any, collision: int | None = None) -> str:
     """A short stable hash of a struct or tree, for ``pod-template-hash`` and ``controller-revision-hash``.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +91,6 @@ def disk(path: str) -> Disk:
         figures.f_files,
         figures.f_favail,
     )
-
-
-def disk_capacity(path: str) -> int:
-    return shutil.disk_usage(path if os.path.exists(path) else "/").total
 
 
 def default_ips() -> tuple[str, ...]:

@@ -509,9 +509,6 @@ def _decided(member: str) -> Callable[[Made], Any]:
     return lambda value: _of("decision", value)[member]
 
 
-AUTHORIZER: Made = {"$": "authorizer"}
-
-
 # -- declarations -----------------------------------------------------------------------------------------------------
 
 

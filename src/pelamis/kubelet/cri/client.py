@@ -22,7 +22,6 @@ from pelamis.kubelet.cri.runtime import NO_LABELS, CriError, RuntimeEvent
 
 R = TypeVar("R", bound=wire.Message)
 REQUEST_TIMEOUT_S = 120.0
-MAX_MESSAGE = 16 << 20
 
 _CODES = {
     "OK": "OK",
