@@ -24,6 +24,8 @@ STEPS = {
     "value": "10Gi",
     "requestPolicy": {"default": "1Gi", "validRange": {"min": "1Gi", "step": "2Gi", "max": "9Gi"}},
 }
+STEPPED = slice_("s", device("a", allowMultipleAllocations=True, capacity={"mem": STEPS}))
+SIZES = slice_("s", device("a", capacity={"mem": "1Gi"}), device("b", capacity={"mem": "4Gi"}))
 VALUES = {"value": "10", "requestPolicy": {"default": "2", "validValues": ["2", "4", "8"]}}
 PARTS = slice_(
     "parts",
@@ -72,7 +74,7 @@ CASES: list[tuple[str, list[Any], list[Any], Any]] = [
      [claim("c", exactly(cls="ys", cel=f'device.attributes["{DRIVER}"].n > 2'))], [["r=s/c"]]),
     ("an unknown domain is empty", [MODELS],
      [claim("c", exactly(cel='!has(device.attributes["other.example.com"].m)'))], [["r=s/a"]]),
-    ("capacity in a selector", [slice_("s", device("a", capacity={"mem": "1Gi"}), device("b", capacity={"mem": "4Gi"}))],
+    ("capacity in a selector", [SIZES],
      [claim("c", exactly(cel=f'device.capacity["{DRIVER}"].mem.isGreaterThan(quantity("2Gi"))'))], [["r=s/b"]]),
     ("a version in a selector", [slice_("s", device("a", attributes={"v": "v1.0.0"}),
      device("b", attributes={"v": "v2.1.0"}))],
@@ -135,13 +137,13 @@ CASES: list[tuple[str, list[Any], list[Any], Any]] = [
     ("enough is left", [slice_("s", SHARED), claim("o", allocation=given("s/a", consumedCapacity={"mem": "7Gi"}))],
      [claim("c", exactly(**cap(mem="3Gi")))], [["r=s/a"]]),
     ("a capacity that it has not", [slice_("s", SHARED)], [claim("c", exactly(**cap(cores="1")))], None),
-    ("more than one has alone", [slice_("s", device("a", capacity={"mem": "1Gi"}), device("b", capacity={"mem": "2Gi"}))],
-     [claim("c", exactly(**cap(mem="2Gi")))], [["r=s/b"]]),
-    ("rounded up to what does not fit", [slice_("s", device("a", allowMultipleAllocations=True, capacity={"mem": STEPS}))],
+    ("more than one has alone", [SIZES],
+     [claim("c", exactly(**cap(mem="4Gi")))], [["r=s/b"]]),
+    ("rounded up to what does not fit", [STEPPED],
      [claim("c", exactly(**cap(mem="6Gi"))), claim("d", exactly(**cap(mem="4Gi")))], None),
-    ("rounded up to what fits", [slice_("s", device("a", allowMultipleAllocations=True, capacity={"mem": STEPS}))],
+    ("rounded up to what fits", [STEPPED],
      [claim("c", exactly(**cap(mem="6Gi"))), claim("d", exactly(**cap(mem="2Gi")))], [["r=s/a"], ["r=s/a"]]),
-    ("more than the policy gives", [slice_("s", device("a", allowMultipleAllocations=True, capacity={"mem": STEPS}))],
+    ("more than the policy gives", [STEPPED],
      [claim("c", exactly(**cap(mem="10Gi")))], None),
     ("values", [slice_("s", device("a", allowMultipleAllocations=True, capacity={"n": VALUES}))],
      [claim("c", exactly(**cap(n="3"))), claim("d", exactly(**cap(n="4"))), claim("e", exactly())],
@@ -177,7 +179,8 @@ FAILURES: list[tuple[str, list[Any], Any, str]] = [
      f"claim default/c: selector #0 on device {DRIVER}/s/a: CEL runtime error: no such key: m. consider using CEL"),
     ("a broken class", [AB, class_("bad", 'device.driver == "d.example.com"', "device.driver")],
      claim("c", exactly(cls="bad")), f"class bad: selector #1 on device {DRIVER}/s/a: CEL runtime error: CEL result"),
-    ("no expression", [AB], claim("c", exactly(cel="device.")), "claim default/c: selector #0: CEL compile error: comp"),
+    ("no expression", [AB], claim("c", exactly(cel="device.")),
+     "claim default/c: selector #0: CEL compile error: compilation failed"),
     ("all cannot be the same", [MODELS], claim("c", exactly(count=None), constraints=[same()]),
      f"claim default/c, request r: cannot add device {DRIVER}/s/b because a claim constraint would not be satisfied"),
 ]  # fmt: skip

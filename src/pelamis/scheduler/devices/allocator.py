@@ -21,7 +21,7 @@ from pelamis.scheduler.devices.capacity import CapacityFailure, amounts_taken, h
 from pelamis.scheduler.devices.constraint import attribute_value
 from pelamis.scheduler.devices.pool import Counters, DeviceId, PoolId, PoolView, Stock, Unit, shown
 
-MOST_STEPS = 300_000
+MOST_TRIES = 400_000
 """A search that has not ended by then is given up: the loop that it runs in has other things to do."""
 INVALID = "invalid resource pools were encountered"
 FAILED, EXCEEDED = "failed", "exceeded"
@@ -89,6 +89,7 @@ class _Search:
         """Which claims take a device alone."""
         self._sharing: dict[DeviceId, list[dict[str, int]]] = {}
         self._drawn: dict[PoolId, dict[tuple[str, str], int]] = {}
+        self._tries = 0
         self._left: dict[PoolId, dict[tuple[str, str], int]] = {}
 
     def run(self) -> Found | None:
@@ -99,7 +100,6 @@ class _Search:
                 raise AllocationFailure(f"claim {want.key}: {text}")
         if any(not self._can_be_met(request) for want in self._wants for request in want.requests):
             return None
-        steps = 0
         stack = [self._step(At(0, 0))]
         outcome: Any = None
         while stack:
@@ -111,8 +111,7 @@ class _Search:
                 continue
             if at is None:
                 return Found(tuple(map(tuple, self._picks)), dict(self._chosen))
-            steps += 1
-            if steps > MOST_STEPS:
+            if self._tries > MOST_TRIES:
                 raise AllocationFailure(f"node {self._node.metadata.name}: timed out trying to allocate devices")
             stack.append(self._step(at))
             outcome = None
@@ -224,6 +223,7 @@ class _Search:
 
     def _take(self, claim: int, ask: Ask, i: int, must: bool = False) -> Undo | None:
         """How to give the device back; None = the claim cannot have it. must: no other one will do."""
+        self._tries += 1
         unit = self._units[i]
         taking = self._taking.get(unit.id)
         if ask.admin:
