@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,31 @@ def test_what_may_change() -> None:
     assert [c.partition(":")[0] for c in update_complaints(JOB, GOOD, moved)] == ["spec.template"]
     suspended = edited(GOOD, "spec.suspend", True)
     assert update_complaints(JOB, suspended, edited(moved, "spec.suspend", True)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "may"),
+    [
+        ({}, True),
+        ({"startTime": CREATED}, False),
+        ({"startTime": CREATED, "conditions": [{"type": "Suspended", "status": "True"}]}, True),
+        ({"startTime": CREATED, "conditions": [{"type": "Suspended", "status": "True"}], "active": 1}, False),
+    ],
+)
+def test_what_may_change_while_a_job_is_suspended(status: dict[str, Any], may: bool) -> None:
+    """Where its pods run and what their containers get, once none of them is left."""
+
+    def errors(path: str, value: Any) -> list[str]:
+        new = made(JOB, edited(suspended, path, value))
+        old = made(JOB, {**suspended, "status": status}, prepared=False)
+        old = msgspec.structs.replace(made(JOB, suspended), status=old.status)
+        return [str(e) for e in JOB.validate_update(new, old)]
+
+    suspended = edited(GOOD, "spec.suspend", True)
+    pod = "spec.template.spec"
+    assert (errors(f"{pod}.containers.0.resources", {"requests": {"cpu": "2"}}) == []) is may
+    assert (errors(f"{pod}.nodeSelector", {"disk": "ssd"}) == []) is may
+    assert "field is immutable" in errors(f"{pod}.containers.0.image", "other")[0]
 
 
 def test_status() -> None:

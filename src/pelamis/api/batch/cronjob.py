@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.batch.job import JobSpec, default_template_spec
+from pelamis.api.batch.job import JobSpec, default_template_spec, spec_warnings
 from pelamis.api.batch.jobvalidation import validate_job_spec
 from pelamis.api.cell import NONE, format_bool, format_containers, format_selector
 from pelamis.api.check import Errors, check_nonnegative, check_required_choice
+from pelamis.api.core.pod.warnings import workload_name_warnings
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
@@ -162,6 +163,21 @@ def validate_update(obj: CronJob, old: CronJob) -> Errors:
     return _validate_spec(obj.spec, old.spec)
 
 
+def update_warnings(obj: CronJob) -> list[str]:
+    out = spec_warnings(obj.spec.jobTemplate.spec, "spec.jobTemplate.spec")
+    if "TZ" in obj.spec.schedule:
+        out.append(
+            "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
+            "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+        )
+    return out
+
+
+def warnings(obj: CronJob) -> list[str]:
+    found = spec_warnings(obj.spec.jobTemplate.spec, "spec.jobTemplate.spec")
+    return workload_name_warnings(obj.metadata.name) + found
+
+
 def cells(obj: CronJob, now: float) -> Sequence[Any]:
     spec, last = obj.spec, obj.status.lastScheduleTime
     names, images = format_containers(spec.jobTemplate.spec.template.spec)
@@ -208,5 +224,7 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=warnings,
+    update_warnings=update_warnings,
     validate_update=validate_update,
 )

@@ -22,6 +22,7 @@ from pelamis.api.batch.jobvalidation import (
 from pelamis.api.cell import format_containers, format_selector
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
+from pelamis.api.core.pod.warnings import pod_template_warnings, workload_name_warnings
 from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
@@ -294,7 +295,7 @@ def default(tree: Tree) -> None:
     labels = (spec.get("template") or {}).get("metadata", {}).get("labels")
     metadata = tree.setdefault("metadata", {})
     if labels and not metadata.get("labels"):
-        metadata["labels"] = dict(labels)
+        metadata["labels"] = labels  # one map of both, as upstream: what is added to one is in the other
     if spec.get("manualSelector") is None:
         spec["manualSelector"] = False
     default_job_spec(spec)
@@ -306,7 +307,8 @@ def prepare_create(tree: Tree) -> None:
     if spec.get("manualSelector"):
         return
     template = spec.setdefault("template", {}).setdefault("metadata", {})
-    labels = {**(template.get("labels") or {})}
+    before = template.get("labels")
+    labels = {**(before or {})}
     for key, value in (
         (LEGACY_CONTROLLER_UID, metadata["uid"]),
         (CONTROLLER_UID, metadata["uid"]),
@@ -316,6 +318,8 @@ def prepare_create(tree: Tree) -> None:
         # a label that the author has set otherwise stays, and validation refuses it
         labels.setdefault(key, value)
     template["labels"] = labels
+    if before and metadata.get("labels") is before:
+        metadata["labels"] = dict(labels)
     selector = spec.get("selector") or {}
     chosen = {**(selector.get("matchLabels") or {})}
     chosen.setdefault(CONTROLLER_UID, metadata["uid"])
@@ -332,6 +336,25 @@ def _state(obj: Job) -> str:
         if has_condition(obj, type):
             return type
     return "Running"
+
+
+def spec_warnings(spec: JobSpec, path: str) -> list[str]:
+    """``path``: that of the spec."""
+    out: list[str] = []
+    if spec.completionMode == "Indexed" and (spec.completions or 0) > 100_000 and (spec.parallelism or 0) > 10_000:
+        out.append(
+            f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
+            "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        )
+    return out + pod_template_warnings(spec.template, f"{path}.template")
+
+
+def update_warnings(obj: Job) -> list[str]:
+    return spec_warnings(obj.spec, "spec")
+
+
+def warnings(obj: Job) -> list[str]:
+    return workload_name_warnings(obj.metadata.name) + update_warnings(obj)
 
 
 def cells(obj: Job, now: float) -> Sequence[Any]:
@@ -387,6 +410,8 @@ KIND = Kind(
     default=default,
     prepare_create=prepare_create,
     validate=validate,
+    warnings=warnings,
+    update_warnings=update_warnings,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     selectable={"status.successful": lambda obj: str(obj.status.succeeded)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ from pelamis.api.apps.template import MISMATCH, compile_selector
 from pelamis.api.batch import indexes
 from pelamis.api.check import (
     Errors,
+    as_go,
     check_choice,
     check_immutable,
     check_nonnegative,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
         PodFailurePolicyRule,
         SuccessPolicyRule,
     )
+    from pelamis.api.core.pod.container import Container
+    from pelamis.api.core.pod.spec import PodSpec
     from pelamis.api.core.pod.template import PodTemplateSpec
 
 CONTROLLER_UID, JOB_NAME = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
@@ -135,7 +139,7 @@ def validate_job_spec(spec: JobSpec, path: str) -> Errors:
     if spec.successPolicy is not None:
         if spec.completionMode != "Indexed":
             detail = "requires indexed completion mode"
-            errors.append(invalid(f"{path}.successPolicy", spec.successPolicy, detail))
+            errors.append(invalid(f"{path}.successPolicy", as_go(spec.successPolicy), detail))
         else:
             errors += _validate_success_policy(spec, f"{path}.successPolicy.rules")
     if spec.podReplacementPolicy is not None:
@@ -227,7 +231,7 @@ def _validate_exit_codes(on: PodFailurePolicyOnExitCodesRequirement, path: str, 
         errors.append(invalid(f"{path}.containerName", on.containerName, detail))
     where = f"{path}.values"
     if not on.values:
-        errors.append(invalid(where, on.values, "at least one value is required"))
+        errors.append(invalid(where, on.values or None, "at least one value is required"))
     elif len(on.values) > _MOST_EXIT_CODES:
         errors.append(too_many(where, len(on.values), _MOST_EXIT_CODES))
     seen: set[int] = set()
@@ -292,16 +296,40 @@ def validate_update(obj: Job, old: Job) -> Errors:
         detail = "can only be modified in tandem with spec.parallelism"
         errors.append(invalid("spec.completions", new.completions, detail))
     errors += check_immutable(new.selector, was.selector, "spec.selector")
-    template = _adapt(new.template, was.template) if _may_be_rescheduled(old) else was.template
-    errors += check_immutable(new.template, template, "spec.template")
+    if _may_be_shaped(old):
+        spec = _resized(new.template.spec, _adapt(new.template, was.template).spec)
+        errors += check_immutable(new.template.spec, spec, "spec.template.spec")
+    else:
+        errors += check_immutable(new.template, was.template, "spec.template")
     for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
         errors += check_immutable(getattr(new, name), getattr(was, name), f"spec.{name}")
     return errors
 
 
-def _may_be_rescheduled(old: Job) -> bool:
-    """While a Job is suspended and has never started, where its pods run may still be changed."""
-    return bool(old.spec.suspend) and old.status.startTime is None
+def _may_be_shaped(old: Job) -> bool:
+    """While a Job is suspended and none of its pods is left, where they run and what they get may still be changed."""
+    stopped = old.status.startTime is None or any(
+        c.type == "Suspended" and c.status == "True" for c in old.status.conditions
+    )
+    return bool(old.spec.suspend) and stopped and not old.status.active
+
+
+def _resized(new: PodSpec, was: PodSpec) -> PodSpec:
+    """The old pod with the resources of the new one's containers."""
+
+    def containers(new: Sequence[Container], was: Sequence[Container]) -> tuple[Container, ...]:
+        if len(new) != len(was):
+            return tuple(was)
+        return tuple(
+            msgspec.structs.replace(w, resources=n.resources) if n.name == w.name else w
+            for n, w in zip(new, was, strict=True)
+        )
+
+    return msgspec.structs.replace(
+        was,
+        containers=containers(new.containers, was.containers),
+        initContainers=containers(new.initContainers, was.initContainers),
+    )
 
 
 def _adapt(new: PodTemplateSpec, was: PodTemplateSpec) -> PodTemplateSpec:
