@@ -16,7 +16,7 @@ from pelamis.api.core.pod.qos import qos_class
 from pelamis.api.core.secret import Secret
 from pelamis.api.core.service import Service
 from pelamis.api.meta import ObjectMeta
-from pelamis.kubelet import admit, dns, env, evict, images, probes, resources, securitycontext, status
+from pelamis.kubelet import admit, dns, env, evict, images, metrics, probes, resources, securitycontext, status
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
@@ -339,3 +339,18 @@ def test_the_sizes_of_containers_by_pod_and_name() -> None:
 
     found = evict.writable_layers([one("a", "x", 5), one("a", "x", 3), one("a", "y", None), one("b", "x", 7)])
     assert found == {("a", "x"): 5, ("b", "x"): 7}
+
+
+def test_limits_that_a_container_has_not() -> None:
+    whole = make(resources={"limits": {"cpu": "1250m"}})
+    node = {"cpu": "8", "memory": "1Gi"}
+    assert env.fallback(whole, node) == {"cpu": "1250m", "memory": "1Gi"} and env.fallback(make(), node) == node
+
+
+def test_what_the_kubelet_counts() -> None:
+    metrics.container_started("main", "RunContainerError")
+    metrics.container_ended("sidecar", SimpleNamespace(reason="", exit_code=139))
+    text = metrics.text()
+    assert 'kubelet_started_containers_errors_total{container_type="container",code="RunContainerError"} ' in text
+    labels = 'container_type="init_container",exit_code="139",reason="Error"'
+    assert f"kubelet_terminated_containers_total{{{labels}}} 1" in text

@@ -87,7 +87,7 @@ def _quoted(text: str) -> str:
 
 
 def resource_value(container: Any, resource: str, divisor: str, allocatable: Mapping[str, str]) -> str:
-    """``limits.cpu`` and the like, in units of the divisor, rounded up; a limit not set is the node's allocatable."""
+    """``limits.cpu`` and the like, in units of the divisor, rounded up; allocatable: for limits that are not set."""
     group, _, name = resource.partition(".")
     if group not in ("limits", "requests") or not name:
         raise ConfigError(f"unsupported container resource : {resource}")
@@ -98,6 +98,12 @@ def resource_value(container: Any, resource: str, divisor: str, allocatable: Map
     total = quantity.parse(amount).nano if amount else 0
     step = quantity.parse(divisor).nano if divisor else 0
     return str(-(-total // (step or quantity.NANO)))
+
+
+def fallback(pod: Any, allocatable: Mapping[str, str]) -> Mapping[str, str]:
+    """What stands for a limit that a container has not: the pod's, else what the node has."""
+    whole = pod.spec.resources.limits if pod.spec.resources is not None else {}
+    return {**allocatable, **{name: whole[name] for name in ("cpu", "memory") if name in whole}}
 
 
 def service_variables(services: Iterable[Any], namespace: str, links: bool) -> dict[str, str]:
@@ -193,7 +199,7 @@ def _value_from(pod: Any, container: Any, variable: Any, sources: Sources) -> st
             target = next((c for c in everyone if c.name == ref.containerName), None)
             if target is None:
                 raise ConfigError(f"container {ref.containerName} not found")
-        return resource_value(target, ref.resource, ref.divisor, sources.allocatable)
+        return resource_value(target, ref.resource, ref.divisor, fallback(pod, sources.allocatable))
     if source.configMapKeyRef is not None:
         ref = source.configMapKeyRef
         found = sources.configmap(namespace, ref.name)

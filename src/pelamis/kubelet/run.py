@@ -291,6 +291,7 @@ class Kubelet:
                 "reason": built.reason,
                 "message": built.message,
                 "startTime": built.startTime,
+                "observedGeneration": built.observedGeneration,
             },
         }
         action = Patch(POD, pod.metadata.namespace, pod.metadata.name, body, "strategic", subresource="status")

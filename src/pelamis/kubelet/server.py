@@ -19,7 +19,7 @@ import msgspec
 
 from pelamis.base.clock import parse_rfc3339
 from pelamis.base.errors import StatusError
-from pelamis.kubelet import config, logs, stats
+from pelamis.kubelet import config, logs, metrics, stats
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
 from pelamis.kubelet.splice import splice
@@ -227,7 +227,9 @@ class KubeletServer:
             case "metrics", 0:
                 from prometheus_client import REGISTRY, generate_latest  # not for a node that nobody scrapes
 
-                return Response(200, generate_latest(REGISTRY), "text/plain; version=0.0.4; charset=utf-8")
+                return Response(
+                    200, generate_latest(REGISTRY) + metrics.text().encode(), "text/plain; version=0.0.4; charset=utf-8"
+                )
             case "metrics", 1 if rest[0] in ("resource", "cadvisor"):
                 make = stats.resource_metrics if rest[0] == "resource" else stats.cadvisor_metrics
                 return Response(200, (await make(kubelet)).encode(), "text/plain; version=0.0.4; charset=utf-8")

@@ -21,7 +21,7 @@ import msgspec
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import actuation, config, dns, env, fromcri, hooks, logs, status
+from pelamis.kubelet import actuation, config, dns, env, fromcri, hooks, logs, metrics, status
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
@@ -74,6 +74,7 @@ class Worker:
     def feed(self, event: a.Event) -> None:
         if self._done:
             return
+        self._count(event)
         for instruction in self.machine.step(event, self.agent.now()):
             self._do(instruction)
         if isinstance(event, a.ContainerExited | a.ContainerStopped):
@@ -81,6 +82,20 @@ class Worker:
                 watch.poke()
         if isinstance(event, a.ContainerStarted) and event.run.id in self._exits:
             self.feed(a.ContainerExited(self._exits.pop(event.run.id)))
+
+    def _count(self, event: a.Event) -> None:
+        match event:
+            case a.SandboxStarted() | a.SandboxFailed():
+                metrics.pod_started(failed=isinstance(event, a.SandboxFailed))
+            case a.ContainerStarted(name):
+                metrics.container_started(self.machine.state.slots[name].kind)
+            case a.ContainerFailed(name, reason):
+                metrics.container_started(self.machine.state.slots[name].kind, reason)
+            case a.ContainerExited(run) | a.ContainerStopped(run=run) if run is not None and run.state == "exited":
+                slot = self.machine.state.slots.get(run.name)
+                known = slot.current if slot is not None else None
+                if slot is not None and known is not None and known.id == run.id and known.state != "exited":
+                    metrics.container_ended(slot.kind, run)
 
     def changed(self, pod: Any) -> None:
         old, self.pod = self.pod, pod

@@ -418,3 +418,7 @@ def test_a_resize_does_not_move_containers() -> None:
     assert [str(e) for e in validate_resize(two("a"), two("a", "b"))] == [
         "spec.containers: Forbidden: containers may not be added or removed on resize"
     ]
+
+
+def test_a_negative_grace_period_of_a_pod_is_a_second() -> None:
+    assert pod(terminationGracePeriodSeconds=-1).spec.terminationGracePeriodSeconds == 1

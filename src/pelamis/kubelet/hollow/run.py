@@ -467,6 +467,7 @@ class HollowNodes:
                 "reason": built.reason,
                 "message": built.message,
                 "startTime": built.startTime,
+                "observedGeneration": built.observedGeneration,
             },
         }
         action = Patch(POD, meta.namespace, meta.name, body, "strategic", subresource="status")

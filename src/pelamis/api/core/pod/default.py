@@ -55,6 +55,8 @@ def default_pod(pod: Tree) -> None:
     """Defaults of a Pod tree. Idempotent."""
     spec = pod.setdefault("spec", {})
     default_pod_spec(spec)
+    if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1  # of a pod; a template keeps what it says
     containers = spec.get("containers") or ()
     inits = spec.get("initContainers") or ()
     for container in (*containers, *inits):
