@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import random
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -418,3 +420,18 @@ def test_definitions_in_the_version_that_upstream_stores_are_read() -> None:
     alone = msgspec.json.decode(canonical(DEFINITION, msgspec.json.encode(tree)), type=DEFINITION.type)
     assert [(v.name, v.served, v.storage) for v in alone.spec.versions] == [("v1", True, True)]
     assert alone.spec.preserveUnknownFields
+
+
+def test_a_cache_that_nobody_has_any_more_leaves_nothing_behind() -> None:
+    """Entries are not looked at by the garbage collector, so nothing may form a cycle through them."""
+    feed = Feed()
+    feed.put("default", "a", labels={"app": "web"})
+    entry = feed.pods.get("default", "a")
+    assert entry is not None
+    assert entry.obj.metadata.name == "a"
+    gone = weakref.ref(feed.cache.decoder)
+    del feed
+    gc.collect()
+    assert gone() is None
+    assert entry.labels == {"app": "web"}
+    assert entry.obj.metadata.name == "a"

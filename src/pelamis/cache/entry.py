@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from sys import intern
 from typing import Any
+from weakref import ref
 
 import msgspec
 from msgspec.structs import replace
@@ -60,7 +61,7 @@ class Decoder:
     least, most: bounds of the budget, in bytes of JSON.
     """
 
-    __slots__ = ("_held", "_labels", "_least", "_most", "_passed", "budget", "weight")
+    __slots__ = ("__weakref__", "_held", "_labels", "_least", "_most", "_passed", "budget", "weight")
 
     def __init__(self, least: int = BUDGET, most: int = 0) -> None:
         self.budget = self._least = least
@@ -122,16 +123,29 @@ _NO_LABELS: dict[str, str] = {}
 
 
 class Shape:
-    """What all entries of one kind share: how to decode, the names of the field labels, the decoder."""
+    """What all entries of one kind share: how to decode, the names of the field labels, the decoder.
 
-    __slots__ = ("decode", "decoder", "fields", "kind", "selectable")
+    The decoder holds entries and is not held by them: it lives as long as its collections. A cycle through entries,
+    which the garbage collector does not look at, would keep the entries of a collection that nobody has any more.
+    """
+
+    __slots__ = ("_decoder", "decode", "fields", "kind", "selectable")
 
     def __init__(self, kind: Kind, decoder: Decoder, decode: Callable[[bytes], Any] | None = None) -> None:
         self.kind = kind
-        self.decoder = decoder
+        self._decoder = ref(decoder)
         self.decode = decode or decode_of(kind)
         self.selectable: Mapping[str, Callable[[Any], str]] = kind.selectable or {}
         self.fields: dict[str, int] = {name: i for i, name in enumerate(self.selectable)}
+
+    def hold(self, entry: Entry) -> None:
+        decoder = self._decoder()
+        if decoder is not None:
+            decoder.hold(entry)
+
+    def labels(self, found: dict[str, str] | None) -> dict[str, str]:
+        decoder = self._decoder()
+        return decoder.labels(found) if decoder is not None else found or _NO_LABELS
 
 
 def decode_of(kind: Kind) -> Callable[[bytes], Any]:
@@ -191,14 +205,14 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             self._used = True
             return obj
         obj = self._obj = self.shape.decode(self.data)
-        self.shape.decoder.hold(self)
+        self.shape.hold(self)
         return obj
 
     def decoded(self, obj: Any) -> None:
         """Gives the entry its object, which lacks nothing but the revision."""
         metadata = replace(obj.metadata, resourceVersion=str(self.rev))
         self._obj = replace(obj, metadata=metadata)
-        self.shape.decoder.hold(self)
+        self.shape.hold(self)
 
     def peek(self) -> Any:
         """The same, but what has to be decoded for it is not kept: for a walk over objects that nobody works on."""
@@ -209,7 +223,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         """metadata.labels, without decoding the object. Shared: not to be changed."""
         labels = self._labels
         if labels is None:
-            labels = self._labels = self.shape.decoder.labels(_head(self.data).metadata.labels)
+            labels = self._labels = self.shape.labels(_head(self.data).metadata.labels)
         return labels
 
     def field(self, label: str) -> str:
@@ -239,7 +253,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         obj = self._obj
         meta = obj.metadata if obj is not None else _head(self.data).metadata
         if self._labels is None:
-            self._labels = self.shape.decoder.labels(meta.labels)
+            self._labels = self.shape.labels(meta.labels)
         for owner in meta.ownerReferences:
             if owner.controller:
                 uid: str = owner.uid
