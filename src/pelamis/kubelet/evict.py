@@ -1,8 +1,7 @@
 """Eviction: when the node runs short of memory, disk or processes, or a pod of its own storage limits.
 
-``signals`` are read every 10 s. A signal under its hard threshold gives the node its pressure condition (kept for
-5 minutes after it is over) and costs one pod per round, in upstream's order: those over their requests first, then the
-lower priority, then the larger excess. Disk pressure first deletes unused images.
+``signals`` are read every 10 s. A signal under its hard threshold gives the node its pressure condition and costs one
+pod per round (``pressure``). Disk pressure first deletes unused images.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +17,14 @@ from pelamis.kubelet import config, gc, machine
 from pelamis.kubelet.actions import Evicted
 from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri.runtime import CriError
-from pelamis.kubelet.resources import NODE_CRITICAL, effective
+from pelamis.kubelet.pressure import RESOURCES, Pressure, Signal, low, met, rank, threshold
+from pelamis.kubelet.resources import effective
 from pelamis.kubelet.volumes.pod import disk_usage
 
 if TYPE_CHECKING:
     from pelamis.kubelet.run import Kubelet
 
 log = logging.getLogger("pelamis.kubelet.evict")
-_CONDITIONS = {"memory": "MemoryPressure", "nodefs": "DiskPressure", "imagefs": "DiskPressure", "pid": "PIDPressure"}
-_RESOURCES = {"memory": "memory", "nodefs": "ephemeral-storage", "imagefs": "ephemeral-storage", "pid": "pids"}
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    available: int
-    capacity: int
 
 
 def read_signals(root: str, runtime_root: str) -> dict[str, Signal]:
@@ -51,41 +42,10 @@ def read_signals(root: str, runtime_root: str) -> dict[str, Signal]:
     return out
 
 
-def threshold(text: str, capacity: int) -> int:
-    return int(capacity * float(text[:-1]) / 100) if text.endswith("%") else quantity.value(text)
-
-
-def met(signals: Mapping[str, Signal], hard: Mapping[str, str]) -> list[str]:
-    """Signals that are under their thresholds, memory first."""
-    out = [
-        name
-        for name, text in hard.items()
-        if name in signals and signals[name].available < threshold(text, signals[name].capacity)
-    ]
-    return sorted(out, key=lambda name: (not name.startswith("memory"), name))
-
-
-def critical(pod: Any) -> bool:
-    """Static, mirrored or system-critical pods are never evicted."""
-    mirrored = "kubernetes.io/config.mirror" in pod.metadata.annotations
-    return mirrored or (pod.spec.priority or 0) >= NODE_CRITICAL - 1000
-
-
-def rank(pods: Iterable[Any], usage: Mapping[str, int], resource: str) -> list[Any]:
-    """The first is evicted first. usage: by pod uid."""
-
-    def order(pod: Any) -> tuple[bool, int, int]:
-        request = effective(pod, "requests", resource, quantity.value)[0] if resource != "pids" else 0
-        used = usage.get(pod.metadata.uid, 0)
-        return (used <= request, pod.spec.priority or 0, -(used - request))
-
-    return sorted((pod for pod in pods if not critical(pod)), key=order)
-
-
 class Evictor:
     def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
-        self._last_met: dict[str, float] = {}
+        self._pressure = Pressure(kubelet.settings.pressure_transition_s)
         self._images_seen: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -101,11 +61,9 @@ class Evictor:
         if signals is None:
             signals = read_signals(settings.root_dir, settings.runtime_root)
         hit = met(signals, settings.eviction_hard)
-        for name in hit:
-            self._last_met[_CONDITIONS[name.partition(".")[0]]] = now
-        pressure = {c for c, at in self._last_met.items() if at == now or now - at < settings.pressure_transition_s}
-        if pressure != kubelet.node.pressure:
-            kubelet.node.pressure = pressure
+        held = self._pressure.update(hit, now)
+        if held != kubelet.node.pressure:
+            kubelet.node.pressure = held
             kubelet.node.poke()
         if hit:
             await self._relieve(hit[0], signals[hit[0]])
@@ -113,7 +71,7 @@ class Evictor:
 
     async def _relieve(self, name: str, signal: Signal) -> None:
         kubelet = self._kubelet
-        resource = _RESOURCES[name.partition(".")[0]]
+        resource = RESOURCES[name.partition(".")[0]]
         limit = threshold(kubelet.settings.eviction_hard[name], signal.capacity)
         reference = kubelet.node.reference
         kubelet.agent.record(reference, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
@@ -126,11 +84,7 @@ class Evictor:
             worker = kubelet.workers[pod.metadata.uid]
             if worker.machine.state.ending is not None:
                 return  # one goes already; see first what that gives
-            text = (
-                f"The node was low on resource: {resource}. Threshold quantity: {quantity.from_int(limit, 'BinarySI')},"
-                f" available: {quantity.from_int(signal.available // 1024 * 1024, 'BinarySI')}. "
-            )
-            self._evict(worker, text)
+            self._evict(worker, low(resource, limit, signal.available))
             return
 
     def _evict(self, worker: Any, text: str, grace_s: int = 0) -> None:

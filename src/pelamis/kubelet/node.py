@@ -20,7 +20,7 @@ from pelamis.base import quantity
 from pelamis.base.clock import rfc3339, rfc3339_micro
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Create, Outcome, Patch
-from pelamis.kubelet import machine
+from pelamis.kubelet import machine, pressure
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.cri.runtime import CriError, Runtime
 from pelamis.kubelet.settings import KubeletConfig
@@ -30,20 +30,6 @@ LEASE_NAMESPACE = "kube-node-lease"
 RETRY_S = 0.5
 RETRY_MAX_S = 7.0
 MAX_IMAGES = 50
-_PRESSURES = {
-    "MemoryPressure": (
-        ("KubeletHasSufficientMemory", "kubelet has sufficient memory available", "NodeHasSufficientMemory"),
-        ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available", "NodeHasInsufficientMemory"),
-    ),
-    "DiskPressure": (
-        ("KubeletHasNoDiskPressure", "kubelet has no disk pressure", "NodeHasNoDiskPressure"),
-        ("KubeletHasDiskPressure", "kubelet has disk pressure", "NodeHasDiskPressure"),
-    ),
-    "PIDPressure": (
-        ("KubeletHasSufficientPID", "kubelet has sufficient PID available", "NodeHasSufficientPID"),
-        ("KubeletHasInsufficientPID", "kubelet has insufficient PID available", "NodeHasInsufficientPID"),
-    ),
-}
 
 
 class NodeAgent:
@@ -320,7 +306,7 @@ class NodeAgent:
     def _make_conditions(self, problem: str, note: bool) -> list[dict[str, Any]]:
         now = rfc3339(self._now())
         wanted: list[tuple[str, str, str, str, str]] = []
-        for type_, texts in _PRESSURES.items():
+        for type_, texts in pressure.TEXTS.items():
             held = type_ in self.pressure
             reason, message, event = texts[held]
             wanted.append((type_, "True" if held else "False", reason, message, event))

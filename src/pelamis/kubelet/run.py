@@ -23,7 +23,7 @@ from pelamis.base.errors import StatusError
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import admit, config, dns, fromcri, gc, status
+from pelamis.kubelet import admit, config, dns, fromcri, gc, pressure, status
 from pelamis.kubelet.agent import Agent, Recorder
 from pelamis.kubelet.allocation import Allocations
 from pelamis.kubelet.cgroups import Cgroups
@@ -276,6 +276,7 @@ class Kubelet:
         node = self.node.node
         labels = node.metadata.labels if node is not None else None
         refusal = admit.check(pod, admit.Claims(self.active()), labels, self.node.allocatable)
+        refusal = refusal or pressure.refusal(pod, self.node.pressure)
         if refusal is None:
             return False
         self._refused.add(pod.metadata.uid)

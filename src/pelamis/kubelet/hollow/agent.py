@@ -45,6 +45,11 @@ class Agent:
     limit: EventLimit | None = None
     loads: Loads = field(default_factory=Loads)
 
+    def tell(self, node: str, type_: str, reason: str, message: str) -> None:
+        """An Event about a node."""
+        if self.record is not None and (self.limit is None or self.limit.take(type_)):
+            self.record(ObjectReference(kind="Node", apiVersion="v1", name=node, uid=node), type_, reason, message)
+
     def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
         """An Event about a pod; with a container, about that part of it."""
         if self.record is None or (self.limit is not None and not self.limit.take(type_)):

@@ -12,7 +12,8 @@ The annotations are those of the prefix ``hollow.pelamis.dev/``; ``NAME.CONTAINE
 ``readiness``  or ``0s=ok,10s=fail,20s=ok``                 else an exec probe finds what its command would, and every
 ``liveness``                                                other probe succeeds
 ``cpu``        ``300m``, ``0s=100m,5m=900m``                what it uses, by the time since the start
-``memory``     ``64Mi``, …
+``memory``     ``64Mi``, …                                  over its limit a container is killed
+``disk``       ``1Gi``, ``0s=0,5m=90Gi``                    what it has written to its own file system
 ``cpu-total``  as ``cpu``                                   what all ready pods of one owner use together, in equal
                                                             parts, by the time since the first of them started
 ============== ============================================ ===========================================================
@@ -32,7 +33,7 @@ from pelamis.kubelet.hollow.timeline import Timeline, duration
 
 PREFIX = "hollow.pelamis.dev/"
 SIGTERM_CODE, KILLED_CODE = 143, 137
-NAMES = frozenset("run stop start pull sandbox startup readiness liveness cpu memory cpu-total".split())
+NAMES = frozenset("run stop start pull sandbox startup readiness liveness cpu memory disk cpu-total".split())
 T = TypeVar("T")
 
 
@@ -102,6 +103,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "liveness": timeline.verdicts,
     "cpu": _milli,
     "memory": _bytes,
+    "disk": _bytes,
     "cpu-total": _milli,
 }
 
@@ -192,12 +194,30 @@ class Behaviour:
         found: Timeline[int] | None = self._get("memory", container.name, None)
         return found if found is not None else _half(container, "memory")
 
+    def disk(self, container: Any) -> Timeline[int]:
+        """Bytes."""
+        return self._get("disk", container.name, _NOTHING)
+
+    @property
+    def says_usage(self) -> bool:
+        """Memory or disk, for any container."""
+        found = self._annotations
+        return found is not None and any(key.startswith((PREFIX + "memory", PREFIX + "disk")) for key in found)
+
+    def oom_s(self, container: Any, limit: int) -> float | None:
+        """How long after its start a container uses more memory than its limit; None: never."""
+        line: Timeline[int] | None = self._get("memory", container.name, None)
+        if line is None or not limit:
+            return None
+        return next((at for at, used in zip(line.times, line.values, strict=True) if used > limit), None)
+
     def cpu_total(self) -> Timeline[int] | None:
         """Milli-cores of all pods of the owner together."""
         return self._get("cpu-total", "", None)
 
 
 _STOP = Stop()
+_NOTHING: Timeline[int] = timeline.constant(0)
 _EXEC = {True: timeline.constant(True), False: timeline.constant(False)}
 DEFAULT_CPU, DEFAULT_MEMORY = 10, 20 << 20
 """What a container uses that requests nothing; others use half of their request."""

@@ -11,6 +11,7 @@ from pelamis.kubelet.hollow.agent import Agent
 from pelamis.kubelet.hollow.node import Addresses, HollowNode
 from pelamis.kubelet.hollow.outbox import Mail
 from pelamis.kubelet.hollow.pod import HollowPod
+from pelamis.kubelet.hollow.strain import Strain
 from pelamis.kubelet.status import Host
 
 
@@ -44,6 +45,7 @@ class HollowKubelet:
         self.attaching: dict[HollowPod, None] = {}
         """Pods that wait for a volume to be attached to the node."""
         self._in_use: dict[str, set[str]] = {}
+        self.strain = Strain(self)
         self.cidr = ""
         self._addresses: Addresses | None = None
         self._marked: list[str] = []
@@ -138,6 +140,7 @@ class HollowKubelet:
     def forget(self, pod: HollowPod) -> None:
         self.claims.remove(pod.uid)
         self.attaching.pop(pod, None)
+        self.strain.forget(pod.uid)
         if self._in_use:
             self.use(pod, ())
         if self.pods.get(pod.uid) is pod:
@@ -146,6 +149,7 @@ class HollowKubelet:
     def close(self) -> None:
         self.removed = True
         self.mail.open = False
+        self.strain.close()
         for pod in list(self.pods.values()):
             pod.close()
         self.pods.clear()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from pelamis.base.clock import rfc3339, rfc3339_micro
+from pelamis.kubelet.pressure import TEXTS
 
 LEASE_NAMESPACE = "kube-node-lease"
 MANAGED = "volumes.kubernetes.io/controller-managed-attach-detach"
@@ -17,12 +18,6 @@ VERSION = "v1.37.0"
 _RANGE = IPv4Network("100.64.0.0/10")
 _LOOPBACK = IPv4Network("127.0.0.0/8")
 _FIRST_ADDRESS = 1 << 16
-_CONDITIONS = (
-    ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +93,16 @@ def labels(node: HollowNode) -> dict[str, str]:
     return out
 
 
-def conditions(now: float, before: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """before: the conditions that the API has, by type: what has not changed keeps its transition time."""
+def conditions(now: float, before: Mapping[str, Any], pressure: Collection[str] = ()) -> list[dict[str, Any]]:
+    """before: the conditions that the API has, by type: what has not changed keeps its transition time.
+
+    pressure: the pressure conditions that hold.
+    """
     at = rfc3339(now)
     out = []
-    for type_, status, reason, message in _CONDITIONS:
+    said = [(type_, str(type_ in pressure), *texts[type_ in pressure][:2]) for type_, texts in TEXTS.items()]
+    said.append(("Ready", "True", "KubeletReady", "kubelet is posting ready status"))
+    for type_, status, reason, message in said:
         old = before.get(type_)
         since = old.lastTransitionTime if old is not None and old.status == status else at
         out.append(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pelamis.base import quantity
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import status
 from pelamis.kubelet.hollow import image as images
@@ -25,6 +26,7 @@ from pelamis.kubelet.images import ImageError, duration, normalize
 from pelamis.kubelet.podstate import container_hash
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.publish import urgent
+from pelamis.kubelet.resources import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +50,12 @@ def _hash(spec: Any) -> str:
 class _Live:
     """A container that runs. exit: the timer of its own end; stop: of its end by a signal, at ``stop_at``."""
 
-    __slots__ = ("exit", "hooked", "run", "stop", "stop_at", "stop_code")
+    __slots__ = ("exit", "hooked", "oom", "run", "stop", "stop_at", "stop_code")
 
     def __init__(self, run: a.Run) -> None:
         self.run = run
         self.exit: Timer | None = None
+        self.oom: Timer | None = None
         self.stop: Timer | None = None
         self.stop_at = 0.0
         self.stop_code = 0
@@ -126,6 +129,8 @@ class HollowPod:
             lasts = self._script(live.run.name).lasts
             if lasts is not None and live.exit is None:
                 self._exit_after(live, live.run.started_at + lasts - now)
+        if self.kubelet.strain.watchful or self.behaviour.says_usage:
+            self._weigh()
 
     def feed(self, event: a.Event) -> None:
         if self._done:
@@ -157,8 +162,11 @@ class HollowPod:
             self.built = pod.status
             return
         if old.metadata.annotations != pod.metadata.annotations:
+            said = self.behaviour.says_usage
             self.behaviour = Behaviour(pod.metadata.annotations)
             self._mark_load()
+            if said or self.behaviour.says_usage:
+                self._weigh()
         if old.metadata.generation != pod.metadata.generation:
             self.kubelet.claims.add(pod)
         self.feed(a.PodChanged(pod))
@@ -256,6 +264,7 @@ class HollowPod:
                     del self._probing[id_]
             case a.Resize(containers):
                 self._events.append(a.Resized(tuple(name for name, _ in containers)))
+                self._weigh()
             case a.CleanUp(remove):
                 if self.kubelet.volumes_in_use:
                     self.kubelet.use(self, ())
@@ -305,7 +314,7 @@ class HollowPod:
         if self._wake is not None:
             self._wake.cancel()
         for live in self._live.values():
-            for timer in (live.exit, live.stop):
+            for timer in (live.exit, live.oom, live.stop):
                 if timer is not None:
                     timer.cancel()
         self._live.clear()
@@ -456,6 +465,8 @@ class HollowPod:
 
     def _has_started(self, live: _Live, name: str) -> None:
         self.feed(a.ContainerStarted(name, live.run))
+        if self.kubelet.strain.watchful or self.behaviour.says_usage:
+            self._weigh(live)
         if live.run.id in self._live and live.exit is None and live.run.state == "running":
             lasts = self._script(name).lasts
             if lasts is not None:
@@ -473,6 +484,27 @@ class HollowPod:
         self.note(name, "Warning", "FailedPostStartHook", text)
         self.note(name, "Normal", "Killing", "FailedPostStartHook")
         self.feed(a.ContainerFailed(name, "PostStartHookError", text, self._ended(live, KILLED_CODE, "")))
+
+    def _weigh(self, *some: _Live) -> None:
+        """Those containers, or all, begin or use other amounts: when will they have used more than they may?"""
+        now = self.kubelet.agent.now()
+        self.kubelet.strain.changed(self)
+        for live in some or list(self._live.values()):
+            if live.oom is not None:
+                live.oom.cancel()
+                live.oom = None
+            slot = self.machine.state.slots.get(live.run.name)
+            if slot is None or self.behaviour._annotations is None:
+                continue
+            limit = limits_of(self.pod, slot.spec).get("memory", "")
+            after = self.behaviour.oom_s(slot.spec, quantity.value(limit)) if limit else None
+            if after is not None:
+                delay = max(live.run.started_at + after - now, 0.0)
+                live.oom = self.kubelet.agent.timers.after(delay, self._out_of_memory, live)
+
+    def _out_of_memory(self, live: _Live) -> None:
+        if not self.kubelet.defer(self._out_of_memory, live):
+            self._exit(live, KILLED_CODE, "OOMKilled")
 
     def _exit_after(self, live: _Live, delay_s: float) -> None:
         code = self._script(live.run.name).code
@@ -499,7 +531,9 @@ class HollowPod:
         if self._live.pop(live.run.id, None) is None:
             return
         run, stopping = self._ended(live, code, reason, finished_at), live.stop is not None
-        for timer in (live.exit, live.stop):
+        if self.kubelet.strain.watchful:
+            self.kubelet.strain.changed(self)
+        for timer in (live.exit, live.oom, live.stop):
             if timer is not None:
                 timer.cancel()
         if self._watches is not None:

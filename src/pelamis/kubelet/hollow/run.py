@@ -16,10 +16,9 @@ from typing import Any
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.core.reference import ObjectReference
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Create, Delete, Key, Outcome, Patch, View
-from pelamis.kubelet import admit, status
+from pelamis.kubelet import admit, pressure, status
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
@@ -260,9 +259,9 @@ class HollowNodes:
         kubelet.status_at = self._clock()
         if not kubelet.registered:
             kubelet.registered = True
-            self._tell(kubelet, "Starting", "Starting kubelet.")
             name = kubelet.spec.name
-            self._tell(kubelet, "NodeReady", f"Node {name} status is now: NodeReady")
+            self.agent.tell(name, "Normal", "Starting", "Starting kubelet.")
+            self.agent.tell(name, "Normal", "NodeReady", f"Node {name} status is now: NodeReady")
             self._renew(kubelet)
             self._schedule(kubelet)
             self._unregistered -= 1
@@ -271,11 +270,6 @@ class HollowNodes:
     def _all_registered(self) -> None:
         if self._unregistered <= 0:
             self.ready.set()
-
-    def _tell(self, kubelet: HollowKubelet, reason: str, message: str) -> None:
-        if self._record is not None and (self._event_limit is None or self._event_limit.take("Normal")):
-            name = kubelet.spec.name
-            self._record(ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name), "Normal", reason, message)
 
     def _schedule(self, kubelet: HollowKubelet) -> None:
         """The first renewal and the first report, each node at its own place in the period."""
@@ -339,7 +333,8 @@ class HollowNodes:
             return
         kubelet.know(found)
         known = {c.type: c for c in found.status.conditions} if found is not None else {}
-        body: dict[str, Any] = {"status": {"conditions": node.conditions(self._clock(), known)}}
+        held = kubelet.strain.conditions
+        body: dict[str, Any] = {"status": {"conditions": node.conditions(self._clock(), known, held)}}
         in_use = kubelet.volumes_in_use
         if in_use is not None:
             body["status"]["volumesInUse"] = in_use
@@ -448,6 +443,8 @@ class HollowNodes:
             return
         if not told.startTime and not pod.metadata.deletionTimestamp:
             refusal = admit.check(pod, kubelet.claims, kubelet.labels, kubelet.allocatable)
+            if refusal is None and kubelet.strain.conditions:
+                refusal = pressure.refusal(pod, kubelet.strain.conditions)
             if refusal is not None:
                 self._refuse(key, kubelet, pod, refusal)
                 return

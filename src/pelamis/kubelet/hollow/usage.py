@@ -6,9 +6,11 @@ away from those that end. Its time counts from the first pod of the owner, whate
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pelamis.base import quantity
 from pelamis.base.clock import rfc3339
 from pelamis.kubelet.hollow.timeline import Timeline, integral
 
@@ -82,6 +84,32 @@ class Loads:
         return load.line.at(now - load.origin) // len(load.ready), load.share - load.ready[uid]
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Bytes of memory and disk of a pod at a time, of each container too. changes_at: when any of it is next other."""
+
+    memory: int
+    disk: int
+    containers: Mapping[str, tuple[int, int]]
+    changes_at: float | None
+
+
+def of_pod(pod: HollowPod, now: float) -> Used:
+    memory = disk = 0
+    found: dict[str, tuple[int, int]] = {}
+    changes: list[float] = []
+    for slot in pod.machine.state.slots.values():
+        run = slot.current
+        if run is None or run.state != "running":
+            continue
+        since = max(now - run.started_at, 0.0)
+        lines = pod.behaviour.memory(slot.spec), pod.behaviour.disk(slot.spec)
+        own = found[slot.name] = lines[0].at(since), lines[1].at(since)
+        memory, disk = memory + own[0], disk + own[1]
+        changes += [run.started_at + at for line in lines if (at := line.next_change(since)) is not None]
+    return Used(memory, disk, found, min(changes, default=None))
+
+
 def _container(pod: HollowPod, spec: Any, run: Run, loads: Loads, now: float) -> tuple[int, int, int]:
     """(nano-cores, core nano-seconds, bytes) of a running container."""
     since = max(now - run.started_at, 0.0)
@@ -98,6 +126,7 @@ def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
     at, meta, state = rfc3339(now), pod.pod.metadata, pod.machine.state
     containers = []
     rate = spent = memory = 0
+    used_disk = of_pod(pod, now).disk if pod.behaviour.says_usage else 0
     for slot in state.slots.values():
         run = slot.current
         if run is None or run.state != "running":
@@ -118,6 +147,7 @@ def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
         "containers": containers,
         "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
         "memory": _memory(at, memory),
+        "ephemeral-storage": {"time": at, "usedBytes": used_disk},
     }
 
 
@@ -142,10 +172,13 @@ def summary(kubelet: HollowKubelet, pods: Iterable[HollowPod], started_at: float
     used = NODE_MEMORY + sum(one["memory"]["workingSetBytes"] for one in found)
     memory = _memory(at, used)
     memory["availableBytes"] = max(kubelet.memory - used, 0)
+    storage = quantity.value(kubelet.spec.storage)
+    disk = sum(one["ephemeral-storage"]["usedBytes"] for one in found)
     node = {
         "nodeName": kubelet.spec.name,
         "startTime": rfc3339(started_at),
         "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
         "memory": memory,
+        "fs": {"time": at, "availableBytes": max(storage - disk, 0), "capacityBytes": storage, "usedBytes": disk},
     }
     return {"node": node, "pods": found}
