@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from pelamis.base import intstr
 from pelamis.base.errors import FieldError, invalid, not_supported, required
 
@@ -16,6 +18,21 @@ PERCENT_MESSAGE = (
 )
 
 Errors = list[FieldError]
+
+
+def as_go(value: Any) -> Any:
+    """What upstream's internal types, which have no JSON names, print in messages: every field, capitalised."""
+    if isinstance(value, msgspec.Struct):
+        return {
+            (name[:1].upper() + name[1:]).rstrip("_"): as_go(getattr(value, name))
+            for name in value.__struct_fields__
+            if name not in ("kind", "apiVersion")
+        }
+    if isinstance(value, tuple):
+        return [as_go(v) for v in value] or None
+    if isinstance(value, dict):
+        return {k: as_go(v) for k, v in value.items()} or None
+    return None if value is msgspec.UNSET else value
 
 
 def check_nonnegative(value: int | None, path: str) -> Errors:
