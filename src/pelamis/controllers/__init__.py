@@ -37,6 +37,7 @@ from pelamis.controllers import (
     pvprotection,
     replicaset,
     replicationcontroller,
+    resourceclaim,
     resourcequota,
     rootca,
     serviceaccount,
@@ -128,6 +129,7 @@ def controllers(options: Options) -> list[Controller]:
         vacprotection.CONTROLLER,
         validatingadmissionpolicystatus.CONTROLLER,
         ephemeralvolume.CONTROLLER,
+        resourceclaim.CONTROLLER,
         clusterroleaggregation.CONTROLLER,
         podgc.controller(options.terminated_pod_threshold),
     ]

@@ -44,6 +44,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "pvprotection": ("persistentvolume-protection-controller", "pv-protection"),
     "replicaset": ("replicaset-controller",),
     "replicationcontroller": ("replicationcontroller-controller",),
+    "resourceclaim": ("resourceclaim-controller",),
     "resourcequota": ("resourcequota-controller",),
     "rootca": ("root-ca-certificate-publisher-controller", "root-ca-cert-publisher"),
     "serviceaccount": ("serviceaccount-controller",),

@@ -22,6 +22,13 @@ def _pod_ip(pod: Pod) -> str:
     return pod.status.podIPs[0].ip if pod.status.podIPs else ""
 
 
+def _resource_claims(pod: Pod) -> tuple[str, ...]:
+    """``namespace/name`` of each that is known."""
+    names = {entry.resourceClaimName for entry in pod.spec.resourceClaims}
+    names |= {status.resourceClaimName for status in pod.status.resourceClaimStatuses}
+    return tuple(f"{pod.metadata.namespace}/{name}" for name in sorted(n for n in names if n))
+
+
 KIND = Kind(
     group="",
     version="v1",
@@ -84,7 +91,10 @@ KIND = Kind(
         "status.podIPs": _pod_ip,
         "status.nominatedNodeName": lambda pod: pod.status.nominatedNodeName,
     },
-    indexes={"node": lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else ()},
+    indexes={
+        "node": lambda pod: (pod.spec.nodeName,) if pod.spec.nodeName else (),
+        "resourceclaim": lambda pod: _resource_claims(pod) if pod.spec.resourceClaims else (),
+    },
     grace_period=grace_period,
     storage_hash="xPOwRZ+Yhw8=",
 )
