@@ -64,6 +64,17 @@ def pod_template_warnings(template: PodTemplateSpec, path: str) -> list[str]:
     return _warnings(template.metadata, template.spec, f"{path}.")
 
 
+def workload_name_warnings(name: str) -> list[str]:
+    """Of a workload whose name begins those of its pods."""
+    messages = is_dns1123_label(name)
+    if not messages:
+        return []
+    return [
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+        f"a DNS label is recommended: [{' '.join(messages)}]"
+    ]
+
+
 def deprecated_label(key: str) -> str:
     """What to say of an old node label; "" if it is not one."""
     found = _LABELS.get(key)
