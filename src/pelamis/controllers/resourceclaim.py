@@ -1,9 +1,9 @@
 """Resource claims: makes the claims that pods ask for by template, and gives back what nobody uses any longer.
 
 Keys are ``pod:<name>`` and ``claim:<name>``. Of a pod: for each entry with a template a claim is made, owned by the
-pod; its name is told in the pod's status, so that the scheduler and the kubelet find it. A pod that got its node without
-the scheduler is entered as a user of its allocated claims. Of a claim: users that are gone or have ended are struck out;
-with the last one the devices are given back, and a claim that was made for the pod is deleted.
+pod; its name is told in the pod's status, so that the scheduler and the kubelet find it. A pod that got its node
+without the scheduler is entered as a user of its allocated claims. Of a claim: users that are gone or have ended are
+struck out; with the last one the devices are given back, and a claim that was made for the pod is deleted.
 """
 
 from __future__ import annotations

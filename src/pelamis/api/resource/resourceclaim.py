@@ -178,6 +178,28 @@ def validate_update(obj: ResourceClaim, old: ResourceClaim) -> Errors:
     return check_immutable(obj.spec, old.spec, "spec")
 
 
+def _marks(entries: Any) -> set[tuple[Any, ...]]:
+    return {tuple(entry.get(name) for name in ("driver", "pool", "device", "shareID")) for entry in entries}
+
+
+def prepare_status(tree: Tree, old: Tree) -> None:
+    """What drivers said of devices goes with the devices."""
+    status = tree.get("status") or {}
+    devices = status.get("devices")
+    if not devices:
+        return
+    before, after = (
+        _marks((((of.get("status") or {}).get("allocation") or {}).get("devices") or {}).get("results") or ())
+        for of in (old, tree)
+    )
+    gone = before - after
+    left = [device for device in devices if not _marks((device,)) & gone]
+    if left:
+        status["devices"] = left
+    else:
+        del status["devices"]
+
+
 def _check_result(result: DeviceRequestAllocationResult, path: str, known: Known) -> Errors:
     errors = check_reference(result.request, f"{path}.request", known)
     errors += check_driver(result.driver, f"{path}.driver")
@@ -319,6 +341,7 @@ KIND = Kind(
     storage_hash="RnQSwRxMnsw=",
     cells=cells,
     default=default,
+    prepare_status=prepare_status,
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,

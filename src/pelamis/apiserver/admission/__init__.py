@@ -7,6 +7,7 @@ from pelamis.apiserver.admission import (
     defaultingressclass,
     defaultstorageclass,
     defaulttolerationseconds,
+    deviceclaims,
     eventratelimit,
     limitranger,
     namespacelifecycle,
@@ -47,6 +48,7 @@ ALL: tuple[Plugin, ...] = (
     defaultingressclass.PLUGIN,
     optional.DENY_SERVICE_EXTERNAL_IPS,
     podtopologylabels.PLUGIN,
+    deviceclaims.PLUGIN,
 )
 """ResourceQuota follows all of them: ``resourcequota.Quotas`` is the chain's ``reserve``."""
 
