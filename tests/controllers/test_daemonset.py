@@ -127,3 +127,12 @@ def test_steps(one: Any, nodes: list[Any], pods: list[Any], steps: list[str]) ->
 def test_a_pod_that_fails_again_is_replaced_later_and_later() -> None:
     assert run(NEW, [A], [pod(NEW, "a", "failed")], {"a": (2.0, NOW - 1)}) == []
     assert run(NEW, [A], [pod(NEW, "a", "failed")], {"a": (2.0, NOW - 3)}) == ["-d-a"]
+
+
+def test_while_surging_a_node_counts_as_updated_when_the_old_pod_has_gone() -> None:
+    one = declared("new", surge=1, unavailable=0)
+    old, new = pod(OLD, "a", name="d-old"), pod(one, "a", name="d-new", at="2023-11-14T01:00:00Z")
+    for pods, updated in (([old, new], 0), ([new], 1)):
+        plan = daemonset.reconcile(daemonset.World(one, pods, [A], [], lambda name: None, {}), NOW)
+        status = next(a.obj.status for a in plan.actions if getattr(a, "subresource", "") == "status")
+        assert status.updatedNumberScheduled == updated

@@ -248,3 +248,15 @@ def test_a_mark_that_came_to_nothing_is_taken_back(condition: Any, leaving: bool
     plan = disruption.reconcile(disruption.Target(msgspec.structs.replace(one, status=status)), NOW)
     assert bool(plan.actions) is reset and all(isinstance(a, Patch) for a in plan.actions)
     assert plan.requeue_at == (NOW + 1 if ago == 119 else None)
+
+
+def test_a_pod_of_two_budgets_is_told() -> None:
+    other = of(BUDGET, {"metadata": {"name": "c", "namespace": "n"}, "spec": {"selector": {"matchLabels": LABELS}}})
+    both, one = (budget(), (BUDGET, other)), (budget(),)
+    for budgets, told in ((both, ["MultiplePodDisruptionBudgets"]), (one, [])):
+        plan = disruption.reconcile(disruption.gather(Picture(*budgets, pod("x")), ("n", "/x")), NOW)
+        assert [e.reason for e in plan.events] == told
+    text = 'Pod "n"/"x" matches multiple PodDisruptionBudgets.  Chose "b" arbitrarily.'
+    (note,) = disruption.reconcile(disruption.gather(Picture(*both, pod("x")), ("n", "/x")), NOW).events
+    assert note.message == text
+    assert [k for k in disruption._pod_keys(Picture(*both), None, pod("x")[1]) if k[1] == "/x"] == [("n", "/x")]

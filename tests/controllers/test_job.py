@@ -235,3 +235,10 @@ def test_ignored_failures_of_an_index_back_off_too() -> None:
     last = pod("a", "Failed", index=0, annotations={IGNORED: "2"}, conditions=DISRUPTED, ago=30, tracked=False)
     plan = jobs.reconcile(jobs.World(one, [last], Backoff()), NOW)
     assert not any(isinstance(a, Create) for a in plan.actions)
+
+
+def test_ignored_failures_delay_the_next_pod_too() -> None:
+    policy = {"podFailurePolicy": IGNORE}
+    done, status = run(declared(**policy), [pod("a", "Failed", conditions=DISRUPTED, ago=5)])
+    assert (done, status.failed) == (["~a"], 0)
+    assert run(declared(**policy), [pod("a", "Failed", conditions=DISRUPTED, ago=11)])[0] == ["+", "~a"]

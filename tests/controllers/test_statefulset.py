@@ -12,7 +12,7 @@ from pelamis.api.apps.statefulset import KIND as STATEFULSET
 from pelamis.api.apps.statefulset import StatefulSet
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
-from pelamis.client.types import Create, Delete
+from pelamis.client.types import Create, Delete, Outcome
 from pelamis.controllers import statefulset
 from pelamis.reconcile.revision import history
 
@@ -107,3 +107,14 @@ PARALLEL = {"podManagementPolicy": "Parallel"}
 )
 def test_steps(spec: dict[str, Any], pods: list[tuple[Any, ...]], steps: list[str]) -> None:
     assert does(declared("new", **spec), [pod(*p) for p in pods]) == steps
+
+
+def test_what_a_pod_and_the_status_show() -> None:
+    one = declared("new")
+    plan = statefulset.reconcile(statefulset.World(one, [], [OLD, NEW], {}, lambda name: None), NOW)
+    made = next(a.obj for a in plan.actions if isinstance(a, Create) and a.kind is POD)
+    assert (made.metadata.name, made.metadata.generateName) == ("db-0", "db-")
+    assert next(a.obj.status.collisionCount for a in plan.actions if getattr(a, "subresource", "") == "status") == 0
+    assert plan.on_outcomes is not None
+    after = plan.on_outcomes([Outcome(1, getattr(a, "obj", None)) for a in plan.actions])
+    assert [e.message for e in after.events] == ["Create Pod db-0 in StatefulSet db successful"]

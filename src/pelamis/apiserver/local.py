@@ -42,13 +42,21 @@ def _reader(kind: Kind, entry: Entry) -> Any:
     return entry.obj if kind.hub is None else codec.decode(kind, codec.to_version(kind, entry.data))
 
 
+_CONTROLLERS = "system:serviceaccount:kube-system:"
+
+
+def _agent_of(user: str) -> str:
+    """The program that acts as the user: controllers have an account each, and are one program."""
+    return "kube-controller-manager" if user.startswith(_CONTROLLERS) else user.rpartition(":")[2] or user
+
+
 class LocalClient:
     """``agent``: the name that managedFields show."""
 
     def __init__(self, server: ApiServer, user: User, agent: str = "") -> None:
         self._server = server
         self.user = user
-        self._agent = agent or user.name.rpartition(":")[2] or user.name
+        self._agent = agent or _agent_of(user.name)
         self._views: dict[tuple[Kind, str, str, str], View] = {}
 
     # -- reading

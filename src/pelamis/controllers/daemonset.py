@@ -419,7 +419,7 @@ def _status(work: _Work, verdicts: Mapping[str, tuple[bool, bool]]) -> tuple[Act
         if is_ready(pod):
             ready += 1
             available += not min_ready_s or work.available(pod)
-        updated += any(work.updated(p) for p in pods) if work.surging else work.updated(pod)
+        updated += work.updated(pod)  # while surging, the new pod counts when it is the only one
     status = msgspec.structs.replace(
         daemonset.status,
         observedGeneration=daemonset.metadata.generation,

@@ -7,7 +7,7 @@ taken for spared. A pod whose condition DisruptionTarget is older than that, and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -22,12 +22,11 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.replicationcontroller import KIND as REPLICATIONCONTROLLER
 from pelamis.api.custom import Custom
 from pelamis.api.kind import Kind
-from pelamis.api.meta import Condition, OwnerReference
+from pelamis.api.meta import Condition, LabelSelector, OwnerReference
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
 from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.base.intstr import scaled
-from pelamis.base.labels import from_label_selector
 from pelamis.client.types import Key, Patch, Update
 from pelamis.reconcile.ownership import controller_of, selection, selects
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
@@ -55,16 +54,23 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A pod with a DisruptionTarget condition."""
+    """A pod with a DisruptionTarget condition, or one that several budgets select.
+
+    chosen: the first of those budgets; empty where there is one at most.
+    """
 
     pod: Pod
+    chosen: str = ""
 
 
 def gather(views: Views, key: Key) -> World | Target | None:
     namespace, name = key
     if name.startswith("/"):
         pod: Pod | None = views(POD).get(namespace, name[1:])
-        return Target(pod) if pod is not None else None
+        if pod is None:
+            return None
+        budgets = _budgets(views, pod)
+        return Target(pod, budgets[0].metadata.name if len(budgets) > 1 else "")
     budget: PodDisruptionBudget | None = views(BUDGET).get(*key)
     if budget is None:
         return None
@@ -142,7 +148,16 @@ def _custom_replicas(views: Views, kind: Kind, owner: Custom) -> int:
 
 def reconcile(world: Any, now: float) -> Plan:
     if isinstance(world, Target):
-        return _stale(world.pod, now)
+        plan = _stale(world.pod, now)
+        if not world.chosen:
+            return plan
+        meta = world.pod.metadata
+        message = (
+            f'Pod "{meta.namespace}"/"{meta.name}" matches multiple PodDisruptionBudgets.  '
+            f'Chose "{world.chosen}" arbitrarily.'
+        )
+        note = EventNote(world.pod, "Warning", "MultiplePodDisruptionBudgets", message)
+        return replace(plan, events=(note,))
     budget: PodDisruptionBudget = world.budget
     events: list[EventNote] = []
     if not world.pods:
@@ -151,7 +166,7 @@ def reconcile(world: Any, now: float) -> Plan:
         return _unsafe(world, events, now)
     if world.unmanaged:
         message = (
-            f"Pods selected by this PodDisruptionBudget (selector: {from_label_selector(budget.spec.selector)}) were "
+            f"Pods selected by this PodDisruptionBudget (selector: {_go(budget.spec.selector)}) were "
             "found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may "
             'result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the '
             "PDB to an integer value."
@@ -206,6 +221,19 @@ def _unsafe(world: World, events: list[EventNote], now: float) -> Plan:
     if status == budget.status:
         return NOTHING
     return Plan(actions=(Update(BUDGET, msgspec.structs.replace(budget, status=status), "status"),), events=events)
+
+
+def _go(selector: LabelSelector | None) -> str:
+    """As Go prints it, which is what upstream says."""
+    if selector is None:
+        return "nil"
+    labels = "".join(f"{k}: {v}," for k, v in sorted(selector.matchLabels.items()))
+    terms = "".join(
+        f"LabelSelectorRequirement{{Key:{e.key},Operator:{e.operator},Values:[{' '.join(e.values)}],}},"
+        for e in selector.matchExpressions
+    )
+    some = f"MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{terms}}}"
+    return f"&LabelSelector{{{some},}}"
 
 
 def _wanted(world: World) -> tuple[int, int]:
@@ -268,10 +296,21 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
         out.append((namespace, f"/{new.metadata.name}"))
     if old is not None and new is not None and _facts(old) == _facts(new):
         return out
+    mine = 0
     for budget in views(BUDGET).list(namespace):
-        if any(selects(budget.spec.selector, o.metadata.labels) for o in (old, new) if o is not None):
+        before = old is not None and selects(budget.spec.selector, old.metadata.labels)
+        after = new is not None and selects(budget.spec.selector, new.metadata.labels)
+        mine += after
+        if before or after:
             out.append((namespace, budget.metadata.name))
+    if mine > 1:
+        out.append((namespace, f"/{new.metadata.name}"))
     return out
+
+
+def _budgets(views: Views, pod: Pod) -> list[PodDisruptionBudget]:
+    meta = pod.metadata
+    return [b for b in views(BUDGET).list(meta.namespace) if selects(b.spec.selector, meta.labels)]
 
 
 def _facts(pod: Pod) -> tuple[Any, ...]:

@@ -207,11 +207,11 @@ def _count(work: _Work) -> None:
             verdict = policy.judge_failure(job, pod) if pod.status.phase == "Failed" else policy.Verdict("Count")
             if verdict.action == "FailJob" and work.verdict is None:
                 work.verdict = _condition("FailureTarget", "PodFailurePolicy", verdict.message, work.now)
+            bad_times.append(policy.finished_at(pod) or work.now)  # what is ignored does not count, but delays too
             if verdict.action == "Ignore":
                 work.ignored.add(uid)
-                continue
-            bad_times.append(policy.finished_at(pod) or work.now)
-            bad.append(uid)
+            else:
+                bad.append(uid)
     work.backoff = work.backoff.after(ok_times, bad_times)
     work.succeeded_indexes = done
     work.status = msgspec.structs.replace(

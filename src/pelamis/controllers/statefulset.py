@@ -159,6 +159,7 @@ def _counted(work: _Work, pods: Sequence[Pod]) -> StatefulSetStatus:
         observedGeneration=one.metadata.generation,
         currentRevision=work.current.metadata.name,
         updateRevision=work.update.metadata.name,
+        collisionCount=one.status.collisionCount or 0,
         **counts,
     )
 
@@ -420,11 +421,12 @@ def _events(one: StatefulSet, where: str, action: Action, outcome: Outcome) -> l
         what, good, verb = f"Pod {action.obj.metadata.name} in {where}", "successful", "update"
     else:
         return []
+    verb = verb.capitalize()
     if error is None:
-        return [EventNote(one, "Normal", f"Successful{verb.capitalize()}", f"{verb} {what} {good}")]
+        return [EventNote(one, "Normal", f"Successful{verb}", f"{verb} {what} {good}")]
     if error.reason in ("Conflict", "NotFound", "AlreadyExists") or is_namespace_terminating(error):
         return []
-    return [EventNote(one, "Warning", f"Failed{verb.capitalize()}", f"{verb} {what} failed error: {error.message}")]
+    return [EventNote(one, "Warning", f"Failed{verb}", f"{verb} {what} failed error: {error.message}")]
 
 
 def _pod_of_claim(one: StatefulSet, made: PersistentVolumeClaim) -> str:

@@ -27,12 +27,14 @@ BURST = 500
 
 
 def pod_of(template: PodTemplateSpec, owner: Any, kind: Kind, *, name: str = "") -> Pod:
-    """The pod that ``template`` describes, controlled by ``owner``; its name is made by the server if not given."""
+    """The pod that ``template`` describes, controlled by ``owner``; its name is made by the server if not given.
+
+    ``generateName`` stands beside a given name too, as upstream's StatefulSets leave it."""
     meta = template.metadata
     return Pod(
         metadata=ObjectMeta(
             name=name,
-            generateName="" if name else f"{owner.metadata.name}-",
+            generateName=f"{owner.metadata.name}-",
             namespace=owner.metadata.namespace,
             labels=meta.labels,
             annotations=meta.annotations,
