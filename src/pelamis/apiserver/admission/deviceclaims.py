@@ -3,7 +3,7 @@
 Administrative access to devices is for namespaces with a label. Whoever changes a claim's allocation or its users needs
 the right to ``resourceclaims/binding`` besides the status; the status of a driver's devices needs the right to
 ``resourceclaims/driver`` of that name, with a verb that says from where: ``associated-node:update`` for a service
-account on the node that the devices are on, ``arbitrary-node:update`` for all others. These subresources are only names.
+account on the node of the devices, ``arbitrary-node:update`` for all others. These subresources are only names.
 """
 
 from __future__ import annotations
