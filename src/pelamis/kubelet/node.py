@@ -23,6 +23,7 @@ from pelamis.client.types import Action, Client, Create, Outcome, Patch
 from pelamis.kubelet import machine, pressure
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.cri.runtime import CriError, Runtime
+from pelamis.kubelet.reference import to_node
 from pelamis.kubelet.settings import KubeletConfig
 
 log = logging.getLogger("pelamis.kubelet.node")
@@ -64,9 +65,7 @@ class NodeAgent:
 
     @property
     def reference(self) -> ObjectReference:
-        """Events about the node carry its name as uid, as upstream's do."""
-        name = self._settings.node_name
-        return ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)
+        return to_node(self._settings.node_name)
 
     def poke(self) -> None:
         """Look at the status now."""

@@ -24,3 +24,8 @@ def to_pod(pod: Any, container: str) -> ObjectReference:
         resourceVersion=meta.resourceVersion,
         fieldPath=path,
     )
+
+
+def to_node(name: str) -> ObjectReference:
+    """Events about a node carry its name as uid, as upstream's do."""
+    return ObjectReference(kind="Node", apiVersion="v1", name=name, uid=name)

@@ -32,6 +32,8 @@ AGENT = "kubelet/v1.37.0 pelamis-hollow"
 PORT_OFFSET, PORTS_OFFSET = 5, 100
 """Ports of the kubelet endpoint, counted from the real kubelet's: of all nodes, or the first where each has its own."""
 _API_RETRY_S = 1.0
+_EVENT_BURST = 500.0
+"""Events of all nodes together that are recorded at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +228,11 @@ async def serve(cluster: Cluster) -> None:
     """Until SIGTERM or SIGINT."""
     from pelamis.client.acting import acting_as
     from pelamis.client.http import HttpClient
-    from pelamis.kubelet.hollow.events import EventLimit
     from pelamis.kubelet.hollow.run import HollowNodes
     from pelamis.kubelet.hollow.server import HollowServer
     from pelamis.main import pki
     from pelamis.net.tls import client_context, server_context
+    from pelamis.reconcile.events import EventLimit
     from pelamis.reconcile.recorder import Recorder
 
     sock = _bound(cluster.kubelet_port + PORT_OFFSET) if sys.platform == "linux" else None
@@ -261,7 +263,7 @@ async def serve(cluster: Cluster) -> None:
             clock=time.time,
             rng=random.Random(os.urandom(16)),
             record=record,
-            event_limit=EventLimit(time.time),
+            event_limit=EventLimit(_EVENT_BURST),
         )
         server = HollowServer(hollow, server_context(own, ca))
         async with asyncio.TaskGroup() as group:

@@ -26,6 +26,7 @@ from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.event import Event, EventSource
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.meta import ObjectMeta
+from pelamis.base.bucket import Bucket
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Action, Client, Create, Outcome, Patch
 from pelamis.reconcile.plan import EventNote
@@ -65,10 +66,16 @@ class _Recent(Generic[V]):
         self._items.pop(key, None)
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    at: float
+class EventLimit:
+    """How many Events a component records: ``burst`` at once, half of them warnings, then 50 a second."""
+
+    def __init__(self, burst: float = BURST) -> None:
+        self._bucket = Bucket(burst, PER_SECOND, 0.0)
+        self._kept = burst / 2
+
+    def take(self, type: str, now: float) -> bool:
+        """Whether one more may be recorded; then it counts."""
+        return self._bucket.take(now, 0.0 if type == "Warning" else self._kept)
 
 
 @dataclass(slots=True)
@@ -103,11 +110,11 @@ class Correlator:
 
     def __init__(self, component: str, host: str = "") -> None:
         self._source = EventSource(component=component, host=host)
-        self._spam: _Recent[_Bucket] = _Recent(TABLE_SIZE)
+        self._spam: _Recent[Bucket] = _Recent(TABLE_SIZE)
         self._similar: _Recent[_Similar] = _Recent(TABLE_SIZE)
         self._written: _Recent[_Written] = _Recent(TABLE_SIZE)
         self._last_ns = 0
-        self._all = _Bucket(BURST, 0.0)
+        self._limit = EventLimit()
 
     def actions(self, notes: Sequence[EventNote], now: float) -> list[Action]:
         out: list[Action] = []
@@ -134,7 +141,7 @@ class Correlator:
         return None
 
     def _one(self, note: EventNote, now: float) -> Action | None:
-        if not self._room(note.type, now):
+        if not self._limit.take(note.type, now):
             return None
         ref = reference(note.regarding)
         who = (ref.kind, ref.namespace, ref.name, ref.uid, ref.apiVersion)
@@ -184,26 +191,12 @@ class Correlator:
         body = {"count": written.count, "lastTimestamp": at, "message": message}
         return Patch(EVENT, meta.namespace, meta.name, body, "strategic")
 
-    def _room(self, type: str, now: float) -> bool:
-        bucket = self._all
-        bucket.tokens = min(BURST, bucket.tokens + max(0.0, now - bucket.at) * PER_SECOND)
-        bucket.at = now
-        if bucket.tokens < (1.0 if type == "Warning" else BURST / 2):
-            return False
-        bucket.tokens -= 1.0
-        return True
-
     def _allowed(self, who: _Identity, now: float) -> bool:
         bucket = self._spam.get(who)
         if bucket is None:
-            bucket = _Bucket(float(SPAM_BURST), now)
+            bucket = Bucket(SPAM_BURST, 1 / SPAM_REFILL_S, now)
             self._spam.put(who, bucket)
-        bucket.tokens = min(float(SPAM_BURST), bucket.tokens + max(0.0, now - bucket.at) / SPAM_REFILL_S)
-        bucket.at = now
-        if bucket.tokens < 1.0:
-            return False
-        bucket.tokens -= 1.0
-        return True
+        return bucket.take(now)
 
 
 async def record(client: Client, correlator: Correlator, notes: Sequence[EventNote], now: float) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pelamis.apiserver.admission.plugin import Plugin
 from pelamis.apiserver.write import Objects, Write
+from pelamis.base.bucket import Bucket
 from pelamis.base.errors import TooManyRequests
 
 _CACHE = 4096
@@ -26,22 +27,6 @@ class Limit:
     qps: float = 10.0
     burst: int = 50
     cache: int = _CACHE
-
-
-class Bucket:
-    __slots__ = ("at", "tokens")
-
-    def __init__(self, tokens: float, at: float) -> None:
-        self.tokens = tokens
-        self.at = at
-
-    def take(self, limit: Limit, now: float) -> bool:
-        self.tokens = min(limit.burst, self.tokens + max(now - self.at, 0.0) * limit.qps)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
 
 
 def _key(limit: Limit, write: Write) -> Any:
@@ -71,9 +56,9 @@ def plugin(limits: Sequence[Limit] = (Limit(),)) -> Plugin:
             if bucket is None:
                 while len(known) >= limit.cache:
                     known.popitem(last=False)
-                bucket = known[key] = Bucket(limit.burst, write.now)
+                bucket = known[key] = Bucket(limit.burst, limit.qps, write.now)
             known.move_to_end(key)
-            if not bucket.take(limit, write.now):
+            if not bucket.take(write.now):
                 refused = refused or f"limit reached on type {limit.type} for key {key}"
         if refused:
             raise TooManyRequests(f"Too many requests, please try again later: {refused}")

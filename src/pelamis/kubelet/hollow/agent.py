@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pelamis.api.core.reference import ObjectReference
-from pelamis.kubelet.agent import Recorder
-from pelamis.kubelet.hollow.events import EventLimit
+from pelamis.kubelet import reference
 from pelamis.kubelet.hollow.timer import Timers
 from pelamis.kubelet.hollow.usage import Loads
+from pelamis.reconcile.events import EventLimit
 
 if TYPE_CHECKING:
+    from pelamis.kubelet.agent import Recorder
     from pelamis.kubelet.hollow.kubelet import HollowKubelet
     from pelamis.kubelet.hollow.lookup import Lookups
     from pelamis.kubelet.hollow.outbox import Outbox
@@ -47,26 +47,11 @@ class Agent:
 
     def tell(self, node: str, type_: str, reason: str, message: str) -> None:
         """An Event about a node."""
-        if self.record is not None and (self.limit is None or self.limit.take(type_)):
-            self.record(ObjectReference(kind="Node", apiVersion="v1", name=node, uid=node), type_, reason, message)
+        if self.record is not None and (self.limit is None or self.limit.take(type_, self.now())):
+            self.record(reference.to_node(node), type_, reason, message)
 
     def note(self, pod: Any, container: str, type_: str, reason: str, message: str) -> None:
         """An Event about a pod; with a container, about that part of it."""
-        if self.record is None or (self.limit is not None and not self.limit.take(type_)):
+        if self.record is None or (self.limit is not None and not self.limit.take(type_, self.now())):
             return
-        path = ""
-        if container:
-            for group in ("containers", "initContainers", "ephemeralContainers"):
-                if any(c.name == container for c in getattr(pod.spec, group)):
-                    path = f"spec.{group}{{{container}}}"
-        meta = pod.metadata
-        reference = ObjectReference(
-            kind="Pod",
-            apiVersion="v1",
-            namespace=meta.namespace,
-            name=meta.name,
-            uid=meta.uid,
-            resourceVersion=meta.resourceVersion,
-            fieldPath=path,
-        )
-        self.record(reference, type_, reason, message)
+        self.record(reference.to_pod(pod, container), type_, reason, message)

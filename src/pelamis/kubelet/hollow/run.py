@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.node import KIND as NODE
@@ -19,16 +19,18 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Create, Delete, Key, Outcome, Patch, View
 from pelamis.kubelet import admit, pressure, status
-from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
-from pelamis.kubelet.hollow.events import EventLimit
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
 from pelamis.kubelet.hollow.lookup import Lookups
 from pelamis.kubelet.hollow.node import LEASE_NAMESPACE, HollowNode
 from pelamis.kubelet.hollow.outbox import IN_FLIGHT, Outbox, Settle
 from pelamis.kubelet.hollow.pod import HollowPod
 from pelamis.kubelet.hollow.timer import Timers
+from pelamis.reconcile.events import EventLimit
+
+if TYPE_CHECKING:
+    from pelamis.kubelet.agent import Recorder
 
 log = logging.getLogger("pelamis.kubelet.hollow")
 BATCH = 100
