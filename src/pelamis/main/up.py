@@ -335,8 +335,10 @@ def _prepare_kernel() -> None:
         try:
             if path.read_text().strip() != value:
                 path.write_text(value)
-        except OSError:
-            continue
+        except OSError as error:
+            print(
+                f"warning: {path} cannot be set to {value}, so pods may not reach each other: {error}", file=sys.stderr
+            )
 
 
 def _background(cluster: Cluster, args: argparse.Namespace, release: Callable[[], None]) -> int:

@@ -9,6 +9,7 @@ given back on an orderly end.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,10 @@ from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.coordination.lease import Lease, LeaseSpec
 from pelamis.api.meta import ObjectMeta
 from pelamis.base.clock import rfc3339_micro
+from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Create, Update
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +148,19 @@ async def _try(client: Client, election: Election, now: float) -> bool:
     action = election.write(now)
     if action is None:
         return False
+    where = f"{election.namespace}/{election.name}"
     try:
         (outcome,) = await client.commit([action])
-    except OSError:
-        return False
-    if outcome.error is not None:
-        if outcome.error.reason in ("Conflict", "AlreadyExists", "NotFound"):
-            try:
-                election.observe(await client.get(LEASE, election.namespace, election.name), now)
-            except Exception:
-                return False
-        return False
-    election.observe(outcome.obj, now)
-    return True
+        if outcome.error is None:
+            election.observe(outcome.obj, now)
+            return True
+        if outcome.error.reason not in ("Conflict", "AlreadyExists", "NotFound"):
+            log.warning("lease %s cannot be taken: %s", where, outcome.error.message)
+            return False
+        election.observe(await client.get(LEASE, election.namespace, election.name), now)
+    except (StatusError, OSError) as error:
+        log.warning("lease %s cannot be reached: %s", where, error)
+    return False
 
 
 async def _renew(client: Client, election: Election, clock: Callable[[], float]) -> None:
