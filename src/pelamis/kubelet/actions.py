@@ -126,7 +126,10 @@ class SandboxStarted:
 
 @dataclass(frozen=True, slots=True)
 class SandboxFailed:
+    """event: what the pod's event is called when it is another one, with the message as its text."""
+
     message: str
+    event: str = ""
 
 
 @dataclass(frozen=True, slots=True)

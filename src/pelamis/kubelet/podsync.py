@@ -102,11 +102,13 @@ class PodMachine:
                 s.sandbox = sandbox
                 s.sandbox_busy = ""
                 s.sandbox_stopped = False
-            case a.SandboxFailed(message):
+            case a.SandboxFailed(message, called):
                 s.sandbox_busy = ""
                 s.sandbox_retry_at = now + SANDBOX_RETRY_S
                 s.sandbox_attempt += 1
-                self._emit(a.Note("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}"))
+                if not called:
+                    called, message = "FailedCreatePodSandBox", f"Failed to create pod sandbox: {message}"
+                self._emit(a.Note("Warning", called, message))
             case a.SandboxStopped(id_, error):
                 self._sandbox_stopped(id_, error, now)
             case a.SandboxDied(id_):

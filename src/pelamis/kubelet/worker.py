@@ -19,9 +19,10 @@ from typing import Any
 import msgspec
 
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import actuation, config, dns, env, fromcri, hooks, logs, metrics, status
+from pelamis.kubelet import actuation, config, deviceclaims, dns, env, fromcri, hooks, logs, metrics, status
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
@@ -303,6 +304,9 @@ class Worker:
 
     async def _run_sandbox(self, attempt: int) -> None:
         agent = self.agent
+        if deviceclaims.uses(self.pod) and (why := await self._without_devices()):
+            self.feed(a.SandboxFailed(deviceclaims.told(why), deviceclaims.FAILED))
+            return
         try:
             settings = self._sandbox_settings(attempt)
             os.makedirs(settings.log_directory, exist_ok=True)
@@ -316,6 +320,17 @@ class Worker:
             self.feed(a.SandboxFailed(str(error)))
             return
         self.feed(a.SandboxStarted(made))
+
+    async def _without_devices(self) -> str:
+        """Why the devices of the pod's claims cannot be used; drivers have no way to this kubelet."""
+
+        async def read(name: str) -> Any:
+            return await self.agent.client.get(DEVICE_CLAIM, self.pod.metadata.namespace, name)
+
+        try:
+            return await deviceclaims.hindrance(self.pod, read, ())
+        except OSError as error:
+            return str(error)
 
     def _handler(self) -> str:
         """The runtime's handler for the pod's RuntimeClass; its name stands for it unless an object says otherwise."""

@@ -84,6 +84,9 @@ def pod_refs(pod: Any) -> Iterator[tuple[str, str]]:
     for status in getattr(pod.status, "resourceClaimStatuses", ()):
         if status.resourceClaimName:
             yield "resourceclaims", status.resourceClaimName
+    extended = getattr(pod.status, "extendedResourceClaimStatus", None)
+    if extended is not None:
+        yield "resourceclaims", extended.resourceClaimName
     for claim in getattr(spec, "resourceClaims", ()):
         if claim.resourceClaimName:
             yield "resourceclaims", claim.resourceClaimName

@@ -21,10 +21,11 @@ from pelamis.api.core.pod.volume import claim_name
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.core.serviceaccount import KIND as ACCOUNT
 from pelamis.api.kind import Kind
+from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.api.storage.csidriver import KIND as DRIVER
-from pelamis.base.errors import StatusError
+from pelamis.base.errors import NotFound, StatusError
 from pelamis.client.types import Client, View
-from pelamis.kubelet import env
+from pelamis.kubelet import deviceclaims, env
 from pelamis.kubelet.volumes import payload
 
 if TYPE_CHECKING:
@@ -196,6 +197,21 @@ class Lookups:
         account = pod.spec.serviceAccountName or "default"
         if self.accounts.get(pod.metadata.namespace, account) is None:
             await read.token(account, source)
+
+    async def devices(self, held: HollowPod) -> str:
+        """Why the pod may not use the devices of its claims; "" = it may. Any driver is taken to be there."""
+        namespace, reader = held.pod.metadata.namespace, _Reader(held)
+
+        async def read(name: str) -> Any:
+            found = await reader(DEVICE_CLAIM, namespace, name)
+            if found is None:
+                raise NotFound("resourceclaims", "resource.k8s.io", name)
+            return found
+
+        try:
+            return await deviceclaims.hindrance(held.pod, read, None)
+        except Unreadable as error:
+            return str(error)
 
     # --- the environment ----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import msgspec
 
 from pelamis.base import quantity
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import status
+from pelamis.kubelet import deviceclaims, status
 from pelamis.kubelet.hollow import image as images
 from pelamis.kubelet.hollow import lookup, script
 from pelamis.kubelet.hollow.adopt import adopted
@@ -358,9 +358,25 @@ class HollowPod:
         if fails:
             self.feed(a.SandboxFailed("rpc error: code = Unknown desc = failed to setup network for sandbox"))
             return
+        if deviceclaims.uses(self.pod):
+            self._under_way += 1
+            self.kubelet.agent.lookups.spawn(self._look_at_devices(attempt))
+        else:
+            self._make_sandbox(attempt)
+
+    async def _look_at_devices(self, attempt: int) -> None:
+        self._arrive(self._devices_ready, (attempt, await self.kubelet.agent.lookups.devices(self)))
+
+    def _devices_ready(self, attempt: int, why: str) -> None:
+        if why:
+            self.feed(a.SandboxFailed(deviceclaims.told(why), deviceclaims.FAILED))
+        else:
+            self._make_sandbox(attempt)
+
+    def _make_sandbox(self, attempt: int) -> None:
         ips: tuple[str, ...] = ()
         if not self.pod.spec.hostNetwork:
-            address = self.kubelet.take_address(lambda: self._run_sandbox(attempt, False))
+            address = self.kubelet.take_address(lambda: self._make_sandbox(attempt))
             if address is None:
                 return  # called again once the node has a range
             if not address:
