@@ -177,7 +177,7 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
             return
         entropy = random.Random(os.urandom(16)).random
         client = server.client("system:kube-scheduler")
-        scheduler = Scheduler(client, clock=time.time, entropy=entropy, settings=settings)
+        scheduler = Scheduler(client, clock=time.time, entropy=entropy, settings=settings, host=cluster.node_name)
         server.metrics.register(scheduler.measures)
         try:
             await scheduler.run()

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -38,6 +38,7 @@ SPAM_REFILL_S = 300.0
 AGGREGATE_AFTER = 10
 AGGREGATE_WITHIN_S = 600.0
 TABLE_SIZE = 4096
+COMBINED = "(combined from similar events): "
 
 V = TypeVar("V")
 _Identity = tuple[str, ...]
@@ -158,13 +159,14 @@ class Correlator:
         self._similar.put(group, similar)
         if len(similar.messages) >= AGGREGATE_AFTER:
             similar.messages.pop()
-            message = "(combined from similar events): " + message
+            message = COMBINED + message
             key = group
         return self._write(key, ref, note, message, now)
 
     def _write(self, key: _Identity, ref: ObjectReference, note: EventNote, message: str, now: float) -> Action:
         at = rfc3339(now)
         written = self._written.get(key)
+        combined = message.startswith(COMBINED)  # upstream makes these anew, and leaves the reporter out
         if written is None:
             ns = max(int(now * 1e9), self._last_ns + 1)
             self._last_ns = ns
@@ -180,8 +182,8 @@ class Correlator:
                 type=note.type,
                 action=note.action,
                 related=None if note.related is None else reference(note.related),
-                reportingComponent=self._source.component,
-                reportingInstance=self._source.host,
+                reportingComponent="" if combined else self._source.component,
+                reportingInstance="" if combined else self._source.host,
             )
             self._written.put(key, _Written(event, 1))
             return Create(EVENT, event)
@@ -199,7 +201,15 @@ class Correlator:
         return bucket.take(now)
 
 
-async def record(client: Client, correlator: Correlator, notes: Sequence[EventNote], now: float) -> None:
+class Correlating(Protocol):
+    """``Correlator``, or ``eventseries.Series`` for the newer form."""
+
+    def actions(self, notes: Sequence[EventNote], now: float) -> list[Action]: ...
+
+    def retries(self, actions: Sequence[Action], outcomes: Sequence[Outcome]) -> list[Action]: ...
+
+
+async def record(client: Client, correlator: Correlating, notes: Sequence[EventNote], now: float) -> None:
     """Write the events of ``notes``; an event that the server refuses is lost, as upstream loses it."""
     actions = correlator.actions(notes, now)
     if not actions:

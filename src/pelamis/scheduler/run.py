@@ -27,7 +27,8 @@ from pelamis.base.errors import StatusError
 from pelamis.base.ids import uid
 from pelamis.client.synced import synced
 from pelamis.client.types import Action, Client, Key, Outcome, Patch
-from pelamis.reconcile.events import Correlator, record
+from pelamis.reconcile.events import record
+from pelamis.reconcile.eventseries import Series
 from pelamis.reconcile.plan import EventNote
 from pelamis.scheduler import extender as x
 from pelamis.scheduler.core import NO_NODES, Decision, choose, decide, find
@@ -101,6 +102,7 @@ class Scheduler:
         entropy: Callable[[], float],
         settings: Settings = Settings(),
         cpu: Callable[[], float] = time.perf_counter,
+        host: str = "localhost",
     ) -> None:
         self._client = client
         self._clock = clock
@@ -122,7 +124,7 @@ class Scheduler:
         self._decisions = 0
         self._intake = Intake(self.snapshot, self.queue, self._profiles)
         self._changes: deque[tuple[Callable[[Intake, Key, Any, Any, float], None], Key, Any, Any]] = deque()
-        self._correlators = {name: Correlator(name) for name in self._profiles}
+        self._correlators = {name: Series(name, f"{name}-{host}") for name in self._profiles}
         self._wake = asyncio.Event()
         self._commits: set[asyncio.Task[None]] = set()
         self._claim_waiters: dict[Key, list[asyncio.Event]] = {}
