@@ -74,6 +74,8 @@ def test_who_may_not_write_an_object_may_not_write_it_as_it_is() -> None:
             patch = {"Content-Type": "application/merge-patch+json"}
             assert (await h.request("PUT", f"{MAPS}/a", made))[0] == 422
             assert (await h.request("PATCH", f"{MAPS}/a", {}, headers=patch))[0] == 422
+            for meta in ({"name": "a"}, {"name": "a", "resourceVersion": "1"}):
+                assert (await h.request("POST", MAPS, {"metadata": meta}))[0] == 422, "nor be told that it is there"
 
     asyncio.run(body())
 

@@ -301,6 +301,7 @@ class Rest:
         write.now = self._clock()
         write.served = self._objects.registry.known
         write.mutated.clear()
+        write.refusal = None
         try:
             result = self._decide(write)
         except Again:
@@ -318,6 +319,8 @@ class Rest:
             waiting = self._admission.reserve(write, result.obj, changed=not result.keep)
             if waiting is not None:
                 await waiting
+        if write.refusal is not None:
+            raise write.refusal
         return result
 
     def _decide(self, write: Write) -> Result:
@@ -372,7 +375,7 @@ class Rest:
                 result = verbs.rename(write, result, self._entropy)
                 if self._objects.collection(write.hub).get(write.namespace, write.name) is None:
                     return result
-            raise self._exists(write)
+            write.refusal = write.refusal or self._exists(write)
         return result
 
     def _absent(self, write: Write) -> Result:

@@ -137,7 +137,7 @@ def create(
     tree = write.tree
     meta = metadata_of(tree, hub)
     if meta.get("resourceVersion"):
-        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
+        write.refusal = StatusError(500, "", "resourceVersion should not be set on objects to be created")
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = ids.generate_name(meta["generateName"], entropy(8))
         write.generated = True

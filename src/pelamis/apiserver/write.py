@@ -73,6 +73,8 @@ class Write:
     """Admission has waited once for what the write needs; it does not wait again."""
     generated: bool = False
     rev_given: bool = False
+    refusal: StatusError | None = None
+    """What the store would say; admission speaks first."""
     commit_s: float = 0.0
     """How long the store took."""
     served: Callable[[str, str], Kind | None] | None = None
