@@ -8,8 +8,9 @@ import pytest
 
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.resourcequota import KIND as QUOTA
-from pelamis.api.quota import NANO, in_scope, resources, usage_of
+from pelamis.api.quota import in_scope, resources, usage_of
 from pelamis.api.resource.resourceclaim import KIND as DEVICES
+from pelamis.base.quantity import NANO
 from tests.api.made import made
 
 GI = 1 << 30

@@ -84,15 +84,15 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
         ("ports.0.protocol", "X", ['ports[0].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP"']),
         ("ports", [{"name": "a"}, {"name": "a"}], ['ports[1].name: Duplicate value: "a"']),
     ]),
-    (HPA, {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3}}, [
-        ("spec.maxReplicas", 0, ["spec.maxReplicas: Invalid value: 0: must be greater than 0", "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`"]),
-        ("spec.minReplicas", 0, ["spec.minReplicas: Invalid value: 0: must be greater than or equal to 1"]),
+    (HPA, {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}, [
+        ("spec.maxReplicas", 0, ["spec.maxReplicas: Required value: must be set and greater than 0", "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`"]),
+        ("spec.minReplicas", 0, ["spec.minReplicas: Invalid value: 0: must be greater than or equal to 1", "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"]),
         ("spec.scaleTargetRef.kind", "", ["spec.scaleTargetRef.kind: Required value"]),
         ("spec.metrics", [{"type": "Pods"}], ["spec.metrics[0].pods: Required value: must populate information for the given metric source"]),
         ("spec.metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}], ["spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization"]),
         ("spec.behavior", {"scaleUp": {"stabilizationWindowSeconds": 3601}}, ["spec.behavior.scaleUp.stabilizationWindowSeconds: Invalid value: 3601: must be less than or equal to 3600"]),
     ]),
-    (HPA1, {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}}, [
+    (HPA1, {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}}, [
         ("spec.targetCPUUtilizationPercentage", 0, ["spec.metrics[0].resource.target.averageUtilization: Invalid value: 0: must be greater than 0"]),
     ]),
     (PDB, {"spec": {"minAvailable": 1}}, [
@@ -101,7 +101,7 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
         ("spec.unhealthyPodEvictionPolicy", "Odd", ['spec.unhealthyPodEvictionPolicy: Unsupported value: "Odd": supported values: "AlwaysAllow", "IfHealthyBudget"']),
     ]),
     (INGRESS, {"spec": {"rules": [{"host": "a.example.com", "http": {"paths": [PATH]}}]}}, [
-        ("spec", {}, ["spec: Invalid value: []: either `defaultBackend` or `rules` must be specified"]),
+        ("spec", {}, ["spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"]),
         ("spec.rules.0.host", "10.0.0.1", ['spec.rules[0].host: Invalid value: "10.0.0.1": must be a DNS name, not an IP address']),
         ("spec.rules.0.http.paths.0.path", "x//y", ['spec.rules[0].http.paths[0].path: Invalid value: "x//y": must be an absolute path', "spec.rules[0].http.paths[0].path: Invalid value: \"x//y\": must not contain '//'"]),
         ("spec.rules.0.http.paths.0.pathType", ..., ["spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"]),
@@ -123,7 +123,7 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
     ]),
     (CIDR, {"spec": {"cidrs": ["10.0.0.0/24"]}}, [
         ("spec.cidrs", [], ["spec.cidrs: Required value: at least one CIDR required"]),
-        ("spec.cidrs", ["10.0.0.0/24", "10.1.0.0/24"], ['spec.cidrs: Invalid value: {"cidrs":["10.0.0.0/24","10.1.0.0/24"]}: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64']),
+        ("spec.cidrs", ["10.0.0.0/24", "10.1.0.0/24"], ['spec.cidrs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64']),
     ]),
     (PRIORITY, {"value": 5}, [
         ("value", 1000000001, ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"]),
@@ -191,8 +191,8 @@ def test_complaints(k: Kind, good: dict[str, Any], wrong: list[tuple[str, Any, l
         (ROLEBINDING, {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "name": "a", "namespace": "n"}]}, ["x", "Role/r", "5m", "u", "", "n/a"]),
         (LEASE, {"spec": {"holderIdentity": "h"}}, ["x", "h", "5m"]),
         (SLICE, {"addressType": "IPv4", "endpoints": [{"addresses": [f"10.0.0.{i}"]} for i in range(5)], "ports": []}, ["x", "IPv4", "<unset>", "10.0.0.0,10.0.0.1,10.0.0.2 + 2 more...", "5m"]),
-        (HPA, {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3}}, ["x", "Deployment/d", "cpu: <unknown>/80%", "1", 3, 0, "5m"]),
-        (HPA1, {"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}, "status": {"currentReplicas": 1, "desiredReplicas": 1, "currentCPUUtilizationPercentage": 7}}, ["x", "Deployment/d", "cpu: 7%/50%", "1", 3, 1, "5m"]),
+        (HPA, {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}, ["x", "Deployment/d", "cpu: <unknown>/80%", "1", 3, 0, "5m"]),
+        (HPA1, {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3, "targetCPUUtilizationPercentage": 50}, "status": {"currentReplicas": 1, "desiredReplicas": 1, "currentCPUUtilizationPercentage": 7}}, ["x", "Deployment/d", "cpu: 7%/50%", "1", 3, 1, "5m"]),
         (PDB, {"spec": {"maxUnavailable": "10%"}}, ["x", "N/A", "10%", 0, "5m"]),
         (INGRESS, {"spec": {"rules": [{"host": "a"}, {"host": "b"}], "tls": [{}]}, "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}, ["x", "<none>", "a,b", "1.2.3.4", "80, 443", "5m"]),
         (NETPOL, {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}}, ["x", "a=b", "5m"]),

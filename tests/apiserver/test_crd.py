@@ -105,7 +105,7 @@ def test_rules_that_cost_too_much_are_refused_and_so_are_objects_that_make_them_
         "self.l.all(x, self.l.all(y, x + y >= 0))",
         "self.l.all(x, self.l.all(y, self.l.all(z, x + y < z)))",
     )
-    where = "spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
+    where = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule"
     hint = (
         "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings "
         "are declared)"
@@ -322,7 +322,7 @@ def test_discovery_shows_a_resource_when_its_definition_is_settled() -> None:
                     seen.add((h.server.discovery.answer("/apis/x.io/v1") is not None, established(held)))
                 return await write(*args)
 
-            h.server.rest.one = observed  # type: ignore[method-assign]
+            h.server.rest.one = observed  # type: ignore[method-assign,assignment]
             await define(h, definition(version("v1", SPEC)))
             assert seen == {(False, False)}
             for path in ("/apis", "/apis/x.io", "/apis/x.io/v1"):

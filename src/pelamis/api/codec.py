@@ -201,6 +201,14 @@ def read_body(kind: Kind, body: bytes, content_type: str = JSON) -> tuple[Tree, 
             f"json parse error: json: cannot unmarshal {loosen.json_name(tree)} into Go value of type "
             "struct { APIVersion string; Kind string }"
         )
+    for member in ("apiVersion", "kind"):
+        if not isinstance(tree.get(member) or "", str) or tree.get(member) in ({}, [], False, 0):
+            shown = body[:30].decode(errors="replace") + (" ..." if len(body) > 30 else "")
+            raise BadRequest(
+                f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+                f"json parse error: json: cannot unmarshal {loosen.json_name(tree[member])} into Go struct field "
+                f".{member} of type string ({shown})"
+            )
     check_type(kind, tree)
     return tree, problems
 
@@ -402,7 +410,7 @@ def _compile(cls: type[Struct], defaults: bool) -> Adjust:
                 tree[name] = {}
         for name, canonical in texts:
             text = get(name)
-            if text:
+            if text is not None:
                 tree[name] = canonical(text)
         for name, fn in below:
             value = get(name)

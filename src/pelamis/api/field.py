@@ -90,7 +90,7 @@ MicroTime = Annotated[str, _special("microTime")]
 """RFC 3339 with six decimals, UTC; empty when unset."""
 Duration = Annotated[str, _special("duration")]
 """Go's duration notation: ``1h0m0s``."""
-IntOrString = Annotated[int | str, _special("intOrString")]
+IntOrString = Annotated[Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)] | str, _special("intOrString")]
 RawJSON = Annotated[msgspec.Raw | msgspec.UnsetType, _special("raw")]
 """Any JSON value, kept as its bytes; UNSET when absent."""
 FieldsV1 = Annotated[msgspec.Raw | msgspec.UnsetType, _special("fieldsV1")]

@@ -176,8 +176,6 @@ class _Walk:
         if what == "quantity":
             if isinstance(raw, bool) or not isinstance(raw, str | int | float):
                 raise quantity.QuantityError(quantity.FORMAT_WRONG)
-            if raw == "":
-                return "0"
             text = raw.strip() if isinstance(raw, str) else str(raw)
             quantity.parse(text)
             return text

@@ -28,6 +28,11 @@ _path = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
 def too_long(limit: int) -> str:
+    return f"must be no more than {limit} characters"
+
+
+def _too_many_bytes(limit: int) -> str:
+    """Of labels, which upstream checks by newer rules than names."""
     return f"must be no more than {limit} bytes"
 
 
@@ -69,7 +74,7 @@ def _qualified_name(value: str) -> tuple[str, ...]:
     if not name:
         out.append("name part " + empty())
     elif _length(name) > 63:
-        out.append("name part " + too_long(63))
+        out.append("name part " + _too_many_bytes(63))
     if not _qualified.fullmatch(name):
         out.append("name part " + regex_error(_QUALIFIED_MESSAGE, _QUALIFIED, "MyName", "my.name", "123-abc"))
     return tuple(out)
@@ -84,7 +89,7 @@ def is_qualified_name(value: str) -> list[str]:
 def _label_value(value: str) -> tuple[str, ...]:
     out: list[str] = []
     if _length(value) > 63:
-        out.append(too_long(63))
+        out.append(_too_many_bytes(63))
     if value and not _qualified.fullmatch(value):
         message = f"a valid label must be an empty string or consist of{_QUALIFIED_MESSAGE[len('must consist of') :]}"
         out.append(regex_error(message, f"({_QUALIFIED})?", "MyValue", "my_value", "12345"))

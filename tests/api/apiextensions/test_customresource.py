@@ -52,7 +52,7 @@ GOOD = {
         "versions": [VERSION],
     },
 }
-AT = "spec.versions[0].schema.openAPIV3Schema"
+AT = "spec.validation.openAPIV3Schema"
 
 
 def test_defaults() -> None:
@@ -69,15 +69,15 @@ def test_defaults() -> None:
         ("metadata.name", "x", ['metadata.name: Invalid value: "x": must be spec.names.plural+"."+spec.group']),
         ("spec.scope", "Odd", ['spec.scope: Unsupported value: "Odd": supported values: "Cluster", "Namespaced"']),
         ("spec.names.listKind", "Widget", ['spec.names.listKind: Invalid value: "Widget": kind and listKind may not be the same']),
-        ("spec.versions.0.schema", ..., [f"{AT}: Required value: schemas are required", 'spec.versions[0].selectableFields: Invalid value: "": selectableFields may only be set when version.schema.openAPIV3Schema is not included']),
+        ("spec.versions.0.schema", ..., ["spec.versions[0].schema.openAPIV3Schema: Required value", 'spec.selectableFields: Invalid value: "": may only be set when validations.schema is included']),
         ("spec.versions.0.schema.openAPIV3Schema.properties.x", {}, [f"{AT}.properties[x].type: Required value: must not be empty for specified object fields"]),
         ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "array"}, [f"{AT}.properties[x].items: Required value: must be specified"]),
         ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "string", "anyOf": [{"type": "string"}]}, [f"{AT}.properties[x].anyOf[0].type: Forbidden: must be empty to be structural"]),
         ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "object", "anyOf": [{"required": ["a"], "properties": {"a": {"minimum": 1}}}]}, [f"{AT}.properties[x].properties[a]: Required value: because it is defined in {AT}.properties[x].anyOf[0].properties[a]"]),
-        ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "string", "default": 5}, [f'{AT}.properties[x].default: Invalid value: "integer": value in body must be of type string: "integer"']),
+        ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "string", "default": 5}, [f'{AT}.properties[x].default: Invalid value: "integer":  in body must be of type string: "integer"']),
         ("spec.versions.0.schema.openAPIV3Schema.properties.x", {"type": "array", "items": {"type": "object"}, "x-kubernetes-list-type": "map"}, [f"{AT}.properties[x].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map"]),
-        ("spec.versions.0.additionalPrinterColumns.0.type", "odd", ['spec.versions[0].additionalPrinterColumns[0].type: Invalid value: "odd": must be one of boolean,date,integer,number,string']),
-        ("spec.versions.0.subresources.scale.specReplicasPath", ".status.x", ['spec.versions[0].subresources.scale.specReplicasPath: Invalid value: ".status.x": should be a json path under .spec']),
+        ("spec.versions.0.additionalPrinterColumns.0.type", "odd", ['spec.additionalPrinterColumns[0].type: Invalid value: "odd": must be one of boolean,date,integer,number,string']),
+        ("spec.versions.0.subresources.scale.specReplicasPath", ".status.x", ['spec.subresources.scale.specReplicasPath: Invalid value: ".status.x": should be a json path under .spec']),
         ("spec.group", "x.k8s.io", ['metadata.name: Invalid value: "widgets.example.com": must be spec.names.plural+"."+spec.group', 'metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111']),
     ],
 )  # fmt: skip

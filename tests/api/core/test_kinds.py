@@ -97,7 +97,10 @@ INVALID: list[tuple[Kind, Tree, list[str]]] = [
     (
         SERVICE,
         merge(SVC, {"spec": {"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 80}]}}),
-        ['spec.ports[1]: Duplicate value: {"protocol":"TCP","port":80}'],
+        [
+            'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,'
+            '"NodePort":0}'
+        ],
     ),
     (
         SERVICE,
@@ -551,7 +554,13 @@ def test_columns(kind: Kind, tree: Tree, expected: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(
     ("kind", "tree", "expected"),
     [
-        (ENDPOINTS, {}, ["v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"]),
+        (
+            ENDPOINTS,
+            {"subsets": [{"addresses": [{"ip": "1:0::1"}]}]},
+            [
+                'subsets[0].addresses[0].ip: IPv6 address "1:0::1" should be in RFC 5952 canonical format ("1::1")',
+            ],
+        ),
         (
             SERVICE,
             merge(SVC, {"spec": {"trafficDistribution": "PreferClose"}}),

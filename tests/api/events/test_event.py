@@ -36,7 +36,8 @@ def test_conversion() -> None:
         ("reason", ..., ["reason: Required value"]),
         ("action", "a" * 129, ['action: Invalid value: "": can have at most 128 characters']),
         ("type", "Odd", ['type: Invalid value: "": has invalid value: Odd']),
-        ("regarding.namespace", "m", ['involvedObject.namespace: Invalid value: "m": does not match event.namespace']),
+        ("regarding.namespace", "", ['involvedObject.namespace: Invalid value: "": does not match event.namespace']),
+        ("deprecatedCount", 2, ['count: Invalid value: "": needs to be unset']),
     ],
 )
 def test_wrong(path: str, value: object, messages: list[str]) -> None:

@@ -93,7 +93,9 @@ def condition_checker(params: bool) -> Checker:
 class Scope:
     """What the expressions of a policy may name: each variable sees those before it."""
 
-    def __init__(self, params: bool, written: Shape = _DYN, given: Shape = _DYN) -> None:
+    def __init__(self, params: bool, written: Shape = _DYN, given: Shape = _DYN, *, variables: bool = True) -> None:
+        """variables: whether there are any at all; without them their name means nothing."""
+        self._variables = variables
         self._known: dict[str, Shape] = {}
         self._params, self._written, self._given = params, written, given
         self._checker: Checker | None = None
@@ -101,7 +103,8 @@ class Scope:
     @property
     def checker(self) -> Checker:
         if self._checker is None:
-            known = shapes(params=self._params, variables=self._known, written=self._written, given=self._given)
+            variables = self._known if self._variables else None
+            known = shapes(params=self._params, variables=variables, written=self._written, given=self._given)
             self._checker = Checker(known, "")
         return self._checker
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 from pelamis.api.admissionregistration import expression
 from pelamis.api.check import Errors, check_choice, check_required_choice, check_required_text, check_text
@@ -265,23 +265,39 @@ def validate_match_conditions(conditions: Sequence[MatchCondition], path: str, *
     return errors
 
 
+_STATIC = ".static.k8s.io"
+
+
+def static_suffix_warnings(obj: Any) -> list[str]:
+    """Of a policy, a binding or a configuration of webhooks."""
+    if not obj.metadata.name.endswith(_STATIC):
+        return []
+    return [
+        f'metadata.name: names ending with "{_STATIC}" are reserved for static manifest-based configurations and '
+        "cannot be managed via the API"
+    ]
+
+
+def check_failure_policy(policy: str | None) -> Errors:
+    """Of a policy."""
+    if policy is None:
+        return [required("spec.failurePolicy")]
+    return check_choice(policy, "spec.failurePolicy", ("Fail", "Ignore"))
+
+
 def validate_variables(variables: Sequence[Variable], path: str, scope: expression.Scope) -> Errors:
     """scope: what they may name; grows by them."""
     errors: Errors = []
-    seen: set[str] = set()
     for i, variable in enumerate(variables):
         where = f"{path}[{i}]"
-        if not variable.name:
+        if not variable.name.strip():
             errors.append(required(f"{where}.name", "name is not specified"))
         elif names.is_c_identifier(variable.name):
-            errors.append(invalid(f"{where}.name", variable.name, "name is not a valid CEL identifier"))
+            errors.append(invalid(f"{where}.name", variable.name, "must be a valid CEL identifier"))
         if not variable.expression.strip():
             errors.append(required(f"{where}.expression", "expression is not specified"))
         elif wrong := scope.add(variable):
             errors.append(invalid(f"{where}.expression", variable.expression.strip(), f"compilation failed: {wrong}"))
-        if variable.name in seen:
-            errors.append(duplicate(f"{where}.name", variable.name))
-        seen.add(variable.name)
     return errors
 
 

@@ -11,19 +11,21 @@ from pelamis.api.admissionregistration.match import (
     MatchResources,
     ParamKind,
     Variable,
+    check_failure_policy,
     default_match,
     param_kind_text,
+    static_suffix_warnings,
     validate_match,
     validate_match_conditions,
     validate_param_kind,
     validate_variables,
 )
-from pelamis.api.check import Errors, check_required_choice
+from pelamis.api.check import Errors, check_choice, check_required_choice
 from pelamis.api.field import F, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
-from pelamis.base.errors import forbidden, invalid, required
+from pelamis.base.errors import invalid, required
 
 
 class ApplyConfiguration(Struct, frozen=True):
@@ -110,24 +112,29 @@ def default(tree: Tree) -> None:
     default_match(spec.get("matchConstraints"))
 
 
+_OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
+
+
 def _validate_mutation(mutation: Mutation, path: str) -> Errors:
-    errors = check_required_choice(mutation.patchType, f"{path}.patchType", tuple(_EXPRESSIONS))
-    for type, field in _EXPRESSIONS.items():
-        given = getattr(mutation, field)
-        if type == mutation.patchType:
-            if given is None or not given.expression.strip():
-                errors.append(required(f"{path}.{field}.expression", "expression is not specified"))
-            else:
-                errors += check_mutation(given.expression, f"{path}.{field}.expression")
-        elif given is not None:
-            detail = f"must not be set when patchType is {mutation.patchType}"
-            errors.append(forbidden(f"{path}.{field}", detail))
+    chosen = mutation.patchType
+    errors = check_required_choice(chosen, f"{path}.patchType", tuple(sorted(_EXPRESSIONS)))
+    for type, field in _EXPRESSIONS.items() if not errors else ():
+        given, where = getattr(mutation, field), f"{path}.{field}"
+        if type != chosen:
+            if given is not None:
+                errors.append(invalid(where, f"{{{field}}}", f"must not be specified when patchType is {chosen}"))
+        elif given is None:
+            errors.append(required(where, f"must be specified when patchType is {type}"))
+        elif not given.expression.strip():
+            errors.append(required(f"{where}.expression"))
+        else:
+            errors += check_mutation(given.expression, f"{where}.expression")
     return errors
 
 
 def validate(obj: MutatingAdmissionPolicy) -> Errors:
     spec = obj.spec
-    errors = check_required_choice(spec.failurePolicy or "", "spec.failurePolicy", ("Fail", "Ignore"))
+    errors = check_failure_policy(spec.failurePolicy)
     if spec.paramKind is not None:
         errors += validate_param_kind(spec.paramKind, "spec.paramKind")
     if spec.matchConstraints is None:
@@ -136,11 +143,9 @@ def validate(obj: MutatingAdmissionPolicy) -> Errors:
         errors += validate_match(spec.matchConstraints, "spec.matchConstraints")
         if not spec.matchConstraints.resourceRules:
             errors.append(required("spec.matchConstraints.resourceRules"))
-        for i, rule in enumerate(spec.matchConstraints.resourceRules):
-            if "CONNECT" in rule.operations or "*" in rule.operations:
-                detail = "mutating admission policies may not match CONNECT"
-                path = f"spec.matchConstraints.resourceRules[{i}].operations"
-                errors.append(invalid(path, rule.operations, detail))
+        for rule in spec.matchConstraints.resourceRules:
+            for operation in rule.operations:
+                errors += check_choice(operation, "spec.matchConstraints.resourceRules.operations", _OPERATIONS)
     errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", params=spec.paramKind is not None)
     errors += validate_variables(spec.variables, "spec.variables", Scope(spec.paramKind is not None))
     if not spec.mutations:
@@ -185,5 +190,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=static_suffix_warnings,
     validate_update=validate_update,
 )

@@ -10,6 +10,7 @@ from pelamis.api.admissionregistration.match import (
     ParamRef,
     default_match,
     param_ref_text,
+    static_suffix_warnings,
     validate_match,
     validate_param_ref,
 )
@@ -85,5 +86,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=static_suffix_warnings,
     validate_update=validate_update,
 )

@@ -11,14 +11,16 @@ from pelamis.api.admissionregistration.match import (
     MatchResources,
     ParamKind,
     Variable,
+    check_failure_policy,
     default_match,
     param_kind_text,
+    static_suffix_warnings,
     validate_match,
     validate_match_conditions,
     validate_param_kind,
     validate_variables,
 )
-from pelamis.api.check import Errors, check_choice, check_required_choice, check_text
+from pelamis.api.check import Errors, check_choice, check_text
 from pelamis.api.field import F, Int64, Struct, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, ObjectMeta
@@ -114,7 +116,7 @@ class ValidatingAdmissionPolicy(Struct, frozen=True):
     status: Annotated[ValidatingAdmissionPolicyStatus, F(3)] = always(ValidatingAdmissionPolicyStatus)
 
 
-_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized")
+_REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _MOST_ANNOTATIONS = 20
 
 
@@ -154,10 +156,11 @@ def _validate_annotations(obj: ValidatingAdmissionPolicy, scope: Scope) -> Error
     seen: set[str] = set()
     for i, annotation in enumerate(annotations):
         where = f"{path}[{i}]"
-        if not annotation.key:
-            errors.append(required(f"{where}.key"))
+        name = obj.metadata.name
+        if not name:
+            errors.append(invalid(f"{where}.key", annotation.key, "requires metadata.name be non-empty"))
         else:
-            errors += check_text(names.is_qualified_name, f"{obj.metadata.name}/{annotation.key}", f"{where}.key")
+            errors += check_text(names.is_qualified_name, f"{name}/{annotation.key}", f"{where}.key")
         if not annotation.valueExpression.strip():
             errors.append(required(f"{where}.valueExpression", "valueExpression is not specified"))
         types = ("string", "null_type")
@@ -170,7 +173,7 @@ def _validate_annotations(obj: ValidatingAdmissionPolicy, scope: Scope) -> Error
 
 def validate(obj: ValidatingAdmissionPolicy) -> Errors:
     spec = obj.spec
-    errors = check_required_choice(spec.failurePolicy or "", "spec.failurePolicy", ("Fail", "Ignore"))
+    errors = check_failure_policy(spec.failurePolicy)
     if spec.paramKind is not None:
         errors += validate_param_kind(spec.paramKind, "spec.paramKind")
     if spec.matchConstraints is None:
@@ -180,7 +183,7 @@ def validate(obj: ValidatingAdmissionPolicy) -> Errors:
         if not spec.matchConstraints.resourceRules:
             errors.append(required("spec.matchConstraints.resourceRules"))
     errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", params=spec.paramKind is not None)
-    scope = Scope(spec.paramKind is not None)
+    scope = Scope(spec.paramKind is not None, variables=bool(spec.variables))
     errors += validate_variables(spec.variables, "spec.variables", scope)
     if not spec.validations and not spec.auditAnnotations:
         detail = "validations or auditAnnotations must contain at least one item"
@@ -247,6 +250,7 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=static_suffix_warnings,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
 )

@@ -10,6 +10,7 @@ from pelamis.api.admissionregistration.match import (
     ParamRef,
     default_match,
     param_ref_text,
+    static_suffix_warnings,
     validate_match,
     validate_param_ref,
 )
@@ -67,7 +68,7 @@ def validate(obj: ValidatingAdmissionPolicyBinding) -> Errors:
         errors += validate_match(spec.matchResources, "spec.matchResources")
     actions, path = spec.validationActions, "spec.validationActions"
     if not actions:
-        errors.append(required(path))
+        errors.append(required(path, "at least one validation action is required"))
     for i, action in enumerate(actions):
         errors += check_choice(action, f"{path}[{i}]", ("Audit", "Deny", "Warn"))
         if action in actions[:i]:
@@ -115,5 +116,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=static_suffix_warnings,
     validate_update=validate_update,
 )

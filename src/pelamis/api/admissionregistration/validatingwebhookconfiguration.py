@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from pelamis.api.admissionregistration.hook import cells, default_hooks, validate_hooks
-from pelamis.api.admissionregistration.match import MatchCondition, RuleWithOperations
+from pelamis.api.admissionregistration.match import MatchCondition, RuleWithOperations, static_suffix_warnings
 from pelamis.api.admissionregistration.webhook import WebhookClientConfig
 from pelamis.api.check import Errors
 from pelamis.api.field import F, Int32, Struct, Tree, always
@@ -122,5 +122,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=static_suffix_warnings,
     validate_update=validate_update,
 )

@@ -51,9 +51,9 @@ def check_service(service: Any, path: str) -> Errors:
     """``service`` names a Service, a port and a URL path."""
     errors: Errors = []
     if not service.name:
-        errors.append(required(f"{path}.name", "service name is required"))
+        errors.append(required(f"{path}.name"))
     if not service.namespace:
-        errors.append(required(f"{path}.namespace", "service namespace is required"))
+        errors.append(required(f"{path}.namespace"))
     if service.port is not None:
         wrong = names.is_port_num(service.port)
         errors += [invalid(f"{path}.port", service.port, "port is not valid: " + m) for m in wrong]
@@ -64,7 +64,7 @@ def check_service(service: Any, path: str) -> Errors:
         return [*errors, invalid(where, text, "segment[0] may not be empty")]
     if not text.startswith("/"):
         errors.append(invalid(where, text, "must start with a '/'"))
-    for i, step in enumerate(text.strip("/").split("/") if text.startswith("/") else ()):
+    for i, step in enumerate(text.removeprefix("/").removesuffix("/").split("/")):
         if not step:
             errors.append(invalid(where, text, f"segment[{i}] may not be empty"))
         else:

@@ -6,6 +6,7 @@ subset and the Kubernetes extensions. Rules in CEL are compiled, and what they c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from pelamis.api.admissionregistration.webhook import check_service, check_url
 from pelamis.api.apiextensions import rules, structural
 from pelamis.api.apiextensions.declared import cardinality, declare
 from pelamis.api.apiextensions.selector import schema_at, steps
-from pelamis.api.check import Errors, check_immutable, check_required_choice, check_text
+from pelamis.api.check import Errors, as_go, check_immutable, check_required_choice, check_text
 from pelamis.api.field import Tree
 from pelamis.base import jsonpath, names
 from pelamis.base import tree as trees
@@ -82,7 +83,7 @@ def is_established(obj: CustomResourceDefinition) -> bool:
 def validate(obj: CustomResourceDefinition) -> Errors:
     expected = f"{obj.spec.names.plural}.{obj.spec.group}"
     errors: Errors = []
-    if obj.metadata.name != expected:
+    if obj.metadata.name and obj.metadata.name != expected:
         errors.append(invalid("metadata.name", obj.metadata.name, 'must be spec.names.plural+"."+spec.group'))
     errors += _validate_spec(obj.spec, None)
     errors += _validate_stored(obj)
@@ -120,7 +121,7 @@ def validate_status_update(obj: CustomResourceDefinition, old: CustomResourceDef
 def _validate_stored(obj: CustomResourceDefinition) -> Errors:
     path, stored = "status.storedVersions", obj.status.storedVersions
     if not stored:
-        return [invalid(path, stored, "must have at least one stored version")]
+        return [invalid(path, stored or None, "must have at least one stored version")]
     errors: Errors = []
     known = {v.name for v in obj.spec.versions}
     for version in obj.spec.versions:
@@ -179,22 +180,33 @@ def _validate_spec(spec: CustomResourceDefinitionSpec, was: CustomResourceDefini
     errors += check_required_choice(spec.scope, "spec.scope", ("Cluster", "Namespaced"))
     for i, version in enumerate(spec.versions):
         if version.schema is None or version.schema.openAPIV3Schema is None:
-            errors.append(required(f"spec.versions[{i}].schema.openAPIV3Schema", "schemas are required"))
+            errors.append(required(f"spec.versions[{i}].schema.openAPIV3Schema"))
+    shared = _shared(spec.versions)
     for i, version in enumerate(spec.versions):
         path = f"spec.versions[{i}]"
         wrong = names.is_dns1035_label(version.name)
         if wrong:
             errors.append(invalid(f"{path}.name", version.name, ",".join(wrong)))
-        errors += _validate_version(version, path, version.schema == known.get(version.name))
+        errors += _validate_warning(version, f"{path}.deprecationWarning")
+        places = {name: f"{path}.{name}" for name in _HOISTED if name not in shared}
+        errors += _validate_version(version, places, version.schema == known.get(version.name))
     if len({v.name for v in spec.versions}) != len(spec.versions):
-        errors.append(invalid("spec.versions", spec.versions, "must contain unique version names"))
+        errors.append(invalid("spec.versions", _shown(spec, shared), "must contain unique version names"))
     if sum(v.storage for v in spec.versions) != 1:
         detail = "must have exactly one version marked as storage version"
-        errors.append(invalid("spec.versions", spec.versions, detail))
+        errors.append(invalid("spec.versions", _shown(spec, shared), detail))
+    if spec.versions:
+        wrong = names.is_dns1035_label(spec.versions[0].name) if spec.versions[0].name else []
+        if wrong:
+            errors.append(invalid("spec.version", spec.versions[0].name, ",".join(wrong)))
     for name in ("plural", "singular", "kind", "listKind"):
         if not getattr(spec.names, name):
             errors.append(required(f"spec.names.{name}"))
     errors += _validate_names(spec.names, "spec.names")
+    if spec.versions:
+        first = spec.versions[0]
+        places = {name: f"spec.{_HOISTED[name]}" for name in shared}
+        errors += _validate_version(first, places, first.schema == known.get(first.name))
     if spec.conversion is not None:
         if spec.conversion.strategy != "None" and spec.preserveUnknownFields:
             detail = "must be None if spec.preserveUnknownFields is true"
@@ -268,19 +280,46 @@ def _validate_review_versions(versions: tuple[str, ...], path: str) -> Errors:
 # -- one version ------------------------------------------------------------------------------------------------------
 
 
-def _validate_version(version: CustomResourceDefinitionVersion, path: str, unchanged: bool) -> Errors:
-    errors = _validate_warning(version, f"{path}.deprecationWarning")
+_HOISTED = {
+    "schema": "validation",
+    "subresources": "subresources",
+    "additionalPrinterColumns": "additionalPrinterColumns",
+    "selectableFields": "selectableFields",
+}
+"""What upstream holds once, in front of the versions, while they all have the same: its name there."""
+
+
+def _shared(versions: tuple[CustomResourceDefinitionVersion, ...]) -> frozenset[str]:
+    first = versions[0] if versions else None
+    return frozenset(n for n in _HOISTED if all(getattr(v, n) == getattr(first, n) for v in versions))
+
+
+def _shown(spec: CustomResourceDefinitionSpec, shared: frozenset[str]) -> Any:
+    """The versions as messages show them, without what stands in front of them."""
+    shown = as_go(spec.versions)
+    for version in shown or ():
+        for name in shared:
+            version[name[:1].upper() + name[1:]] = None
+    return shown
+
+
+def _validate_version(version: CustomResourceDefinitionVersion, places: dict[str, str], unchanged: bool) -> Errors:
+    """``places``: what of it is looked at, and the paths."""
+    errors: Errors = []
     schema = schema_tree(version)
-    if schema is not None:
+    if schema is not None and "schema" in places:
         with_status = version.subresources is not None and version.subresources.status is not None
-        errors += _validate_schema(schema, with_status, f"{path}.schema", unchanged)
-    if version.subresources is not None:
-        errors += _validate_scale(version.subresources, f"{path}.subresources.scale")
-    for i, column in enumerate(version.additionalPrinterColumns):
-        errors += _validate_column(column, f"{path}.additionalPrinterColumns[{i}]")
-    if version.selectableFields:
-        where = f"{path}.selectableFields"
-        if schema is None:
+        errors += _validate_schema(schema, with_status, places["schema"], unchanged)
+    if version.subresources is not None and "subresources" in places:
+        errors += _validate_scale(version.subresources, f"{places['subresources']}.scale")
+    if "additionalPrinterColumns" in places:
+        for i, column in enumerate(version.additionalPrinterColumns):
+            errors += _validate_column(column, f"{places['additionalPrinterColumns']}[{i}]")
+    if version.selectableFields and "selectableFields" in places:
+        where = places["selectableFields"]
+        if schema is None and where == "spec.selectableFields":
+            errors.append(invalid(where, "", "may only be set when validations.schema is included"))
+        elif schema is None:
             detail = "selectableFields may only be set when version.schema.openAPIV3Schema is not included"
             errors.append(invalid(where, "", detail))
         else:
@@ -364,6 +403,10 @@ def _validate_selectable(fields: tuple[SelectableField, ...], schema: Tree, path
         if not entry.jsonPath:
             errors.append(required(where))
             continue
+        if not entry.jsonPath.startswith((".", "[")):
+            detail = f"is an invalid path: expected [ or . but got: {entry.jsonPath}"
+            errors.append(invalid(where, entry.jsonPath, detail))
+            continue
         found = steps(entry.jsonPath)
         target = schema_at(schema, found) if found is not None else None
         if found is None or target is None:
@@ -432,7 +475,7 @@ def _validate_root(schema: Tree, path: str) -> Errors:
 def _validate_defaults(schema: Tree, path: str, *, root: bool = False) -> Errors:
     """Each declared default is complete, has no unknown field, and fits its schema."""
     errors: Errors = []
-    if "default" in schema and not root:
+    if schema.get("default") is not None and not root:
         value = trees.copy({"value": schema["default"]})
         wrapped = {"properties": {"value": schema}}
         dropped = structural.prune({"spec": value}, {"properties": {"spec": wrapped}})
@@ -441,7 +484,11 @@ def _validate_defaults(schema: Tree, path: str, *, root: bool = False) -> Errors
         else:
             structural.default(value, {"properties": {"value": {k: v for k, v in schema.items() if k != "default"}}})
             errors += [
-                replace(e, field=f"{path}.default{e.field.removeprefix('value')}")
+                replace(
+                    e,
+                    field=f"{path}.default{e.field.removeprefix('value')}",
+                    detail=re.sub(r"^value(?: in body|\.)", lambda m: m[0][5:].removeprefix("."), e.detail),
+                )
                 for e in structural.validate(value["value"], schema, "value")
             ]
     for name, child in (schema.get("properties") or {}).items():

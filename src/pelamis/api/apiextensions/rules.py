@@ -382,9 +382,10 @@ def check_rule(rule: Tree, where: str, place: Place) -> Errors:
         detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelatable}"
         errors.append(invalid(f"{where}.rule", text, detail))
     if made.optional and not made.transition:
-        detail = "optionalOldSelf may only be set on transition rules"
+        detail = "may not be set if oldSelf is not used in rule"
         errors.append(invalid(f"{where}.optionalOldSelf", True, detail))
-    program, kind = _compiled(made, text, f"{where}.rule", "compilation failed", place, errors)
+    shown = _shown(rule)
+    program, kind = _compiled(made, text, shown, f"{where}.rule", "compilation failed", place, errors)
     if program is not None:
         if kind.name != "bool":
             errors.append(invalid(f"{where}.rule", text, "cel expression must evaluate to a bool"))
@@ -395,17 +396,24 @@ def check_rule(rule: Tree, where: str, place: Place) -> Errors:
     expression = rule.get("messageExpression", "")
     if expression.strip():
         at, what = f"{where}.messageExpression", "messageExpression compilation failed"
-        program, kind = _compiled(made, expression, at, what, place, errors)
+        program, kind = _compiled(made, expression, shown, at, what, place, errors)
         if program is not None and kind.name != "string":
-            errors.append(invalid(at, expression, "messageExpression must evaluate to a string"))
+            errors.append(invalid(at, shown, "messageExpression must evaluate to a string"))
         elif program is not None and place.declared is not None:
             cost = made.estimate(program, place.declared.shape)
             _hold(cost, "estimated messageExpression cost", at, place, errors)
     return errors
 
 
+def _shown(rule: Tree) -> Tree:
+    """As upstream's messages show a rule."""
+    texts = {name[:1].upper() + name[1:]: rule.get(name, "") for name in ("rule", "message", "messageExpression")}
+    more = {"Reason": rule.get("reason"), "FieldPath": rule.get("fieldPath", "")}
+    return {**texts, **more, "OptionalOldSelf": rule.get("optionalOldSelf")}
+
+
 def _compiled(
-    rule: _Rule, text: str, where: str, failed: str, place: Place, errors: Errors
+    rule: _Rule, text: str, shown: Tree, where: str, failed: str, place: Place, errors: Errors
 ) -> tuple[Program | None, Type]:
     """What is to run, and the type of its result."""
     checker = place.checker(rule.optional)
@@ -413,7 +421,7 @@ def _compiled(
         kind = checker.check(text, "oldSelf" if rule.optional else "") if checker is not None else None
         program = rule.program(text)
     except CompileError as error:
-        errors.append(invalid(where, text, f"{failed}: {error}"))
+        errors.append(invalid(where, shown, f"{failed}: {error}"))
         return None, Type("dyn")
     return program, kind or Type(program.type)
 

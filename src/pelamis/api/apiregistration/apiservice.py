@@ -98,9 +98,11 @@ def validate(obj: APIService) -> Errors:
     spec = obj.spec
     expected = f"{spec.version}.{spec.group}"
     errors: Errors = []
-    if obj.metadata.name != expected:
+    if obj.metadata.name and obj.metadata.name != expected:
         detail = f'must be `spec.version+"."+spec.group`: "{expected}"'
         errors.append(invalid("metadata.name", obj.metadata.name, detail))
+    if not spec.group and spec.version != "v1":
+        errors.append(required("spec.group", "only v1 may have an empty group and it better be legacy kube"))
     if spec.group:
         errors += check_text(names.is_dns1123_subdomain, spec.group, "spec.group")
     errors += check_text(names.is_dns1035_label, spec.version, "spec.version")

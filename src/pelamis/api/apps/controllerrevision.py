@@ -30,6 +30,8 @@ def validate(obj: ControllerRevision) -> Errors:
     errors: Errors = []
     if obj.data is msgspec.UNSET or bytes(obj.data) == b"null":
         errors.append(required("data", "data is mandatory"))
+    elif not bytes(obj.data).startswith(b"{"):
+        errors.append(required("data", "data must be a valid JSON object"))
     return errors + check_nonnegative(obj.revision, "revision")
 
 

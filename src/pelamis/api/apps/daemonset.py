@@ -19,6 +19,7 @@ from pelamis.api.cell import format_containers, format_labels, format_selector
 from pelamis.api.check import (
     Errors,
     amount,
+    as_go,
     check_at_most_100_percent,
     check_immutable,
     check_int_or_percent,
@@ -27,6 +28,7 @@ from pelamis.api.check import (
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.core.pod.validate import validate_pod_template
+from pelamis.api.core.pod.warnings import pod_template_warnings
 from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
@@ -154,7 +156,7 @@ def _validate_strategy(strategy: DaemonSetUpdateStrategy, path: str) -> Errors:
     if strategy.type == "OnDelete":
         return []
     if strategy.type != "RollingUpdate":
-        return [not_supported(path, strategy, ["RollingUpdate", "OnDelete"])]
+        return [not_supported(path, as_go(strategy), ["RollingUpdate", "OnDelete"])]
     rolling = strategy.rollingUpdate
     path += ".rollingUpdate"
     if rolling is None:
@@ -176,7 +178,7 @@ def validate(obj: DaemonSet) -> Errors:
     errors = list(validate_label_selector(spec.selector, "spec.selector")) if spec.selector is not None else []
     selector = compile_selector(spec.selector)
     if selector is not None and not selector.matches(spec.template.metadata.labels):
-        errors.append(invalid(f"{path}.metadata.labels", spec.template.metadata.labels, MISMATCH))
+        errors.append(invalid(f"{path}.metadata.labels", spec.template.metadata.labels or None, MISMATCH))
     if spec.selector is not None and not spec.selector.matchLabels and not spec.selector.matchExpressions:
         errors.append(invalid("spec.selector", spec.selector, "empty selector is invalid for daemonset"))
     errors += validate_pod_template(spec.template, path)
@@ -209,6 +211,10 @@ def validate_status_update(obj: DaemonSet, old: DaemonSet) -> Errors:
     if (obj.status.collisionCount or 0) < (old.status.collisionCount or 0):
         errors.append(invalid("status.collisionCount", obj.status.collisionCount or 0, "cannot be decremented"))
     return errors
+
+
+def update_warnings(obj: DaemonSet) -> list[str]:
+    return pod_template_warnings(obj.spec.template, "spec.template")
 
 
 def cells(obj: DaemonSet, now: float) -> Sequence[Any]:
@@ -261,6 +267,8 @@ KIND = Kind(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
+    warnings=update_warnings,
+    update_warnings=update_warnings,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
 )

@@ -14,6 +14,7 @@ from pelamis.api.cell import format_containers, selector_text
 from pelamis.api.check import (
     Errors,
     amount,
+    as_go,
     check_at_most_100_percent,
     check_immutable,
     check_int_or_percent,
@@ -21,6 +22,7 @@ from pelamis.api.check import (
 )
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
+from pelamis.api.core.pod.warnings import pod_template_warnings, workload_name_warnings
 from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
@@ -155,7 +157,7 @@ def _validate_strategy(strategy: DeploymentStrategy, path: str) -> Errors:
         if strategy.rollingUpdate is None:
             return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
         return _validate_rolling_update(strategy.rollingUpdate, f"{path}.rollingUpdate")
-    return [not_supported(path, strategy, ["Recreate", "RollingUpdate"])]
+    return [not_supported(path, as_go(strategy), ["Recreate", "RollingUpdate"])]
 
 
 def validate(obj: Deployment) -> Errors:
@@ -203,6 +205,14 @@ def validate_status_update(obj: Deployment, old: Deployment) -> Errors:
     if (status.collisionCount or 0) < (old.status.collisionCount or 0):
         errors.append(invalid("status.collisionCount", status.collisionCount or 0, "cannot be decremented"))
     return errors
+
+
+def update_warnings(obj: Deployment) -> list[str]:
+    return pod_template_warnings(obj.spec.template, "spec.template")
+
+
+def warnings(obj: Deployment) -> list[str]:
+    return workload_name_warnings(obj.metadata.name) + update_warnings(obj)
 
 
 def cells(obj: Deployment, now: float) -> Sequence[Any]:
@@ -253,6 +263,8 @@ KIND = Kind(
     default=default,
     prepare_update=prepare_update,
     validate=validate,
+    warnings=warnings,
+    update_warnings=update_warnings,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
 )

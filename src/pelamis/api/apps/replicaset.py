@@ -10,6 +10,7 @@ from pelamis.api.cell import format_containers, format_selector
 from pelamis.api.check import Errors, check_immutable, check_nonnegative
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
+from pelamis.api.core.pod.warnings import pod_template_warnings, workload_name_warnings
 from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
@@ -100,6 +101,14 @@ def validate_status_update(obj: ReplicaSet, old: ReplicaSet) -> Errors:
     return errors
 
 
+def update_warnings(obj: ReplicaSet) -> list[str]:
+    return pod_template_warnings(obj.spec.template, "spec.template")
+
+
+def warnings(obj: ReplicaSet) -> list[str]:
+    return workload_name_warnings(obj.metadata.name) + update_warnings(obj)
+
+
 def cells(obj: ReplicaSet, now: float) -> Sequence[Any]:
     names, images = format_containers(obj.spec.template.spec)
     return (
@@ -144,6 +153,8 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=warnings,
+    update_warnings=update_warnings,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     selectable={"status.replicas": lambda obj: str(obj.status.replicas)},

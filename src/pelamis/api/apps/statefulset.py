@@ -20,20 +20,23 @@ from pelamis.api.cell import format_containers
 from pelamis.api.check import (
     Errors,
     amount,
+    as_go,
     check_at_most_100_percent,
     check_choice,
     check_int_or_percent,
     check_nonnegative,
     check_text,
 )
-from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
+from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim, claim_spec_warnings, validate_claim_spec
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.core.pod.validate import validate_pod_template
 from pelamis.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volume
+from pelamis.api.core.pod.warnings import pod_template_warnings
 from pelamis.api.field import F, Int32, Int64, IntOrString, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import LabelSelector, ObjectMeta
+from pelamis.api.metavalidate import validate_labels
 from pelamis.api.table import age
 from pelamis.base import names
 from pelamis.base.errors import forbidden, invalid, required
@@ -182,7 +185,7 @@ def _validate_strategy(strategy: StatefulSetUpdateStrategy, path: str) -> Errors
             return [invalid(f"{path}.rollingUpdate", rolling, detail)]
         return []
     if strategy.type != "RollingUpdate":
-        return [invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+        return [invalid(path, as_go(strategy), "must be 'RollingUpdate' or 'OnDelete'")]
     if rolling is None:
         return []
     errors = check_nonnegative(rolling.partition, f"{path}.rollingUpdate.partition")
@@ -197,19 +200,16 @@ def _validate_strategy(strategy: StatefulSetUpdateStrategy, path: str) -> Errors
 
 def _with_claims(spec: StatefulSetSpec) -> PodTemplateSpec:
     """The template as its pods will have it: a volume for each claim, in place of one with the same name."""
-    claims = tuple(
-        Volume(
-            name=claim.metadata.name,
-            persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName=claim.metadata.name),
-        )
-        for claim in spec.volumeClaimTemplates
-        if claim.metadata.name
-    )
-    if not claims:
+    pod = spec.template.spec
+    if not spec.volumeClaimTemplates and not pod.subdomain and not pod.hostname:
         return spec.template
-    taken = {volume.name for volume in claims}
-    kept = tuple(volume for volume in spec.template.spec.volumes if volume.name not in taken)
-    pod = msgspec.structs.replace(spec.template.spec, volumes=kept + claims)
+    # once each, whatever is given twice; the host's names are made by the controller
+    taken = dict.fromkeys(claim.metadata.name for claim in spec.volumeClaimTemplates)
+    claims = tuple(
+        Volume(name=name, persistentVolumeClaim=PersistentVolumeClaimVolumeSource(claimName=name)) for name in taken
+    )
+    kept = tuple(volume for volume in pod.volumes if volume.name not in taken)
+    pod = msgspec.structs.replace(pod, volumes=claims + kept, subdomain="", hostname="")
     return msgspec.structs.replace(spec.template, spec=pod)
 
 
@@ -227,6 +227,8 @@ def validate(obj: StatefulSet) -> Errors:
         path = "spec.persistentVolumeClaimRetentionPolicy"
         errors += check_choice(retention.whenDeleted, f"{path}.whenDeleted", ("Retain", "Delete"))
         errors += check_choice(retention.whenScaled, f"{path}.whenScaled", ("Retain", "Delete"))
+    for i, claim in enumerate(spec.volumeClaimTemplates):
+        errors += validate_claim_spec(claim.spec, f"spec.volumeClaimTemplates[{i}].spec")
     errors += check_nonnegative(spec.replicas, "spec.replicas")
     errors += check_nonnegative(spec.minReadySeconds, "spec.minReadySeconds")
     if spec.ordinals is not None:
@@ -238,6 +240,7 @@ def validate(obj: StatefulSet) -> Errors:
     else:
         errors += validate_match(selector, spec.template, "spec.template")
         errors += validate_pod_template(_with_claims(spec), "spec.template")
+        errors += validate_labels(spec.template.metadata.labels, "spec.template.labels")
     errors += validate_long_running(spec.template, "spec.template", "StatefulSet")
     errors += check_nonnegative(spec.revisionHistoryLimit, "spec.revisionHistoryLimit")
     return errors
@@ -247,7 +250,7 @@ def validate_create(obj: StatefulSet) -> Errors:
     """Also what objects from before the rule may break."""
     errors = validate(obj)
     if obj.spec.serviceName:
-        errors += check_text(names.is_dns1123_subdomain, obj.spec.serviceName, "spec.serviceName")
+        errors += check_text(names.is_dns1123_label, obj.spec.serviceName, "spec.serviceName")
     return errors
 
 
@@ -301,6 +304,21 @@ def validate_status_update(obj: StatefulSet, old: StatefulSet) -> Errors:
     return errors
 
 
+def _more_warnings(obj: StatefulSet) -> list[str]:
+    out: list[str] = []
+    for i, claim in enumerate(obj.spec.volumeClaimTemplates):
+        out += claim_spec_warnings(claim.spec, f"spec.volumeClaimTemplates[{i}]")
+    if obj.spec.revisionHistoryLimit is not None and obj.spec.revisionHistoryLimit < 0:
+        out.append(
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+        )
+    return out
+
+
+def warnings(obj: StatefulSet) -> list[str]:
+    return pod_template_warnings(obj.spec.template, "spec.template") + _more_warnings(obj)
+
+
 def cells(obj: StatefulSet, now: float) -> Sequence[Any]:
     containers, images = format_containers(obj.spec.template.spec)
     return (
@@ -339,6 +357,9 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate_create,
+    warnings=warnings,
+    update_warnings=warnings,
+    validate_name=names.is_dns1123_label,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
 )

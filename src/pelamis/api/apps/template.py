@@ -34,7 +34,7 @@ def compile_selector(selector: LabelSelector | None) -> labels.Selector | None:
 def validate_match(selector: labels.Selector, template: PodTemplateSpec, path: str) -> Errors:
     if selector.empty or selector.matches(template.metadata.labels):
         return []
-    return [invalid(f"{path}.metadata.labels", template.metadata.labels, MISMATCH)]
+    return [invalid(f"{path}.metadata.labels", template.metadata.labels or None, MISMATCH)]
 
 
 def validate_long_running(template: PodTemplateSpec, path: str, kind: str) -> Errors:

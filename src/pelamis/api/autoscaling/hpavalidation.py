@@ -33,19 +33,33 @@ _SOURCES = {
 _LONGEST_STABILIZATION_S, _LONGEST_PERIOD_S = 3600, 1800
 
 
-def validate(obj: HorizontalPodAutoscaler) -> Errors:
+def validate(obj: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler | None = None) -> Errors:
     spec = obj.spec
     errors: Errors = []
     least, most = spec.minReplicas, spec.maxReplicas
-    if least is not None and least < 1:
-        errors.append(invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
-    if most < 1:
-        errors.append(invalid("spec.maxReplicas", most, "must be greater than 0"))
+    zero_before = old is not None and old.spec.minReplicas == 0
+    if least is not None and least < (0 if zero_before else 1):
+        errors.append(invalid("spec.minReplicas", least, f"must be greater than or equal to {0 if zero_before else 1}"))
+    if not most:
+        errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
+    elif most < 0:
+        errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
     if least is not None and most < least:
         errors.append(invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`"))
-    errors += _validate_reference(spec.scaleTargetRef, "spec.scaleTargetRef")
+    target = spec.scaleTargetRef
+    was = old.spec.scaleTargetRef if old is not None else None
+    same = was is not None and (was.apiVersion, was.kind) == (target.apiVersion, target.kind)
+    in_core = target.kind == "ReplicationController"  # the only one there that scales
+    errors += _validate_reference(target, "spec.scaleTargetRef", any_version=same, no_group=in_core)
+    lenient = old is not None and any(
+        m.type == "Object" and m.object is not None and _version_problem(m.object.describedObject.apiVersion, True)
+        for m in old.spec.metrics
+    )
     for i, metric in enumerate(spec.metrics):
-        errors += _validate_metric(metric, f"spec.metrics[{i}]")
+        errors += _validate_metric(metric, f"spec.metrics[{i}]", lenient)
+    if least == 0 and not any(m.type in ("Object", "External") for m in spec.metrics):
+        why = "must specify at least one Object or External metric to support scaling to zero replicas"
+        errors.append(forbidden("spec.metrics", why))
     if spec.behavior is not None:
         for name, rules in (("scaleUp", spec.behavior.scaleUp), ("scaleDown", spec.behavior.scaleDown)):
             if rules is not None:
@@ -54,7 +68,7 @@ def validate(obj: HorizontalPodAutoscaler) -> Errors:
 
 
 def validate_update(obj: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler) -> Errors:
-    return validate(obj)
+    return validate(obj, old)
 
 
 def validate_status_update(obj: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler) -> Errors:
@@ -62,9 +76,21 @@ def validate_status_update(obj: HorizontalPodAutoscaler, old: HorizontalPodAutos
     return errors + check_nonnegative(obj.status.desiredReplicas, "status.desiredReplicas")
 
 
-def _validate_reference(ref: CrossVersionObjectReference, path: str) -> Errors:
+def _validate_reference(
+    ref: CrossVersionObjectReference, path: str, *, any_version: bool = False, no_group: bool = True
+) -> Errors:
     errors = check_required_text(names.is_path_segment, ref.kind, f"{path}.kind")
-    return errors + check_required_text(names.is_path_segment, ref.name, f"{path}.name")
+    errors += check_required_text(names.is_path_segment, ref.name, f"{path}.name")
+    problem = "" if any_version else _version_problem(ref.apiVersion, no_group)
+    return [*errors, invalid(f"{path}.apiVersion", ref.apiVersion, problem)] if problem else errors
+
+
+def _version_problem(version: str, no_group: bool) -> str:
+    """no_group: one of the core group, or none at all, will do."""
+    if version.count("/") > 1:
+        return f"unexpected GroupVersion string: {version}"
+    has_group = "/" in version and not version.startswith("/")
+    return "" if no_group or has_group else "apiVersion must specify API group"
 
 
 def _validate_rules(rules: HPAScalingRules, path: str) -> Errors:
@@ -96,13 +122,15 @@ def _validate_rules(rules: HPAScalingRules, path: str) -> Errors:
     return errors
 
 
-def _validate_metric(metric: MetricSpec, path: str) -> Errors:
+def _validate_metric(metric: MetricSpec, path: str, lenient: bool) -> Errors:
     errors: Errors = []
     if not metric.type:
         errors.append(required(f"{path}.type", "must specify a metric source type"))
+    if metric.type not in _SOURCES:
+        errors.append(not_supported(f"{path}.type", metric.type, tuple(_SOURCES)))
     present = [name for name in _SOURCES.values() if getattr(metric, name) is not None]
-    if len(present) == 1:
-        errors += _validate_source(metric, path)
+    if present:
+        errors += _validate_source(metric, path, lenient)
     expected = _SOURCES.get(metric.type, "")
     if not expected:
         errors.append(not_supported(f"{path}.type", metric.type, tuple(_SOURCES)))
@@ -115,9 +143,9 @@ def _validate_metric(metric: MetricSpec, path: str) -> Errors:
     return errors
 
 
-def _validate_source(metric: MetricSpec, path: str) -> Errors:
+def _validate_source(metric: MetricSpec, path: str, lenient: bool) -> Errors:
     if metric.object is not None:
-        return _validate_object(metric.object, f"{path}.object")
+        return _validate_object(metric.object, f"{path}.object", lenient)
     if metric.external is not None:
         return _validate_external(metric.external, f"{path}.external")
     if metric.pods is not None:
@@ -128,8 +156,8 @@ def _validate_source(metric: MetricSpec, path: str) -> Errors:
     return _validate_container(metric.containerResource, f"{path}.containerResource")
 
 
-def _validate_object(source: ObjectMetricSource, path: str) -> Errors:
-    errors = _validate_reference(source.describedObject, f"{path}.describedObject")
+def _validate_object(source: ObjectMetricSource, path: str, lenient: bool) -> Errors:
+    errors = _validate_reference(source.describedObject, f"{path}.describedObject", any_version=lenient)
     errors += _validate_identifier(source.metric, f"{path}.metric")
     errors += _validate_target(source.target, f"{path}.target")
     if source.target.value is None and source.target.averageValue is None:

@@ -16,7 +16,7 @@ from pelamis.api.field import F, Int32, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
-from pelamis.base import clock
+from pelamis.base import clock, names
 from pelamis.base.errors import duplicate, forbidden, invalid, required
 
 
@@ -136,7 +136,7 @@ def _complaint(request: bytes) -> str:
 
 def _validate_usages(usages: tuple[str, ...]) -> Errors:
     if not usages:
-        return [required("spec.usages", "usages must be provided")]
+        return [required("spec.usages")]
     errors: Errors = []
     for i, usage in enumerate(usages):
         errors += check_choice(usage, f"spec.usages[{i}]", USAGES)
@@ -192,7 +192,7 @@ def validate(obj: CertificateSigningRequest) -> Errors:
     errors: Errors = []
     why = _complaint(spec.request)
     if why:
-        errors.append(invalid("spec.request", spec.request, why))
+        errors.append(invalid("spec.request", spec.request or None, why))
     errors += _validate_usages(spec.usages)
     if spec.signerName == LEGACY_UNKNOWN:
         detail = "the legacy signerName is not allowed via this API version"
@@ -263,6 +263,7 @@ KIND = Kind(
     short_names=("csr",),
     namespaced=False,
     verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
+    validate_name=names.is_path_segment,
     subresources=(
         Subresource(
             "approval",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pelamis.api.core.iptext import check_ip, check_not_special
+from pelamis.api.core.iptext import check_ip, check_not_special, warn_ip
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, Struct, always
 from pelamis.api.kind import Column, Kind
@@ -61,6 +61,7 @@ class Endpoints(Struct, frozen=True):
     subsets: Annotated[tuple[EndpointSubset, ...], F(2, "Addresses by their ports.", list="atomic")] = ()
 
 
+MANAGED_BY, MANAGER = "endpoints.kubernetes.io/managed-by", "endpoint-controller"
 DEPRECATION = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
@@ -111,7 +112,16 @@ def validate_update(obj: Endpoints, old: Endpoints) -> list[FieldError]:
 
 
 def warnings(obj: Endpoints) -> list[str]:
-    return [DEPRECATION]
+    """The controller writes addresses as they should be written."""
+    if obj.metadata.labels.get(MANAGED_BY) == MANAGER:
+        return []
+    return [
+        warning
+        for i, subset in enumerate(obj.subsets)
+        for name, addresses in (("addresses", subset.addresses), ("notReadyAddresses", subset.notReadyAddresses))
+        for k, address in enumerate(addresses)
+        for warning in warn_ip(f"subsets[{i}].{name}[{k}].ip", address.ip)
+    ]
 
 
 def format_endpoints(obj: Endpoints, most: int = 3) -> str:
@@ -153,4 +163,5 @@ KIND = Kind(
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,
+    deprecated=DEPRECATION,
 )

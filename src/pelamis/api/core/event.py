@@ -53,9 +53,16 @@ _MISMATCH = "does not match event.namespace"
 
 
 def validate(obj: Event) -> list[FieldError]:
-    """Only events of the newer form, which have an eventTime, must be complete."""
+    return validate_as("reportingComponent", obj, obj.involvedObject.namespace, obj.reportingComponent, obj.message)
+
+
+def validate_as(shown: str, obj: Any, about: str, reporter: str, text: str) -> list[FieldError]:
+    """Only events of the newer form, which have an eventTime, must be complete. ``shown``: the reporter's field.
+
+    ``obj``: also one of events.k8s.io, which has other names for what is passed by itself.
+    """
     errors: list[FieldError] = []
-    namespace, about = obj.metadata.namespace, obj.involvedObject.namespace
+    namespace = obj.metadata.namespace
     if not obj.eventTime:
         allowed = (about,) if about else ("", "default")
         if namespace not in allowed:
@@ -63,17 +70,16 @@ def validate(obj: Event) -> list[FieldError]:
     else:
         if not about and namespace not in ("default", "kube-system"):
             errors.append(invalid("involvedObject.namespace", about, _MISMATCH))
-        if not obj.reportingComponent:
-            errors.append(required("reportingComponent"))
-        messages = names.is_qualified_name(obj.reportingComponent)
-        errors.extend(invalid("reportingComponent", obj.reportingComponent, m) for m in messages)
+        if not reporter:
+            errors.append(required(shown))
+        errors.extend(invalid(shown, reporter, m) for m in names.is_qualified_name(reporter))
         for name in ("reportingInstance", "action", "reason"):
             value = getattr(obj, name)
             if not value:
                 errors.append(required(name))
             if len(value) > 128:
                 errors.append(invalid(name, "", "can have at most 128 characters"))
-        if len(obj.message) > 1024:
+        if len(text.encode()) > 1024:
             errors.append(invalid("message", "", "can have at most 1024 characters"))
     errors.extend(invalid("namespace", namespace, m) for m in names.is_dns1123_subdomain(namespace))
     return errors
@@ -134,6 +140,7 @@ KIND = Kind(
     storage_hash="r2yiGXH7wu8=",
     cells=cells,
     validate=validate,
+    validate_name=names.is_path_segment,
     validate_update=validate_update,
     selectable={
         "involvedObject.kind": lambda event: event.involvedObject.kind,

@@ -441,7 +441,7 @@ def validate_volume_spec(
         if not spec.capacity:
             errors.append(required(at))
         if spec.capacity.keys() != {"storage"}:
-            errors.append(not_supported(at, spec.capacity, ("storage",)))
+            errors.append(not_supported(at, spec.capacity or None, ("storage",)))
         for resource, text in spec.capacity.items():
             check_not_negative_whole(text, f"{at}[{resource}]", errors)
             check_positive(text, f"{at}[{resource}]", errors)

@@ -9,7 +9,7 @@ from pelamis.api.check import check_nonnegative
 from pelamis.api.core.pod.default import default_pod_template
 from pelamis.api.core.pod.template import PodTemplateSpec
 from pelamis.api.core.pod.validate import validate_pod_template
-from pelamis.api.core.pod.warnings import pod_template_warnings
+from pelamis.api.core.pod.warnings import pod_template_warnings, workload_name_warnings
 from pelamis.api.field import F, Int32, Int64, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
@@ -92,7 +92,7 @@ def validate(obj: ReplicationController) -> list[FieldError]:
     labels = template.metadata.labels
     if spec.selector and any(labels.get(k) != v for k, v in spec.selector.items()):
         detail = "`selector` does not match template `labels`"
-        errors.append(invalid("spec.template.metadata.labels", labels, detail))
+        errors.append(invalid("spec.template.metadata.labels", labels or None, detail))
     errors += validate_pod_template(template, "spec.template")
     if template.spec.restartPolicy != "Always":
         at = "spec.template.spec.restartPolicy"
@@ -121,8 +121,12 @@ def validate_status_update(obj: ReplicationController, old: ReplicationControlle
     return errors
 
 
-def warnings(obj: ReplicationController) -> list[str]:
+def update_warnings(obj: ReplicationController) -> list[str]:
     return pod_template_warnings(obj.spec.template, "spec.template") if obj.spec.template is not None else []
+
+
+def warnings(obj: ReplicationController) -> list[str]:
+    return workload_name_warnings(obj.metadata.name) + update_warnings(obj)
 
 
 def cells(obj: ReplicationController, now: float) -> tuple[Any, ...]:
@@ -176,5 +180,6 @@ KIND = Kind(
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     warnings=warnings,
+    update_warnings=update_warnings,
     selectable={"status.replicas": lambda rc: str(rc.status.replicas)},
 )

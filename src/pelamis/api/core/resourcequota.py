@@ -119,7 +119,8 @@ def _check_selector(spec: ResourceQuotaSpec, selector: ScopeSelector, path: str,
     for rule in selector.matchExpressions:
         if rule.scopeName not in QUOTA_SCOPES:
             errors.append(invalid(f"{path}.scopeName", rule.scopeName, "unsupported scope"))
-        _check_scope(rule.scopeName, spec, path, selector, errors)
+        else:
+            _check_scope(rule.scopeName, spec, path, selector, errors)
         if rule.scopeName in _EXISTS_ONLY and rule.operator != "Exists":
             detail = (
                 "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "

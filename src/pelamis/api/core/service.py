@@ -391,6 +391,10 @@ def validate_addresses(obj: Service) -> list[FieldError]:
     return errors
 
 
+_EMPTY_PORT = {"Name": "", "Protocol": "", "AppProtocol": None, "Port": 0, "TargetPort": 0, "NodePort": 0}
+"""What a message shows of a port besides."""
+
+
 def _check_port_numbers(spec: ServiceSpec, errors: _Errors) -> None:
     used: set[tuple[str, int]] = set()
     if spec.type == "ClusterIP":
@@ -406,7 +410,7 @@ def _check_port_numbers(spec: ServiceSpec, errors: _Errors) -> None:
     seen: set[tuple[str, int]] = set()
     for i, port in enumerate(spec.ports):
         if (port.protocol, port.port) in seen:
-            errors.append(duplicate(f"spec.ports[{i}]", {"protocol": port.protocol, "port": port.port}))
+            errors.append(duplicate(f"spec.ports[{i}]", {**_EMPTY_PORT, "Protocol": port.protocol, "Port": port.port}))
         seen.add((port.protocol, port.port))
 
 

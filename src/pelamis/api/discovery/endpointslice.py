@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import format_list
-from pelamis.api.check import Errors, check_choice, check_immutable, check_required_choice, check_text
-from pelamis.api.core.iptext import check_not_special
+from pelamis.api.check import Errors, check_choice, check_immutable, check_text
+from pelamis.api.core.iptext import check_not_special, warn_ip
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
@@ -120,6 +120,8 @@ def _validate_address(text: str, address_type: str, path: str) -> Errors:
     if address_type == "FQDN":
         return check_text(names.is_fully_qualified_domain_name, text, path)
     if address_type in ("IPv4", "IPv6"):
+        if not names.ip_family(text):
+            return [invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")]
         if names.ip_family(text) != int(address_type[-1]):
             return [invalid(path, text, f"must be a valid {address_type} address")]
         errors: Errors = []
@@ -183,7 +185,10 @@ def _validate_ports(ports: tuple[EndpointPort, ...]) -> Errors:
         if port.name in seen:
             errors.append(duplicate(f"{path}.name", port.name))
         seen.add(port.name)
-        errors += check_required_choice(port.protocol or "", f"{path}.protocol", ("SCTP", "TCP", "UDP"))
+        if port.protocol is None:
+            errors.append(required(f"{path}.protocol"))
+        else:
+            errors += check_choice(port.protocol, f"{path}.protocol", ("SCTP", "TCP", "UDP"))
         if port.appProtocol is not None:
             errors += check_text(names.is_qualified_name, port.appProtocol, f"{path}.appProtocol")
     return errors
@@ -205,6 +210,27 @@ def validate(obj: EndpointSlice) -> Errors:
 
 def validate_update(obj: EndpointSlice, old: EndpointSlice) -> Errors:
     return validate(obj) + check_immutable(obj.addressType, old.addressType, "addressType")
+
+
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+MANAGERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+
+
+def _address_warnings(obj: EndpointSlice) -> list[str]:
+    """Controllers write addresses as they should be written."""
+    if obj.metadata.labels.get(MANAGED_BY) in MANAGERS:
+        return []
+    return [
+        warning
+        for i, endpoint in enumerate(obj.endpoints)
+        for k, address in enumerate(endpoint.addresses)
+        for warning in warn_ip(f"endpoints[{i}].addresses[{k}]", address)
+    ]
+
+
+def warnings(obj: EndpointSlice) -> list[str]:
+    old = ["spec.addressType: FQDN endpoints are deprecated"] if obj.addressType == "FQDN" else []
+    return old + _address_warnings(obj)
 
 
 def cells(obj: EndpointSlice, now: float) -> Sequence[Any]:
@@ -245,6 +271,7 @@ KIND = Kind(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
     indexes={"service": _service},
 )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_choice, check_text
+from pelamis.api.check import Errors, check_text
 from pelamis.api.core.event import KIND as CORE_EVENT
-from pelamis.api.core.event import EventSource
+from pelamis.api.core.event import EventSource, validate_as
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.field import F, Int32, MicroTime, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind
@@ -59,6 +59,13 @@ _RENAMED = (
 )
 
 
+_OLD = (
+    ("deprecatedFirstTimestamp", "firstTimestamp"),
+    ("deprecatedLastTimestamp", "lastTimestamp"),
+    ("deprecatedCount", "count"),
+)
+
+
 def to_hub(tree: Tree) -> None:
     """Into a core Event."""
     for mine, theirs in _RENAMED:
@@ -79,41 +86,43 @@ def from_hub(tree: Tree) -> None:
             del tree[name]
 
 
-def _limited(value: str, name: str, most: int) -> Errors:
-    if not value:
-        return [required(name)]
-    return [] if len(value) <= most else [invalid(name, "", f"can have at most {most} characters")]
+def _as_core(obj: Event) -> Errors:
+    """What a core Event is held to as well."""
+    return validate_as("reportingController", obj, obj.regarding.namespace, obj.reportingController, obj.note)
 
 
-def validate(obj: Event) -> Errors:
-    """What this version asks for beyond the core Event, on create."""
+def _validate_series(obj: Event) -> Errors:
     errors: Errors = []
-    space, regarding = obj.metadata.namespace, obj.regarding.namespace
-    if regarding != space and (regarding or space not in ("", "default")):
-        errors.append(invalid("involvedObject.namespace", regarding, "does not match event.namespace"))
-    if not obj.eventTime:
-        errors.append(required("eventTime"))
     if obj.series is not None:
         if obj.series.count < 2:
             errors.append(invalid("series.count", "", "should be at least 2"))
         if not obj.series.lastObservedTime:
             errors.append(required("series.lastObservedTime"))
-    if not obj.reportingController:
-        errors.append(required("reportingController"))
-    errors += check_text(names.is_qualified_name, obj.reportingController, "reportingController")
-    errors += _limited(obj.reportingInstance, "reportingInstance", 128)
-    errors += _limited(obj.action, "action", 128)
-    errors += _limited(obj.reason, "reason", 128)
-    if len(obj.note) > 1024:
-        errors.append(invalid("message", "", "can have at most 1024 characters"))
+    return errors
+
+
+def validate(obj: Event) -> Errors:
+    """On create."""
+    errors = _as_core(obj)
+    if obj.metadata.name:
+        errors += check_text(names.is_dns1123_subdomain, obj.metadata.name, "metadata.name")
+    errors += _validate_series(obj)
+    if not obj.eventTime:
+        errors.append(required("eventTime"))
     if obj.type not in ("Normal", "Warning"):
         errors.append(invalid("type", "", f"has invalid value: {obj.type}"))
-    return errors
+    for name, shown in _OLD:
+        if getattr(obj, name):
+            errors.append(invalid(shown, "", "needs to be unset"))
+    source = obj.deprecatedSource
+    return [*errors, invalid("source", "", "needs to be unset")] if source.component or source.host else errors
 
 
 def validate_update(obj: Event, old: Event) -> Errors:
     """Everything but the series may not change."""
-    errors = check_choice(obj.type, "type", ("Normal", "Warning")) if obj.type != old.type else []
+    errors = _as_core(obj)
+    if obj.series != old.series:
+        errors += _validate_series(obj)
     for name in (
         "regarding",
         "reason",
@@ -130,7 +139,7 @@ def validate_update(obj: Event, old: Event) -> Errors:
         "reportingInstance",
     ):
         if getattr(obj, name) != getattr(old, name):
-            shown = dict(_RENAMED).get(name, name)
+            shown = name if name == "reportingController" else dict(_RENAMED).get(name, name)
             errors.append(invalid(shown, getattr(obj, name), "field is immutable"))
     return errors
 
@@ -200,6 +209,7 @@ KIND = Kind(
         "type": lambda obj: obj.type,
     },
     hub=CORE_EVENT,
+    own_rules=True,
     to_hub=to_hub,
     from_hub=from_hub,
 )

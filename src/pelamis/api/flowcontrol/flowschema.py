@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import NONE
-from pelamis.api.check import Errors, check_required_text, check_text
+from pelamis.api.check import Errors, as_go, check_required_text, check_text
 from pelamis.api.field import F, Int32, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
@@ -258,7 +258,7 @@ def validate(obj: FlowSchema) -> Errors:
         errors.append(invalid(path, precedence, detail))
     method = spec.distinguisherMethod
     if method is not None and method.type not in ("ByNamespace", "ByUser"):
-        errors.append(not_supported("spec.distinguisherMethod.type", method.type, ("ByNamespace", "ByUser")))
+        errors.append(not_supported("spec.distinguisherMethod.type", as_go(method), ("ByNamespace", "ByUser")))
     level = spec.priorityLevelConfiguration.name
     if level:
         errors += check_text(names.is_dns1123_subdomain, level, "spec.priorityLevelConfiguration.name")

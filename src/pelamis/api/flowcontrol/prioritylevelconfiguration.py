@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import NONE
-from pelamis.api.check import Errors
+from pelamis.api.check import Errors, check_required_choice
 from pelamis.api.field import F, Int32, Struct, Time, Tree, always
 from pelamis.api.flowcontrol.flowschema import validate_flow_conditions
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.table import age
-from pelamis.base.errors import forbidden, invalid, not_supported, required
+from pelamis.base.errors import forbidden, invalid, required
 
 
 class QueuingConfiguration(Struct, frozen=True):
@@ -156,7 +156,7 @@ def _validate_limited(level: LimitedPriorityLevelConfiguration, path: str) -> Er
         else:
             errors += _validate_queuing(response.queuing, f"{where}.queuing")
     else:
-        errors.append(not_supported(f"{where}.type", response.type, ("Queue", "Reject")))
+        errors += check_required_choice(response.type, f"{where}.type", ("Queue", "Reject"))
     return errors
 
 
@@ -180,7 +180,7 @@ def validate(obj: PriorityLevelConfiguration) -> Errors:
         else:
             errors += _validate_limited(spec.limited, "spec.limited")
     else:
-        errors.append(not_supported("spec.type", spec.type, ("Exempt", "Limited")))
+        errors += check_required_choice(spec.type, "spec.type", ("Exempt", "Limited"))
     return errors + validate_flow_conditions(obj.status.conditions)
 
 

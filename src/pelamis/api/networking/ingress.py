@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pelamis.api.cell import NONE
-from pelamis.api.check import Errors, check_required_text, check_text
+from pelamis.api.check import Errors, as_go, check_required_text, check_text
 from pelamis.api.core.reference import TypedLocalObjectReference
 from pelamis.api.field import F, Int32, Struct, always
 from pelamis.api.kind import Column, Kind, Subresource
@@ -210,7 +210,7 @@ def _validate_rules(rules: tuple[IngressRule, ...], path: str, allow_wildcard_pa
 def _validate_spec(spec: IngressSpec, old: IngressSpec | None) -> Errors:
     errors: Errors = []
     if not spec.rules and spec.defaultBackend is None:
-        errors.append(invalid("spec", spec.rules, "either `defaultBackend` or `rules` must be specified"))
+        errors.append(invalid("spec", as_go(spec.rules), "either `defaultBackend` or `rules` must be specified"))
     if spec.defaultBackend is not None:
         errors += _validate_backend(spec.defaultBackend, "spec.defaultBackend")
     # what an older server let pass stays writable
@@ -263,6 +263,12 @@ def _hosts(rules: tuple[IngressRule, ...]) -> str:
     return f"{','.join(shown)} + {more} more..." if more > 0 and len(shown) == _MOST_HOSTS else text
 
 
+def warnings(obj: Ingress) -> list[str]:
+    if CLASS_ANNOTATION not in obj.metadata.annotations or obj.spec.ingressClassName is not None:
+        return []
+    return [f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"]
+
+
 def cells(obj: Ingress, now: float) -> Sequence[Any]:
     addresses = dict.fromkeys(e.ip or e.hostname for e in obj.status.loadBalancer.ingress if e.ip or e.hostname)
     return (
@@ -300,6 +306,8 @@ KIND = Kind(
     storage_hash="39NQlfNR+bo=",
     cells=cells,
     validate=validate,
+    warnings=warnings,
+    warns_on_update=False,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
     storage="ingress",

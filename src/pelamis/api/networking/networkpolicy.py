@@ -9,6 +9,7 @@ import msgspec
 
 from pelamis.api.cell import format_selector
 from pelamis.api.check import Errors, check_choice, check_text
+from pelamis.api.core.iptext import warn_cidr
 from pelamis.api.field import F, Int32, IntOrString, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import LabelSelector, ObjectMeta
@@ -195,6 +196,21 @@ def validate_update(obj: NetworkPolicy, old: NetworkPolicy) -> Errors:
     return _validate_spec(obj.spec, frozenset(cidr for b in blocks for cidr in (b.cidr, *b.except_)))
 
 
+def warnings(obj: NetworkPolicy) -> list[str]:
+    """Of networks that are not written as they are meant."""
+    out: list[str] = []
+    sides = [(f"spec.ingress[{i}].from", rule.from_) for i, rule in enumerate(obj.spec.ingress)]
+    sides += [(f"spec.egress[{i}].to", rule.to) for i, rule in enumerate(obj.spec.egress)]
+    for side, peers in sides:
+        for j, peer in enumerate(peers):
+            if peer.ipBlock is not None:
+                path = f"{side}[{j}].ipBlock"
+                out += warn_cidr(f"{path}.cidr", peer.ipBlock.cidr)
+                for k, text in enumerate(peer.ipBlock.except_):
+                    out += warn_cidr(f"{path}.except[{k}]", text)
+    return out
+
+
 def cells(obj: NetworkPolicy, now: float) -> Sequence[Any]:
     return obj.metadata.name, format_selector(obj.spec.podSelector), age(obj.metadata.creationTimestamp, now)
 
@@ -218,5 +234,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
 )

@@ -45,10 +45,10 @@ def validate(obj: ServiceCIDR) -> Errors:
     if not cidrs:
         return [required(path, "at least one CIDR required")]
     if len(cidrs) > 2:
-        return [invalid(path, obj.spec, "may only hold up to 2 values")]
+        return [invalid(path, cidrs, "may only hold up to 2 values")]
     if len(cidrs) == 2 and (any(map(names.is_cidr, cidrs)) or len(families(cidrs)) != 2):
         detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
-        return [invalid(path, obj.spec, detail)]
+        return [invalid(path, cidrs, detail)]
     return [e for i, cidr in enumerate(cidrs) for e in check_text(is_canonical_cidr, cidr, f"{path}[{i}]")]
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_immutable, check_text
+from pelamis.api.check import Errors, as_go, check_immutable, check_required_text
 from pelamis.api.core.pod.affinity import Toleration
+from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.api.core.pod.validate_affinity import check_tolerations
+from pelamis.api.core.pod.validate_resources import check_requirements
+from pelamis.api.core.pod.warnings import deprecated_label
 from pelamis.api.field import F, Quantity, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
 from pelamis.api.metavalidate import validate_labels
 from pelamis.api.table import age
-from pelamis.base import names, quantity
-from pelamis.base.errors import duplicate, invalid
+from pelamis.base import names
+from pelamis.base.errors import duplicate
 
 
 class Overhead(Struct, frozen=True):
@@ -42,23 +45,14 @@ def _validate_scheduling(scheduling: Scheduling, path: str) -> Errors:
     check_tolerations(scheduling.tolerations, f"{path}.tolerations", errors)
     for i, toleration in enumerate(scheduling.tolerations):
         if toleration in scheduling.tolerations[:i]:
-            errors.append(duplicate(f"{path}.tolerations[{i}]", toleration))
-    return errors
-
-
-def _validate_overhead(amounts: dict[str, str], path: str) -> Errors:
-    errors: Errors = []
-    for name, amount in sorted(amounts.items()):
-        errors += check_text(names.is_qualified_name, name, f"{path}[{name}]")
-        if quantity.sign(amount) < 0:
-            errors.append(invalid(f"{path}[{name}]", amount, "must be greater than or equal to 0"))
+            errors.append(duplicate(f"{path}.tolerations[{i}]", as_go(toleration)))
     return errors
 
 
 def validate(obj: RuntimeClass) -> Errors:
-    errors = check_text(names.is_dns1123_label, obj.handler, "handler")
+    errors = check_required_text(names.is_dns1123_label, obj.handler, "handler")
     if obj.overhead is not None:
-        errors += _validate_overhead(obj.overhead.podFixed, "overhead.podFixed")
+        check_requirements(ResourceRequirements(limits=obj.overhead.podFixed), (), "overhead", errors)
     if obj.scheduling is not None:
         errors += _validate_scheduling(obj.scheduling, "scheduling")
     return errors
@@ -66,6 +60,11 @@ def validate(obj: RuntimeClass) -> Errors:
 
 def validate_update(obj: RuntimeClass, old: RuntimeClass) -> Errors:
     return check_immutable(obj.handler, old.handler, "handler")
+
+
+def warnings(obj: RuntimeClass) -> list[str]:
+    selector = obj.scheduling.nodeSelector if obj.scheduling is not None else {}
+    return [f"scheduling.nodeSelector: {old}" for key in selector if (old := deprecated_label(key))]
 
 
 def cells(obj: RuntimeClass, now: float) -> Sequence[Any]:
@@ -90,5 +89,6 @@ KIND = Kind(
     storage_hash="WQTu1GL3T2Q=",
     cells=cells,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
 )

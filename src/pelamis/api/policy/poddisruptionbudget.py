@@ -11,6 +11,7 @@ from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import Condition, LabelSelector, ObjectMeta
 from pelamis.api.metavalidate import validate_conditions, validate_label_selector
 from pelamis.api.table import age
+from pelamis.base import names
 from pelamis.base.errors import invalid
 
 
@@ -127,6 +128,7 @@ KIND = Kind(
     storage_hash="EVWiDmWqyJw=",
     cells=cells,
     validate=validate,
+    validate_name=names.is_path_segment,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
 )

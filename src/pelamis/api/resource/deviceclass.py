@@ -44,6 +44,8 @@ class DeviceClass(Struct, frozen=True):
 def _check_extended(name: str, path: str) -> Errors:
     """An extended resource that a quota can be set for."""
     errors: Errors = []
+    if not name:
+        return [invalid(path, name, "must be a valid extended resource name")]
     if "/" not in name:
         detail = "a name must be a domain-prefixed path, such as 'example.com/my-prop'"
         errors.append(invalid(path, name, detail))

@@ -8,7 +8,7 @@ from pelamis.api.check import Errors
 from pelamis.base.cel import CompileError, compile_text
 from pelamis.base.cel.cost import Shape, estimate
 from pelamis.base.cel.typed import Checker
-from pelamis.base.errors import forbidden, invalid, required, too_long
+from pelamis.base.errors import forbidden, invalid, too_long
 
 LONGEST = 10 * 1024
 MOST_COST = 1_000_000
@@ -48,13 +48,12 @@ def _judged(text: str, boolean: bool) -> tuple[str, int]:
             return f"must evaluate to bool or the unknown type, not {found}", 0
         return "", estimate(compile_text(text, ("device",)).checked, _SHAPES)
     except CompileError as error:
-        return f"compilation failed: {error}", 0
+        why = str(error) if text else str(error).partition("\n")[0].replace(":1:1:", ":1:0:")
+        return f"compilation failed: {why}", 0
 
 
 def check_expression(text: str, path: str, *, boolean: bool = True) -> tuple[Errors, int]:
     """What is wrong with it, and what it can cost. boolean: it is a condition."""
-    if not text.strip():
-        return [required(path)], 0
     if len(text) > LONGEST:
         return [too_long(path, LONGEST)], 0
     wrong, cost = _judged(text, boolean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_choice, check_immutable
+from pelamis.api.check import Errors, check_immutable, check_required_choice
 from pelamis.api.field import F, Int32, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
@@ -67,8 +67,8 @@ def validate(obj: PriorityClass) -> Errors:
         detail = f"maximum allowed value of a user defined priority is {HIGHEST_USER_VALUE}"
         errors.append(forbidden("value", detail))
     if obj.preemptionPolicy is not None:
-        choices = ("Never", "PreemptLowerPriority")
-        errors += check_choice(obj.preemptionPolicy, "preemptionPolicy", choices)
+        choices = ("PreemptLowerPriority", "Never")
+        errors += check_required_choice(obj.preemptionPolicy, "preemptionPolicy", choices)
     return errors
 
 

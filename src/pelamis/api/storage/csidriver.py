@@ -127,6 +127,16 @@ def validate_update(obj: CSIDriver, old: CSIDriver) -> Errors:
     return errors
 
 
+_SECRETS = (
+    "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible "
+    "logging of tokens in volume attributes"
+)
+
+
+def warnings(obj: CSIDriver) -> list[str]:
+    return [_SECRETS] if obj.spec.tokenRequests and obj.spec.serviceAccountTokenInSecrets is None else []
+
+
 def cells(obj: CSIDriver, now: float) -> Sequence[Any]:
     spec = obj.spec
     return (
@@ -164,5 +174,6 @@ KIND = Kind(
     cells=cells,
     default=default,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
 )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pelamis.api.check import Errors, check_choice, check_immutable, check_text
+from pelamis.api.core.pod.warnings import deprecated_label
 from pelamis.api.field import F, Struct, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
@@ -126,7 +127,7 @@ def validate(obj: StorageClass) -> Errors:
         path = f"allowedTopologies[{i}]"
         errors += _validate_topology(term, path)
         meaning = {e.key: frozenset(e.values) for e in term.matchLabelExpressions}
-        if meaning in seen:
+        if meaning in seen or not meaning:
             errors.append(duplicate(f"{path}.matchLabelExpressions", ""))
         seen.append(meaning)
     return errors
@@ -138,6 +139,15 @@ def validate_update(obj: StorageClass, old: StorageClass) -> Errors:
         if getattr(obj, name) != getattr(old, name):
             errors.append(forbidden(name, f"updates to {name} are forbidden."))
     return errors + check_immutable(obj.volumeBindingMode, old.volumeBindingMode, "volumeBindingMode")
+
+
+def warnings(obj: StorageClass) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{k}].key: {old}"
+        for i, term in enumerate(obj.allowedTopologies)
+        for k, expression in enumerate(term.matchLabelExpressions)
+        if (old := deprecated_label(expression.key))
+    ]
 
 
 def cells(obj: StorageClass, now: float) -> Sequence[Any]:
@@ -171,5 +181,6 @@ KIND = Kind(
     storage_hash="K+m6uJwbjGY=",
     cells=cells,
     validate=validate,
+    warnings=warnings,
     validate_update=validate_update,
 )

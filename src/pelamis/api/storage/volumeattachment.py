@@ -100,7 +100,8 @@ def _validate_common(obj: VolumeAttachment) -> Errors:
 
 def validate(obj: VolumeAttachment) -> Errors:
     errors = _validate_common(obj)
-    errors += check_driver_name(obj.spec.attacher, "spec.attacher")
+    if obj.spec.attacher:
+        errors += check_driver_name(obj.spec.attacher, "spec.attacher")
     volume = obj.spec.source.persistentVolumeName
     if volume is not None:
         errors += check_text(names.is_dns1123_subdomain, volume, "spec.source.persistentVolumeName")
