@@ -106,6 +106,9 @@ class Config:
     advertise_address: str = ""
     anonymous: bool = True
     shared: bool = False
+    quota_in_status: bool = False
+    """Writes add what they take to the status of quotas, for a quota controller that is not of this process. ``shared``
+    has it too."""
     max_reading: int = 400
     max_writing: int = 200
     watch_timeout_s: float = 1800.0
@@ -161,6 +164,7 @@ class ApiServer:
         self.clock = config.clock
         self.entropy = pooled(config.entropy)
         self.shared = config.shared
+        self.quota_in_status = config.shared or config.quota_in_status
         self.registry = config.registry or builtin()
         self.cache = Cache(
             self.registry.stored(), decode=config.decode, budget=config.cache_budget, most=config.cache_most

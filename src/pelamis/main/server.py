@@ -96,6 +96,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
     from pelamis.apiserver.server import ApiServer, Config
     from pelamis.main.components import run_components
     from pelamis.main.datastore import open_store
+    from pelamis.main.selection import enabled
     from pelamis.net.tls import server_context
 
     say = notifier()
@@ -118,6 +119,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             kubelet_client=keys.kubelet_client,
             kubelet_ca=keys.ca.cert,
             shared=bool(cluster.datastore),
+            quota_in_status=not enabled("resourcequota", cluster.controllers.split(",")),
             audit=log,
             audit_policy=policy,
             registry=Enablement(cluster.runtime_config).registry() if cluster.runtime_config else None,

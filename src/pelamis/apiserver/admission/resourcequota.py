@@ -6,7 +6,8 @@ overshoot together. With one server nothing here waits.
 
 Where servers share a store, each knows of the others' writes only once they are stored. There a write also adds what it
 takes to the quota's ``status.used``, on the condition that nobody changed that meanwhile, before it is stored itself,
-as upstream's servers do; what is used is then what the status says. A write that fails takes it back.
+as upstream's servers do; what is used is then what the status says. A write that fails takes it back. The same holds
+where upstream's quota controller runs in place of ours: it relies on servers that keep the status up.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Quotas:
             added = self._check(write, total, resource, obj, old, new_usage)
             if added:
                 taken.append((name, added))
-        if taken and self._server.shared:
+        if taken and self._server.quota_in_status:
             return self._tell(write, taken)
         return None
 
@@ -224,8 +225,8 @@ class Quotas:
             for name, value in usage_of(resource, old).items():
                 if name in hard:
                     added[name] -= value
-        # Where the store is shared, the quota's status decides about writes under way.
-        taken = total.used.__getitem__ if self._server.shared else total.taken
+        # Where the quota's status is kept up, it decides about writes under way.
+        taken = total.used.__getitem__ if self._server.quota_in_status else total.taken
         over = [n for n in sorted(added) if added[n] > 0 and taken(n) + added[n] > amount(hard[n])]
         if over:
             raise write.forbid(self._exceeded(quota, over, added, Counter({n: taken(n) for n in over})))
