@@ -99,7 +99,7 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
                 taken.append(found.schema)
                 return await take(found, *rest)
 
-            flow.take = noted  # type: ignore[method-assign]
+            flow.take = noted  # type: ignore[method-assign,assignment]
             assert (await h.raw("GET", "/apis/m.x.io/v1/foos"))[0] == 200
             assert taken == ["exempt"]
             assert (await h.raw("GET", "/apis/m.x.io/v1/foos?watch=1"))[0] == 200

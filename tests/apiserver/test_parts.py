@@ -113,7 +113,8 @@ def test_other_options() -> None:
 
 def rule(**more: Any) -> Rule:
     given_ = {"verbs": ("get",), "groups": ("",), "resources": ("pods",), "names": (), "urls": (), **more}
-    return Rule(*(frozenset(given_[n]) for n in ("verbs", "groups", "resources", "names")), tuple(given_["urls"]))
+    verbs, groups, resources, names = (frozenset(given_[n]) for n in ("verbs", "groups", "resources", "names"))
+    return Rule(verbs, groups, resources, names, tuple(given_["urls"]))
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,11 @@ def test_what_the_schema_allows(api: Api) -> None:
     for path in paths:
         schema = schemathesis.openapi.from_dict(api.ok("GET", f"/openapi/v3/{path}"))
         operations += [(o.ok(), path) for o in schema.get_all_operations()]
-    operations = [o for o, _ in operations if not any(s in o.path for s in SKIPPED)]
-    random.Random(7).shuffle(operations)
+    found = [o for o, _ in operations if not any(s in o.path for s in SKIPPED)]
+    random.Random(7).shuffle(found)
     bad: list[str] = []
     done = 0
-    for operation in operations:
+    for operation in found:
         if time.monotonic() > ends:
             break
         for case in cases(operation):

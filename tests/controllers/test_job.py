@@ -25,7 +25,10 @@ def of(kind: type[Any], tree: dict[str, Any]) -> Any:
 
 
 def declared(status: dict[str, Any] | None = None, **spec: Any) -> Any:
-    template = {"metadata": {"labels": UIDS}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c"}]}}
+    template: dict[str, Any] = {
+        "metadata": {"labels": UIDS},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c"}]},
+    }
     body = {"parallelism": 1, "completions": 1, "backoffLimit": 6, "selector": {"matchLabels": UIDS}, **spec}
     template["spec"].update(body.pop("pod", {}))
     meta = {"name": "work", "namespace": "n", "uid": "u", "generation": 1}
@@ -220,7 +223,7 @@ def test_the_next_pod_of_an_index_knows_the_failures_before_it(
 ) -> None:
     one = declared(backoffLimitPerIndex=9, podFailurePolicy=IGNORE, **{**INDEXED, "completions": 1})
     last = pod("a", "Failed", index=0, annotations=before, conditions=conditions, ago=3600, tracked=tracked)
-    plan = jobs.reconcile(jobs.World(one, [last], Backoff()), NOW)
+    plan: Any = jobs.reconcile(jobs.World(one, [last], Backoff()), NOW)
     made: list[Any] = []
     while plan is not None:
         made += [a.obj for a in plan.actions if isinstance(a, Create)]

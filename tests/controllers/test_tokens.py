@@ -19,6 +19,7 @@ from pelamis.base.clock import rfc3339
 from pelamis.client.types import Delete, Patch, Update
 from pelamis.controllers import bootstrapsigner, legacytokencleaner, serviceaccounttoken, tokencleaner
 from pelamis.controllers.ttl import seconds
+from pelamis.reconcile.bootstraptoken import TYPE
 from pelamis.reconcile.plan import Plan
 from tests.apiserver.harness import Harness, running
 
@@ -168,7 +169,7 @@ def test_what_the_api_server_makes_of_them() -> None:
             await h.request("DELETE", f"{accounts}/robot")
             assert await _who(h, token) == 401
             data = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
-            body = {"metadata": {"name": "bootstrap-token-abcdef"}, "type": tokencleaner.TYPE, "stringData": data}
+            body = {"metadata": {"name": "bootstrap-token-abcdef"}, "type": TYPE, "stringData": data}
             await h.request("POST", "/api/v1/namespaces/kube-system/secrets", body)
             assert await _who(h, "abcdef.0123456789abcdef") == "system:bootstrap:abcdef"
             assert await _who(h, "abcdef.0123456789abcdee") == 401

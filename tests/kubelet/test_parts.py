@@ -10,17 +10,29 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.kubelet.pods import make
 
 from pelamis.api.core.pod.qos import qos_class
 from pelamis.api.core.secret import Secret
 from pelamis.api.core.service import Service
 from pelamis.api.meta import ObjectMeta
-from pelamis.kubelet import admit, dns, env, evict, images, metrics, probes, resources, securitycontext, status
+from pelamis.kubelet import (
+    admit,
+    dns,
+    env,
+    evict,
+    images,
+    metrics,
+    pressure,
+    probes,
+    resources,
+    securitycontext,
+    status,
+)
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri import wire
+from tests.kubelet.pods import make
 
 
 class Inner(wire.Message, frozen=True):
@@ -313,9 +325,9 @@ def test_sysctls_of_others_are_refused(name: str, spec: dict[str, Any], problem:
 
 
 def test_eviction_order() -> None:
-    signals = {"memory.available": evict.Signal(50 << 20, 1 << 30), "nodefs.available": evict.Signal(20, 100)}
+    signals = {"memory.available": pressure.Signal(50 << 20, 1 << 30), "nodefs.available": pressure.Signal(20, 100)}
     hard = {"nodefs.available": "10%", "memory.available": "100Mi"}
-    assert evict.met(signals, hard) == ["memory.available"]
+    assert pressure.met(signals, hard) == ["memory.available"]
     inside = make("inside", containers=[_c(requests={"memory": "100Mi"})])
     little, much = make("little"), make("much")
     valued = make("valued", priority=10)
@@ -327,7 +339,7 @@ def test_eviction_order() -> None:
         "uid-valued": 3 << 20,
         "uid-critical": 1 << 30,
     }
-    ranked = evict.rank([inside, little, much, valued, critical], usage, "memory")
+    ranked = pressure.rank([inside, little, much, valued, critical], usage, "memory")
     assert [p.metadata.name for p in ranked] == ["much", "little", "valued", "inside"]
 
 

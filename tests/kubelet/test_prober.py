@@ -64,8 +64,8 @@ def test_grpc(service: str, healthy: bool, text: str) -> None:
     async def scene() -> None:
         server = GrpcServer([Health()], codec=WireCodec())
         await server.start("127.0.0.1", 0)
-        assert server._server is not None
-        port = server._server.sockets[0].getsockname()[1]
+        listening: Any = server._server
+        port = listening.sockets[0].getsockname()[1]
         answer = await verdict(probe(grpc={"port": port, "service": service}))
         assert answer[0] is healthy and text in answer[1]
         server.close()

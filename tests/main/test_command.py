@@ -303,8 +303,8 @@ def test_without_root(tmp_path: Path) -> None:
         folder.chmod(folder.stat().st_mode | 0o055)
     os.chown(home, 65534, 65534)
     capability = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *capability, "env", f"HOME={home}")
-    nobody = (*nobody, "KUBECONFIG=")
+    ids = ("--reuid=65534", "--regid=65534", "--clear-groups")
+    nobody = ("setpriv", *ids, *capability, "env", f"HOME={home}", "KUBECONFIG=")
     refused = run(*nobody, str(COMMAND), "up", ok=False)
     assert refused.returncode == 1 and "not running as root" in refused.stderr
     assert "pelamis up --no-node" in refused.stderr

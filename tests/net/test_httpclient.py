@@ -34,8 +34,10 @@ def handler(request: Request) -> Response | None:
 
 
 class Shout(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+    transport: Any
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
         self.transport.write(b"hello ")
 
     def data_received(self, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -46,8 +47,8 @@ class FakeView:
     def get(self, namespace: str, name: str) -> Any:
         return self.objects.get((namespace, name))
 
-    def by_index(self, index: str, value: str) -> list[Any]:
-        return list(self.objects.values())
+    def by_index(self, index: str, value: str) -> Sequence[Any]:
+        return tuple(self.objects.values())
 
     def put(self, obj: Any) -> None:
         key = (obj.metadata.namespace, obj.metadata.name)
