@@ -6,13 +6,13 @@ from itertools import chain
 from typing import Any
 
 import msgspec
-from tests.kubelet.pods import make
-from tests.kubelet.test_podsync import HOST, T0, Driver, changed
 
 from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import resources, status
 from pelamis.kubelet.allocation import Allocations
+from tests.kubelet.pods import make
+from tests.kubelet.test_podsync import HOST, T0, Driver, changed
 
 
 def _container(name: str = "c", cpu: str = "1", memory: str = "100Mi", **more: Any) -> dict[str, Any]:
@@ -169,6 +169,13 @@ def test_pod_level_limits_hold_for_containers_without_their_own() -> None:
     built = status.build(Driver(pod).machine.state, HOST, T0)
     assert built.resources is not None and built.resources.limits == whole["limits"]
     assert built.allocatedResources == whole["requests"]
+    sums = Driver(_pod(_container(), _container("d"))).machine.state
+    told = status.build(sums, status.Host(totals=True), T0)
+    assert told.resources is not None and told.resources.limits == told.allocatedResources == {
+        "cpu": "2",
+        "memory": "200Mi",
+    }
+    assert status.build(sums, HOST, T0).resources is None
     assert built.containerStatuses[0].resources == ResourceRequirements()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.kubelet import rig
 
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.client import CriClient
 from pelamis.kubelet.cri.hollow import HollowRuntime
 from pelamis.kubelet.cri.runtime import CriError, Runtime
+from pelamis.kubelet.volumes import mount
+from tests.kubelet import rig
 
 Scenario = Callable[[Runtime, str], Awaitable[None]]
 
@@ -136,5 +139,30 @@ def test_images(play: Any) -> None:
         await runtime.remove_image("localhost/none:1")
         await runtime.remove_image(image.id)
         assert await runtime.image_status(rig.BUSYBOX) is None
+
+    play(scenario)
+
+
+def test_a_view_of_an_image_can_be_mounted_until_it_is_dropped(play: Any, tmp_path: Path) -> None:
+    async def scenario(runtime: Runtime, folder: str) -> None:
+        with pytest.raises(CriError):
+            await runtime.view_image("localhost/none:1", "k")
+        for _ in range(2):  # the second time it is there already
+            mounts = await runtime.view_image(rig.BUSYBOX, "k")
+        target = tmp_path / "view"
+        target.mkdir()
+        for one in mounts:
+            mount.read_only(one.type, one.source, target, one.options)
+        try:
+            if mounts:
+                assert (target / "bin" / "busybox").is_file()
+                with pytest.raises(OSError, match="Read-only"):
+                    (target / "new").touch()
+                with pytest.raises(PermissionError):
+                    subprocess.run([str(target / "bin" / "busybox"), "true"], check=True)
+        finally:
+            mount.unmount_below(target)
+        for _ in range(2):
+            await runtime.drop_view("k")
 
     play(scenario)

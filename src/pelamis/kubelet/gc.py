@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import config, images, logs
 from pelamis.kubelet.cri.runtime import CriError
+from pelamis.kubelet.volumes import image as image_volume
 from pelamis.kubelet.volumes import pod as volumes
 
 if TYPE_CHECKING:
@@ -44,20 +45,25 @@ async def remove_orphan(kubelet: Kubelet, uid: str, held: a.Adopted) -> None:
         kubelet.removing.discard(uid)
     for id_ in (*(run.id for run in held.runs), *(sandbox.id for sandbox in held.sandboxes)):
         kubelet.agent.owners.pop(id_, None)
-    _remove_files(kubelet, uid)
+    await _remove_files(kubelet, uid)
     log.info("removed the remains of pod %s on %s", uid, settings.node_name)
 
 
-def _remove_files(kubelet: Kubelet, uid: str) -> None:
-    settings = kubelet.settings
+async def _remove_files(kubelet: Kubelet, uid: str) -> None:
     folder = kubelet.agent.pod_folder(uid)
     try:
+        views = image_volume.views(folder)
         volumes.take_down(folder)
-    except OSError as error:
+        for view in views:
+            await kubelet.runtime.drop_view(view)
+    except (CriError, OSError) as error:
         log.warning("volumes of orphaned pod %s: %s", uid, error)
         return
     shutil.rmtree(folder, ignore_errors=True)
-    base = Path(settings.pod_logs_dir)
+    _remove_logs(Path(kubelet.settings.pod_logs_dir), uid)
+
+
+def _remove_logs(base: Path, uid: str) -> None:
     if base.is_dir():
         for entry in base.iterdir():
             if entry.name.endswith(f"_{uid}"):
@@ -85,7 +91,7 @@ async def tidy(kubelet: Kubelet) -> None:
     folder = Path(kubelet.settings.root_dir) / "pods"
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
         if entry.name not in kubelet.workers and entry.name not in found:
-            _remove_files(kubelet, entry.name)
+            await _remove_files(kubelet, entry.name)
     if kubelet.agent.cgroups is not None:
         for uid, group in kubelet.agent.cgroups.leftover_pods().items():
             if uid not in kubelet.workers and uid not in found:

@@ -170,7 +170,7 @@ class Kubelet:
             record=self._record,
             services=self.client.view(SERVICE),
             cgroups=self._cgroups,
-            host=status.Host(self.node.ips, self.node.runtime_name),
+            host=status.Host(self.node.ips, self.node.runtime_name, totals=True),
             resolver=resolver,
             memory_capacity=quantity.value(self.node.capacity.get("memory", "0")),
             allocatable=lambda: self.node.allocatable,

@@ -38,15 +38,29 @@ RESIZES = (RESIZE_PENDING, RESIZE_IN_PROGRESS)
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 _OURS = (*OWNED, *RESIZES)
 TERMINAL = ("Succeeded", "Failed")
-_RESOURCES = ("cpu", "memory")
+
+
+def _binary(amount: int) -> str:
+    return quantity.from_int(amount, "BinarySI")
+
+
+_UNITS = (
+    ("cpu", quantity.milli, quantity.from_milli),
+    ("memory", quantity.value, _binary),
+    ("ephemeral-storage", quantity.value, _binary),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The node's part of every status. runtime: the prefix of container ids (``containerd``)."""
+    """The node's part of every status. runtime: the prefix of container ids (``containerd``).
+
+    totals: whether the sums of a pod's containers are told, too; otherwise only what is declared for the whole pod.
+    """
 
     ips: tuple[str, ...] = ()
     runtime: str = "containerd"
+    totals: bool = False
 
 
 def build(state: PodState, host: Host, now: float, old: PodStatus | None = None) -> PodStatus:
@@ -100,7 +114,7 @@ def build(state: PodState, host: Host, now: float, old: PodStatus | None = None)
         qosClass=old.qosClass or qos_class(pod),
         ephemeralContainerStatuses=ephemeral,
         resize=api.resize,
-        **_whole(state, old),
+        **_whole(state, old, host),
         resourceClaimStatuses=api.resourceClaimStatuses,
         extendedResourceClaimStatus=api.extendedResourceClaimStatus,
         volumeHealth=api.volumeHealth,
@@ -205,29 +219,29 @@ def _container(state: PodState, slot: Slot, old: ContainerStatus | None, default
     )
 
 
-def _whole(state: PodState, old: PodStatus) -> dict[str, Any]:
-    """Pod-level resources, of pods that declare some: granted and in effect."""
+def _whole(state: PodState, old: PodStatus, host: Host) -> dict[str, Any]:
+    """Resources of the pod as a whole: granted, and in effect."""
     pod = state.pod
-    if pod.spec.resources is None:
+    declared = pod.spec.resources
+    if declared is None and not host.totals:
         return {}
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
-    for name, unit, make in (("cpu", quantity.milli, quantity.from_milli), ("memory", quantity.value, _binary)):
+    for name, unit, make in _UNITS:
         amount, _ = effective(pod, "requests", name, unit)
-        if amount or name in pod.spec.resources.requests:
-            requests[name] = pod.spec.resources.requests.get(name) or make(amount)
+        if amount:
+            requests[name] = (declared.requests.get(name) if declared is not None else "") or make(amount)
         amount, complete = effective(pod, "limits", name, unit)
         if amount and complete:
-            limits[name] = pod.spec.resources.limits.get(name) or make(amount)
-    kept = {n: v for n, v in pod.spec.resources.limits.items() if n not in _RESOURCES}
-    requests |= {n: v for n, v in pod.spec.resources.requests.items() if n not in _RESOURCES}
+            limits[name] = (declared.limits.get(name) if declared is not None else "") or make(amount)
+    if declared is not None:
+        requests |= {n: v for n, v in declared.requests.items() if n not in requests}
+        limits |= {n: v for n, v in declared.limits.items() if n not in limits}
+    if not requests and not limits:
+        return {}
     running = state.resize is not None and bool(state.resize.generation) and old.resources is not None
-    current = old.resources if running else ResourceRequirements(limits={**limits, **kept}, requests=requests)
+    current = old.resources if running else ResourceRequirements(limits=limits, requests=requests)
     return {"allocatedResources": requests, "resources": current}
-
-
-def _binary(amount: int) -> str:
-    return quantity.from_int(amount, "BinarySI")
 
 
 def _user(run: Run | None) -> ContainerUser | None:

@@ -12,12 +12,13 @@ import itertools
 import logging
 import os
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from pelamis.api.core.pod.container import Container
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.client.types import Delete
@@ -26,11 +27,13 @@ from pelamis.kubelet import actuation, config, deviceclaims, dns, env, fromcri, 
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
+from pelamis.kubelet.cri.snapshots import Mount
 from pelamis.kubelet.images import ImageError, credentials
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.prober import Target
 from pelamis.kubelet.publish import urgent
 from pelamis.kubelet.references import NotSynced
+from pelamis.kubelet.volumes import image as image_volume
 from pelamis.kubelet.volumes import pod as volumes
 from pelamis.kubelet.volumes import subpath
 from pelamis.kubelet.volumes.context import Context
@@ -258,7 +261,21 @@ class Worker:
             ips=self._ips(),
             host_ips=agent.host.ips,
             allocatable=agent.allocatable(),
+            view_image=self._view_image,
         )
+
+    async def _view_image(self, source: Any, key: str) -> Sequence[Mount]:
+        """source: of an image volume."""
+
+        def note(type_: str, reason: str, message: str) -> None:
+            self.agent.note(self.pod, "", type_, reason, message)
+
+        wanted = Container(name="", image=source.reference, imagePullPolicy=source.pullPolicy)
+        try:
+            ref = await self.agent.images.ensure(wanted, self._auths, self.sandbox_config, note)
+            return await self.agent.runtime.view_image(ref, key)
+        except (ImageError, CriError) as error:
+            raise VolumeError(str(error)) from error
 
     async def _mount(self) -> None:
         agent = self.agent
@@ -471,6 +488,7 @@ class Worker:
         environment = env.build(pod, spec, sources)
         folder = agent.pod_folder(self.uid)
         mounts = []
+        images = {volume.name for volume in pod.spec.volumes if volume.image is not None}
         for index, mount_ in enumerate(spec.volumeMounts):
             path = self.paths.get(mount_.name)
             if path is None:  # an ephemeral container may name a volume that nothing used before
@@ -488,6 +506,8 @@ class Worker:
                     raise env.ConfigError(
                         f'failed to prepare subPath for volumeMount "{mount_.name}" of container "{spec.name}": {error}'
                     ) from error
+            if mount_.name in images:
+                mount_ = msgspec.structs.replace(mount_, readOnly=True)
             mounts.append((mount_, path))
         hosts = self._hosts_file(folder, ips)
         message = ""
@@ -655,7 +675,10 @@ class Worker:
         try:
             if remove:
                 await self._remove_from_runtime()
+            views = image_volume.views(folder)
             volumes.take_down(folder)
+            for view in views:
+                await agent.runtime.drop_view(view)
             if agent.cgroups is not None and not agent.cgroups.remove_pod(self.pod):
                 await asyncio.sleep(0.05)
                 agent.cgroups.remove_pod(self.pod)

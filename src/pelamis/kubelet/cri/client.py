@@ -6,6 +6,7 @@ A lost connection is opened again by the next call.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from grpclib.const import Cardinality
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from pelamis.kubelet.cri import events, wire
+from pelamis.kubelet.cri import events, snapshots, wire
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
@@ -69,6 +70,7 @@ class CriClient:
         self._socket = socket
         self._timeout_s = timeout_s
         self._channel: Channel | None = None
+        self._snapshotter: str | None = None
 
     def channel(self) -> Channel:
         if self._channel is None:
@@ -84,20 +86,32 @@ class CriClient:
     async def _call(
         self, service: str, method: str, request: wire.Message, reply: type[R], timeout_s: float | None = -1
     ) -> R:
-        path = f"/runtime.v1.{service}/{method}"
         timeout = self._timeout_s if timeout_s == -1 else timeout_s
+        return await self._unary(f"/runtime.v1.{service}/{method}", request, reply, timeout)
+
+    async def _unary(
+        self,
+        path: str,
+        request: wire.Message,
+        reply: type[R],
+        timeout_s: float | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> R:
         try:
             async with self.channel().request(
-                path, Cardinality.UNARY_UNARY, type(request), reply, timeout=timeout
+                path, Cardinality.UNARY_UNARY, type(request), reply, timeout=timeout_s, metadata=metadata
             ) as stream:
                 await stream.send_message(request, end=True)
                 answer = await stream.recv_message()
         except (GRPCError, StreamTerminatedError, OSError, TimeoutError) as error:
             raise _error(error) from error
         if answer is None:
-            raise CriError("Internal", f"{method}: empty answer")
+            raise CriError("Internal", f"{path}: empty answer")
         result: R = answer
         return result
+
+    async def _snapshots(self, method: str, request: wire.Message, reply: type[R]) -> R:
+        return await self._unary(f"{snapshots.SERVICE}/{method}", request, reply, self._timeout_s, snapshots.NAMESPACE)
 
     async def _runtime(self, method: str, request: wire.Message, reply: type[R], timeout_s: float | None = -1) -> R:
         return await self._call("RuntimeService", method, request, reply, timeout_s)
@@ -203,6 +217,36 @@ class CriClient:
         request = im.RemoveImageRequest(image=cri.ImageSpec(image=image))
         try:
             await self._call("ImageService", "RemoveImage", request, im.RemoveImageResponse)
+        except CriError as error:
+            if error.code != "NotFound":
+                raise
+
+    async def _which(self) -> str:
+        """The snapshotter that CRI uses."""
+        if self._snapshotter is None:
+            info = json.loads((await self.status(verbose=True)).info.get("config") or "{}")
+            self._snapshotter = str(info.get("containerd", {}).get("snapshotter") or "overlayfs")
+        return self._snapshotter
+
+    async def view_image(self, image: str, key: str) -> Sequence[snapshots.Mount]:
+        request = im.ImageStatusRequest(image=cri.ImageSpec(image=image), verbose=True)
+        found = await self._call("ImageService", "ImageStatus", request, im.ImageStatusResponse)
+        parent = json.loads(found.info.get("info") or "{}").get("chainID", "")
+        if not parent:
+            raise CriError("NotFound", f"the runtime does not tell the layers of image {image!r}")
+        labels = {snapshots.KEPT: "1970-01-01T00:00:00Z"}
+        wanted = snapshots.ViewSnapshotRequest(await self._which(), key, parent, labels)
+        try:
+            return (await self._snapshots("View", wanted, snapshots.MountsResponse)).mounts
+        except CriError as error:
+            if error.code != "AlreadyExists":
+                raise
+        known = snapshots.MountsRequest(await self._which(), key)
+        return (await self._snapshots("Mounts", known, snapshots.MountsResponse)).mounts
+
+    async def drop_view(self, key: str) -> None:
+        try:
+            await self._snapshots("Remove", snapshots.RemoveSnapshotRequest(await self._which(), key), snapshots.Empty)
         except CriError as error:
             if error.code != "NotFound":
                 raise

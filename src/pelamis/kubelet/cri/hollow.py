@@ -20,6 +20,7 @@ from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
 from pelamis.kubelet.cri.runtime import NO_LABELS, CriError, RuntimeEvent
+from pelamis.kubelet.cri.snapshots import Mount
 from pelamis.kubelet.hollow import image as images_known
 from pelamis.kubelet.hollow.script import plan
 
@@ -338,6 +339,15 @@ class HollowRuntime:
             for c in self._containers.values()
             if all(c.config.labels.get(k) == v for k, v in labels.items())
         ]
+
+    async def view_image(self, image: str, key: str) -> Sequence[Mount]:
+        await self._call("view_image", key)
+        if await self.image_status(image) is None:
+            raise CriError("NotFound", f"image {image!r} is not there")
+        return ()
+
+    async def drop_view(self, key: str) -> None:
+        await self._call("drop_view", key)
 
     async def update_resources(self, container_id: str, resources: cri.LinuxContainerResources) -> None:
         self._container(container_id).resources = resources

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
+from pelamis.kubelet.cri.snapshots import Mount
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -92,6 +93,14 @@ class Runtime(Protocol):
         ...
 
     async def remove_image(self, image: str) -> None: ...
+
+    async def view_image(self, image: str, key: str) -> Sequence[Mount]:
+        """How to mount the root file system of an image that is there; ``drop_view`` with the same key ends it."""
+        ...
+
+    async def drop_view(self, key: str) -> None:
+        """Fine when there is none. What was mounted has to be unmounted before."""
+        ...
 
     async def image_fs(self) -> us.ImageFsInfoResponse: ...
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pelamis.kubelet.cri.snapshots import Mount
 
 Lookup = Callable[[str, str], Any]
 
@@ -16,6 +18,7 @@ class Context:
 
     configmap, secret, claim, volume: (namespace, name) -> the object or None (namespace "" for volumes).
     token(pod, audience, ttl_s): a bound service account token. stamp(): text that never repeats.
+    view_image(source, key): pulls an image and tells how to mount it.
     """
 
     pod: Any
@@ -30,6 +33,7 @@ class Context:
     ips: tuple[str, ...]
     host_ips: tuple[str, ...]
     allocatable: Mapping[str, str]
+    view_image: Callable[[Any, str], Awaitable[Sequence[Mount]]]
 
     def path(self, plugin: str, name: str) -> Path:
         """``<pod>/volumes/kubernetes.io~<plugin>/<name>``."""

@@ -30,6 +30,26 @@ def bind(source: str, target: Path) -> None:
     _check(result, f"bind {source} on {target}")
 
 
+_FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "bind": _MS_BIND, "rbind": _MS_BIND | 16384, "rw": 0}
+_MS_RDONLY, _MS_NOEXEC, _MS_REMOUNT = 1, 8, 32
+
+
+def read_only(kind: str, source: str, target: Path, options: Iterable[str]) -> None:
+    """A mount as containerd describes it, made read-only and not executable."""
+    flags, data = 0, []
+    for option in options:
+        if option in _FLAGS:
+            flags |= _FLAGS[option]
+        else:
+            data.append(option)
+    extra = _MS_RDONLY | _MS_NOEXEC
+    if flags & _MS_BIND:
+        filesystem(source, target, "", "", flags & ~extra)
+        filesystem(source, target, "", "", _MS_REMOUNT | _MS_BIND | extra)
+    else:
+        filesystem(source, target, kind, ",".join(data), flags | extra)
+
+
 def filesystem(source: str, target: Path, kind: str, options: str = "", flags: int = 0) -> None:
     result = _libc.mount(source.encode(), os.fsencode(target), kind.encode(), flags, options.encode())
     _check(result, f"mount {source} on {target}")

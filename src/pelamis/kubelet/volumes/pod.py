@@ -14,6 +14,7 @@ from pelamis.kubelet.volumes import (
     downwardapi,
     emptydir,
     hostpath,
+    image,
     mount,
     projected,
     secret,
@@ -38,6 +39,7 @@ KINDS: dict[str, Setup] = {
     "persistentVolumeClaim": claim.setup,
     "ephemeral": claim.setup,
     "nfs": _nfs,
+    "image": image.setup,
 }
 LIVE = ("configMap", "secret", "downwardAPI", "projected")
 """Kinds whose content follows the API."""
