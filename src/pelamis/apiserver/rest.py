@@ -1,12 +1,14 @@
 """Carrying out writes: plan against the cache, commit, answer; again when somebody else was faster.
 
 ``execute`` takes any number of writes, plans each synchronously, and gives all of them to the store in one commit, so
-they share one durable group. A plan that expected a revision which is no longer current is made anew from the new
-object, unless the client named that revision itself. HTTP and the in-process client both end here.
+they share one durable group; a great many are handed over in parts (see pace). A plan that expected a revision which is
+no longer current is made anew from the new object, unless the client named that revision itself. HTTP and the
+in-process client both end here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,6 +20,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver import deletion, verbs
 from pelamis.apiserver.objects import Objects
+from pelamis.apiserver.pace import SMALL, Pace
 from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Again, Contended, Suspended, Write
 from pelamis.base.errors import (
@@ -122,6 +125,7 @@ class Rest:
         self.trouble = ""
         """Why the last commit failed."""
         self._store = store
+        self._pace = Pace()
         self._objects = objects
         self._admission = admission
         self._clock = clock
@@ -141,58 +145,97 @@ class Rest:
 
     async def execute(self, writes: Sequence[Write]) -> list[Answer]:
         answers: list[Answer] = [Answer()] * len(writes)
-        waiting = list(range(len(writes)))
+        waiting = await self._in_bulk(writes, answers) if len(writes) > SMALL else range(len(writes))
         while waiting:
-            ops: list[Op] = []
-            planned: list[tuple[int, Result]] = []
-            later: list[int] = []
-            keys: set[str] = set()
-            for i in waiting:
-                write = writes[i]
-                key = write.hub.key(write.namespace, write.name)
-                if key in keys:
-                    # A second write to one object needs to see the first.
-                    later.append(i)
-                    continue
-                try:
-                    result = await self._plan(write)
-                except StatusError as error:
-                    write.cancel()
-                    if error.reason in _STALE and await self._behind(write):
-                        later.append(i)
-                        continue
-                    answers[i] = Answer(error=error)
-                    continue
-                except Contended:
-                    write.cancel()
-                    write.attempts += 1
-                    later.append(i)
-                    continue
-                except Exception as error:
-                    write.cancel()
-                    log.exception("planning a write of %s failed", key)
-                    answers[i] = Answer(error=Internal(str(error)))
-                    continue
-                key = write.hub.key(write.namespace, write.name)
-                keys.add(key)
-                if result.keep or write.dry_run:
-                    write.cancel()
-                    if result.keep and await self._behind(write):
-                        later.append(i)
-                        continue
-                    answers[i] = self._answer(write, result, 0)
-                    continue
-                try:
-                    ops.append(self._op(write, result, key))
-                except StatusError as error:
-                    write.cancel()
-                    answers[i] = Answer(error=error)
-                    continue
-                planned.append((i, result))
+            ops, planned, later = await self._plan_all(writes, answers, waiting, set())
             if ops:
                 later.extend(await self._commit(writes, answers, ops, planned))
             waiting = sorted(later)
         return answers
+
+    async def _in_bulk(self, writes: Sequence[Write], answers: list[Answer]) -> Sequence[int]:
+        """The first round over many writes, in parts that let others in between. Returns those to plan again."""
+        keys: set[str] = set()
+        again: list[int] = []
+        at, count = 0, len(writes)
+        async with asyncio.TaskGroup() as group:
+            while at < count:
+                granted = self._pace.take(count - at) or await self._pace.wait(count - at)
+                ops: list[Op] = []
+                try:
+                    part = range(at, at + granted)
+                    ops, planned, later = await self._plan_all(writes, answers, part, keys)
+                finally:
+                    self._pace.give(granted - len(ops))
+                at += granted
+                again.extend(later)
+                if ops:
+                    group.create_task(self._commit_part(writes, answers, ops, planned, again))
+        return sorted(again)
+
+    async def _commit_part(
+        self,
+        writes: Sequence[Write],
+        answers: list[Answer],
+        ops: list[Op],
+        planned: list[tuple[int, Result]],
+        again: list[int],
+    ) -> None:
+        try:
+            again.extend(await self._commit(writes, answers, ops, planned))
+        finally:
+            self._pace.give(len(ops))
+
+    async def _plan_all(
+        self, writes: Sequence[Write], answers: list[Answer], waiting: Sequence[int], keys: set[str]
+    ) -> tuple[list[Op], list[tuple[int, Result]], list[int]]:
+        """Returns what to commit, the plans of that, and the writes to plan again. keys: of what has been planned."""
+        ops: list[Op] = []
+        planned: list[tuple[int, Result]] = []
+        later: list[int] = []
+        for i in waiting:
+            write = writes[i]
+            key = write.hub.key(write.namespace, write.name)
+            if key in keys:
+                # A second write to one object needs to see the first.
+                later.append(i)
+                continue
+            try:
+                result = await self._plan(write)
+            except StatusError as error:
+                write.cancel()
+                if error.reason in _STALE and await self._behind(write):
+                    later.append(i)
+                    continue
+                answers[i] = Answer(error=error)
+                continue
+            except Contended:
+                write.cancel()
+                write.attempts += 1
+                later.append(i)
+                continue
+            except Exception as error:
+                write.cancel()
+                log.exception("planning a write of %s failed", key)
+                answers[i] = Answer(error=Internal(str(error)))
+                continue
+            key = write.hub.key(write.namespace, write.name)
+            keys.add(key)
+            if result.keep or write.dry_run:
+                write.cancel()
+                if result.keep and await self._behind(write):
+                    later.append(i)
+                    continue
+                answers[i] = self._answer(write, result, 0)
+                continue
+            try:
+                ops.append(self._op(write, result, key))
+            except StatusError as error:
+                write.cancel()
+                answers[i] = Answer(error=error)
+                continue
+            planned.append((i, result))
+        return ops, planned, later
 
     async def _behind(self, write: Write) -> bool:
         """Others write to the store too, so that what a plan was made from may be old: is there something newer?
