@@ -12,6 +12,7 @@ from pelamis.api.apps.statefulset import KIND as STATEFULSET
 from pelamis.api.apps.statefulset import StatefulSet
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.meta import OwnerReference
 from pelamis.client.types import Create, Delete, Outcome
 from pelamis.controllers import statefulset
 from pelamis.reconcile.revision import history
@@ -118,3 +119,36 @@ def test_what_a_pod_and_the_status_show() -> None:
     assert plan.on_outcomes is not None
     after = plan.on_outcomes([Outcome(1, getattr(a, "obj", None)) for a in plan.actions])
     assert [e.message for e in after.events] == ["Create Pod db-0 in StatefulSet db successful"]
+
+
+def ref(kind: str, name: str, uid: str, controller: bool = True) -> OwnerReference:
+    version = {"StatefulSet": "apps/v1"}.get(kind, "v1")
+    return OwnerReference(
+        apiVersion=version, kind=kind, name=name, uid=uid, controller=controller, blockOwnerDeletion=True
+    )
+
+
+SET, ITS_POD, FOREIGN = ref("StatefulSet", "db", "u"), ref("Pod", "db-0", "p0"), ref("ConfigMap", "x", "x", False)
+CONTROLLER = ref("Backup", "b", "b")
+
+
+@pytest.mark.parametrize(
+    ("refs", "wanted", "managed", "made"),
+    [
+        ([], [SET], True, (SET,)),
+        ([SET], [SET], True, None),
+        ([ref("StatefulSet", "db", "u", False)], [SET], True, (SET,)),
+        ([FOREIGN], [SET], True, (FOREIGN, SET)),
+        ([FOREIGN, SET], [ITS_POD], True, (FOREIGN, ITS_POD)),
+        ([SET, ITS_POD], [], False, ()),
+        ([ref("StatefulSet", "db", "former")], [SET], True, None),
+        ([ref("Pod", "db-0", "former"), SET], [], False, None),
+        ([CONTROLLER], [SET], True, None),
+        ([CONTROLLER, SET], [SET], True, (CONTROLLER,)),
+        ([CONTROLLER], [], False, None),
+    ],
+)
+def test_who_owns_a_claim(
+    refs: list[OwnerReference], wanted: list[OwnerReference], managed: bool, made: tuple[OwnerReference, ...] | None
+) -> None:
+    assert statefulset.claim_owners(refs, (SET, ITS_POD), wanted, managed=managed) == made

@@ -347,19 +347,42 @@ def _retain(work: _Work, pods: Sequence[Pod]) -> None:
             continue
         wanted: list[OwnerReference] = []
         if ordinal not in ordinals and when_scaled == "Delete":
-            wanted = [OwnerReference(apiVersion="v1", kind="Pod", name=pod.metadata.name, uid=pod.metadata.uid)]
+            wanted = [owner_reference(pod, POD)]
         elif when_deleted == "Delete":
             wanted = [owner_reference(one, STATEFULSET)]
         for template in one.spec.volumeClaimTemplates:
             found = work.claims.get(claim_name(one, template, ordinal))
             if found is None:
                 continue
-            ours = {one.metadata.uid, pod.metadata.uid}
-            kept = [r for r in found.metadata.ownerReferences if r.uid not in ours]
-            have = {r.uid for r in found.metadata.ownerReferences if r.uid in ours}
-            if have != {r.uid for r in wanted}:
-                meta = msgspec.structs.replace(found.metadata, ownerReferences=(*kept, *wanted))
+            owners = claim_owners(
+                found.metadata.ownerReferences,
+                (owner_reference(one, STATEFULSET), owner_reference(pod, POD)),
+                wanted,
+                managed="Delete" in (when_deleted, when_scaled),
+            )
+            if owners is not None:
+                meta = msgspec.structs.replace(found.metadata, ownerReferences=owners)
                 work.before.append(Update(CLAIM, msgspec.structs.replace(found, metadata=meta)))
+
+
+def claim_owners(
+    refs: Sequence[OwnerReference], ours: Sequence[OwnerReference], wanted: Sequence[OwnerReference], *, managed: bool
+) -> tuple[OwnerReference, ...] | None:
+    """A claim's owners as they ought to be, or None if nothing is to be changed.
+
+    ours: the set and the pod. wanted: which of them are to own it. managed: the policy deletes claims. What belongs to a
+    former set or pod of the name is left alone, and so is what another controller has.
+    """
+    uids = {(r.apiVersion, r.kind, r.name): r.uid for r in ours}
+    named = [r for r in refs if (r.apiVersion, r.kind, r.name) in uids]
+    if any(r.uid != uids[r.apiVersion, r.kind, r.name] for r in named):
+        return None
+    others = [r for r in refs if r not in named]
+    if managed and any(r.controller for r in others):
+        return tuple(others) if named else None
+    if {r.uid for r in named} == {r.uid for r in wanted} and all(r.controller for r in named):
+        return None
+    return (*others, *wanted)
 
 
 # The plan
