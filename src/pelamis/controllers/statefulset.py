@@ -370,8 +370,8 @@ def claim_owners(
 ) -> tuple[OwnerReference, ...] | None:
     """A claim's owners as they ought to be, or None if nothing is to be changed.
 
-    ours: the set and the pod. wanted: which of them are to own it. managed: the policy deletes claims. What belongs to a
-    former set or pod of the name is left alone, and so is what another controller has.
+    ours: the set and the pod. wanted: which of them are to own it. managed: the policy deletes claims. What belongs to
+    a former set or pod of the name is left alone, and so is what another controller has.
     """
     uids = {(r.apiVersion, r.kind, r.name): r.uid for r in ours}
     named = [r for r in refs if (r.apiVersion, r.kind, r.name) in uids]
