@@ -43,6 +43,7 @@ class HttpClient:
     of ``ssl_context``. headers: a function giving all headers of identity, in place of token. renew(refused) gets a new
     credential and tells whether it did: asked before each request, and once more with True after a 401. registry: knows
     the kinds of answers that are not of the asked kind (``body(group, version, kind)``), else those are trees.
+    parallel: how many requests are under way at a time, without watches.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class HttpClient:
         server_hostname: str = "",
         registry: Any = None,
         entropy: Callable[[], float] = random.random,
+        parallel: int = PARALLEL,
     ) -> None:
         self.user_agent = user_agent
         self._manager = field_manager or user_agent.split("/")[0]
@@ -72,7 +74,7 @@ class HttpClient:
         self._views: dict[tuple[Kind, str, str, str], View] = {}
         self._feeds: dict[AnyView[Any], tuple[tuple[Kind, str, str, str], asyncio.Task[None]]] = {}
         self._reflectors: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(PARALLEL)
+        self._slots = asyncio.Semaphore(parallel)
         self._decoders: dict[Kind, Callable[[bytes], Any]] = {}
         self.on_warning: Callable[[str], None] | None = None
         """Told the text of every Warning header."""

@@ -228,6 +228,7 @@ async def serve(cluster: Cluster) -> None:
     """Until SIGTERM or SIGINT."""
     from pelamis.client.acting import acting_as
     from pelamis.client.http import HttpClient
+    from pelamis.kubelet.hollow.outbox import IN_FLIGHT, LEASES_IN_FLIGHT
     from pelamis.kubelet.hollow.run import HollowNodes
     from pelamis.kubelet.hollow.server import HollowServer
     from pelamis.main import pki
@@ -243,7 +244,9 @@ async def serve(cluster: Cluster) -> None:
     own, admin = pki.hollow(folder, time.time(), USER, hosts), pki.load(folder, "admin")
     assert admin is not None
     url = f"https://127.0.0.1:{cluster.port}"
-    client = HttpClient(url, client_context(ca, own), user_agent=AGENT, field_manager="kubelet")
+    context = client_context(ca, own)
+    client = HttpClient(url, context, user_agent=AGENT, field_manager="kubelet", parallel=IN_FLIGHT)
+    renewer = HttpClient(url, context, user_agent=AGENT, field_manager="kubelet", parallel=LEASES_IN_FLIGHT)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -260,6 +263,7 @@ async def serve(cluster: Cluster) -> None:
             client,
             specs,
             client_for=lambda name: acting_as(client, f"system:node:{name}", "system:nodes"),
+            lease_client_for=lambda name: acting_as(renewer, f"system:node:{name}", "system:nodes"),
             clock=time.time,
             rng=random.Random(os.urandom(16)),
             record=record,
@@ -276,6 +280,7 @@ async def serve(cluster: Cluster) -> None:
     finally:
         if specs:
             ready.unlink(missing_ok=True)
+        await renewer.close()
         await client.close()
 
 

@@ -1,7 +1,8 @@
 """What hollow nodes write: the newest status of each pod, deletions, leases, each with its own node's identity.
 
 A node has one commit under way at most, so its writes keep their order, and whatever changes meanwhile gathers for the
-next one. So many nodes write at a time that the way to the server is never idle, and no more.
+next one. So many nodes write at a time that the way to the server is never idle, and no more. Leases have a way of
+their own, as they have in a kubelet: a node whose writes wait is not to be taken for dead.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.kubelet.hollow")
 Settle = Callable[[Outcome | None], None]
 """Told the outcome of a write; None when the server could not be reached."""
-IN_FLIGHT = 128
+IN_FLIGHT = 256
+LEASES_IN_FLIGHT = 64
 ACTIONS = 100
 """Actions of one commit."""
 
@@ -34,11 +36,25 @@ ACTIONS = 100
 class Mail:
     """What one node has to say. open: False while it is cut off from the server."""
 
-    __slots__ = ("actions", "busy", "client", "deletions", "lease", "node", "open", "queued", "statuses", "waits")
+    __slots__ = (
+        "actions",
+        "busy",
+        "client",
+        "deletions",
+        "lease",
+        "lease_client",
+        "node",
+        "open",
+        "queued",
+        "renewing",
+        "statuses",
+        "waits",
+    )
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.client: Client | None = None
+        self.lease_client: Client | None = None
         self.open = True
         self.busy = False
         self.queued = False
@@ -48,14 +64,15 @@ class Mail:
         self.actions: list[tuple[Action, Settle]] = []
         self.lease: Callable[[], tuple[Action, Settle]] | None = None
         """Makes the lease's renewal, with the time at which it leaves."""
+        self.renewing = False
 
     @property
     def empty(self) -> bool:
-        return not (self.statuses or self.deletions or self.actions or self.lease)
+        return not (self.statuses or self.deletions or self.actions)
 
 
 class Outbox:
-    """client_for(node): a client with the node's identity."""
+    """client_for(node): a client with the node's identity. lease_client_for: another one, for its lease alone."""
 
     def __init__(
         self,
@@ -63,14 +80,17 @@ class Outbox:
         timers: Timers,
         failed: Callable[[BaseException], None],
         in_flight: int = IN_FLIGHT,
+        lease_client_for: Callable[[str], Client] | None = None,
     ) -> None:
         self._client_for = client_for
+        self._lease_client_for = lease_client_for
         self._timers = timers
         self._failed = failed
         self._free = in_flight
         self._queue: deque[Mail] = deque()
         self._leases: deque[Mail] = deque()
-        """Those whose lease is due; some stand in both queues."""
+        """Those whose lease is due."""
+        self._free_leases = LEASES_IN_FLIGHT
         self._tasks: set[asyncio.Task[None]] = set()
         self._pumping = False
         self.writes = 0
@@ -108,17 +128,20 @@ class Outbox:
         self.ready(mail)
 
     def renew(self, mail: Mail, make: Callable[[], tuple[Action, Settle]]) -> None:
-        """Before everything else: a node that is busy is not to be taken for dead."""
-        mail.lease = make
-        if mail.queued:
+        """The newest one, as soon as the one before has been answered."""
+        if mail.lease is None and not mail.renewing:
             self._leases.append(mail)
-        self.ready(mail)
+        mail.lease = make
+        self._wake()
 
     def ready(self, mail: Mail) -> None:
         if mail.queued or mail.busy or not mail.open or mail.empty:
             return
         mail.queued = True
-        (self._queue if mail.lease is None else self._leases).append(mail)
+        self._queue.append(mail)
+        self._wake()
+
+    def _wake(self) -> None:
         if not self._pumping:
             self._pumping = True
             asyncio.get_running_loop().call_soon(self._pump)
@@ -128,8 +151,17 @@ class Outbox:
     def _pump(self) -> None:
         self._pumping = False
         loop = asyncio.get_running_loop()
-        while self._free > 0 and (self._leases or self._queue):
-            mail = (self._leases or self._queue).popleft()
+        while self._free_leases > 0 and self._leases:
+            mail = self._leases.popleft()
+            make, mail.lease = mail.lease, None
+            if make is None or not mail.open:
+                continue  # a node that is cut off renews anew when it is back
+            mail.renewing = True
+            self._free_leases -= 1
+            self.writes += 1
+            self._track(loop.create_task(self._send_lease(mail, *make())))
+        while self._free > 0 and self._queue:
+            mail = self._queue.popleft()
             mail.queued = False
             if not mail.open or mail.busy:
                 continue
@@ -139,18 +171,15 @@ class Outbox:
             mail.busy = True
             self._free -= 1
             self.writes += len(actions)
-            task = loop.create_task(self._send(mail, actions, settles))
-            self._tasks.add(task)
-            task.add_done_callback(self._sent)
+            self._track(loop.create_task(self._send(mail, actions, settles)))
+
+    def _track(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._sent)
 
     def _take(self, mail: Mail) -> tuple[list[Action], list[Settle]]:
         actions: list[Action] = []
         settles: list[Settle] = []
-        if mail.lease is not None:
-            action, settle = mail.lease()
-            mail.lease = None
-            actions.append(action)
-            settles.append(settle)
         own, mail.actions = mail.actions[:ACTIONS], mail.actions[ACTIONS:]
         for action, settle in own:
             actions.append(action)
@@ -186,7 +215,25 @@ class Outbox:
         for settle, outcome in zip(settles, outcomes, strict=True):
             settle(outcome)
         self.ready(mail)
-        if (self._queue or self._leases) and not self._pumping:
+        if self._queue and not self._pumping:
+            self._pump()
+
+    async def _send_lease(self, mail: Mail, action: Action, settle: Settle) -> None:
+        if mail.lease_client is None:
+            make = self._lease_client_for
+            mail.lease_client = make(mail.node) if make is not None else self.client(mail)
+        outcome: Outcome | None = None
+        try:
+            outcome = (await mail.lease_client.commit((action,)))[0]
+        except OSError as error:
+            log.debug("the lease of %s could not be renewed: %s", mail.node, error)
+        finally:
+            mail.renewing = False
+            self._free_leases += 1
+        settle(outcome)
+        if mail.lease is not None:
+            self._leases.append(mail)
+        if self._leases and not self._pumping:
             self._pump()
 
     def _sent(self, task: asyncio.Task[None]) -> None:

@@ -43,7 +43,8 @@ TERMINAL = status.TERMINAL
 
 
 class HollowNodes:
-    """client: reads all pods and nodes. client_for(node name): a client with that node's identity, which writes.
+    """client: reads all pods and nodes. client_for(node name): a client with that node's identity, which writes;
+    lease_client_for: another one that renews its lease, beside all other writes.
 
     clock: seconds since the epoch; rng spreads what is periodic. record: where Events go, None for none; event_limit:
     how many. exists: which images there are. in_flight: how many nodes write at a time. ``ready`` is set once all nodes
@@ -56,6 +57,7 @@ class HollowNodes:
         nodes: Sequence[HollowNode],
         *,
         client_for: Callable[[str], Client],
+        lease_client_for: Callable[[str], Client] | None = None,
         clock: Callable[[], float],
         rng: Random,
         record: Recorder | None = None,
@@ -80,6 +82,7 @@ class HollowNodes:
         self.pods: dict[Key, HollowPod] = {}
         self._nodes = tuple(nodes)
         self.client_for = client_for
+        self._lease_client_for = lease_client_for
         self._started_at = clock()
         self._clock = clock
         self._rng = rng
@@ -107,7 +110,7 @@ class HollowNodes:
         """Until cancelled; raises what went wrong in a node. Pods stay as they are, for the next process to adopt."""
         self._failure = asyncio.get_running_loop().create_future()
         timers = Timers(self._fail)
-        outbox = Outbox(self.client_for, timers, self._fail, self._in_flight)
+        outbox = Outbox(self.client_for, timers, self._fail, self._in_flight, self._lease_client_for)
         lookups = Lookups(self.client, self._fail)
         self.agent = Agent(
             self._clock,
