@@ -1,8 +1,11 @@
 """Rules of Services: what is in force after any sequence of changes equals what a fresh table would hold."""
 
+import dataclasses
 import random
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -165,6 +168,55 @@ def test_the_kernel_holds_the_same_after_steps_as_from_nothing(seed: int) -> Non
         return done.stdout
 
     assert in_force(listing([text for text in script if text])) == in_force(listing([fresh.full()]))
+
+
+_ROUTED = """
+set -e
+mount -t tmpfs none /run
+mkdir /run/netns
+for name in pod out; do
+  ip netns add $name
+  ip link add to-$name type veth peer name eth0 netns $name
+  ip link set to-$name up
+  ip -n $name link set lo up
+  ip -n $name link set eth0 up
+done
+ip addr add 10.244.0.1/24 dev to-pod
+ip -n pod addr add 10.244.0.2/24 dev eth0
+ip -n pod route add default via 10.244.0.1
+ip addr add 192.0.2.1/24 dev to-out
+ip -n out addr add 192.0.2.2/24 dev eth0
+ip -n out route add default via 192.0.2.1
+for address in 10.96.0.20 10.96.9.9 203.0.113.1; do ip -n out addr add $address/32 dev lo; done
+ip route add default via 192.0.2.2
+echo 1 > /proc/sys/net/ipv4/ip_forward
+nft -f "$1"
+ip netns exec pod "$0" -c "$2"
+"""
+_TRIES = """
+import socket
+for address in ("10.96.0.20", "10.96.9.9", "203.0.113.1"):
+    try:
+        socket.create_connection((address, 9), timeout=1.0)
+    except OSError as error:
+        print(address, type(error).__name__)
+"""
+
+
+@pytest.mark.e2e
+def test_an_address_of_the_service_range_that_no_service_has_is_not_looked_for_outside(tmp_path: Path) -> None:
+    """Outside somebody has all the addresses, and refuses connections; the Service's port is refused here."""
+    table = Table(dataclasses.replace(SETTINGS, service_cidrs=("10.96.0.0/12",)))
+    rules = tmp_path / "rules.nft"
+    rules.write_text(table.full() + table.change({"web": service_part(service(), [], SETTINGS)}))
+    command = ["unshare", "--net", "--mount", "sh", "-c", _ROUTED, sys.executable, str(rules), _TRIES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [
+        *("10.96.0.20", "ConnectionRefusedError"),
+        *("10.96.9.9", "TimeoutError"),
+        *("203.0.113.1", "ConnectionRefusedError"),
+    ]
 
 
 def hinted(*endpoints: tuple[str, str, tuple[str, ...], tuple[str, ...]]) -> EndpointSlice:

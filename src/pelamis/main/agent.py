@@ -135,7 +135,14 @@ async def serve(cluster: Cluster) -> None:
         proxy_client,
         client,
         Nft(),
-        Settings(cluster.nft_table, cluster.node_name, cluster.bridge, (cluster.pod_cidr,), node_range(cluster)),
+        Settings(
+            cluster.nft_table,
+            cluster.node_name,
+            cluster.bridge,
+            (cluster.pod_cidr,),
+            node_range(cluster),
+            service_cidrs=(cluster.service_cidr,),
+        ),
     )
     kubelet = Kubelet(
         settings,

@@ -30,7 +30,7 @@ Element = tuple[str, str, str]
 class Settings:
     """table: nftables table (family ip). pod_cidrs: all pods of the cluster. node: this node's name.
 
-    zone: where the node is, by its label; "" while nobody said.
+    zone: where the node is, by its label; "" while nobody said. service_cidrs: what addresses of Services are taken from.
     """
 
     table: str
@@ -39,6 +39,7 @@ class Settings:
     pod_cidrs: tuple[str, ...]
     node_pod_cidr: str
     zone: str = ""
+    service_cidrs: tuple[str, ...] = ()
 
 
 Hints = tuple[frozenset[str], frozenset[str]]
@@ -69,14 +70,21 @@ EMPTY = Part()
 
 
 def base(settings: Settings) -> str:
-    """The whole table without any Service; replaces what a former run left."""
+    """The whole table without any Service; replaces what a former run left.
+
+    Nothing leaves for an address of the Service range that no Service has. The machine's own connections are not looked
+    at for that: one of its networks may have such addresses.
+    """
     t = settings.table
     pods = ", ".join(settings.pod_cidrs)
+    ranges = ", ".join(settings.service_cidrs)
+    services = f"elements = {{ {ranges} }}" if ranges else ""
     return f"""add table ip {t}
 delete table ip {t}
 table ip {t} {{
   set cluster-ips {{ type ipv4_addr; }}
   set hairpin {{ type ipv4_addr . ipv4_addr; }}
+  set service-range {{ type ipv4_addr; flags interval; {services} }}
   set pods {{ type ipv4_addr; flags interval; elements = {{ {pods} }} }}
   map service-ips {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
   map node-ports {{ type inet_proto . inet_service : verdict; }}
@@ -100,6 +108,10 @@ table ip {t} {{
     fib daddr type local meta l4proto . th dport vmap @refused-node-ports
     ip daddr @cluster-ips meta l4proto {{ tcp, udp, sctp }} goto refuse
   }}
+  chain unallocated {{
+    ip daddr @cluster-ips reject
+    ip daddr @service-range drop
+  }}
   chain nat-prerouting {{ type nat hook prerouting priority dstnat; policy accept; jump services; }}
   chain nat-output {{ type nat hook output priority -100; policy accept; jump services; }}
   chain nat-postrouting {{
@@ -113,7 +125,11 @@ table ip {t} {{
     iifname != "lo" ip daddr 127.0.0.0/8 drop
   }}
   chain filter-input {{ type filter hook input priority filter; policy accept; ct state new jump unanswered; }}
-  chain filter-forward {{ type filter hook forward priority filter; policy accept; ct state new jump unanswered; }}
+  chain filter-forward {{
+    type filter hook forward priority filter; policy accept;
+    ct state new jump unanswered
+    ct state new jump unallocated
+  }}
   chain filter-output {{ type filter hook output priority filter; policy accept; ct state new jump unanswered; }}
 }}
 """
