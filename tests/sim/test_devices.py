@@ -8,6 +8,7 @@ import pytest
 
 from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.resource.devicetaintrule import KIND as RULE
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.client.types import Delete, Patch
 from pelamis.sim.cluster import Cluster
@@ -196,6 +197,49 @@ def test_extended_resources_come_from_devices() -> None:
             assert phase(cluster, "b") == "Pending"
             await cluster.do(Delete(POD, "default", "a"))
             await reached(cluster, b="Running")
+
+    run(main())
+
+
+def _rule(name: str, effect: str, **selector: str) -> Tree:
+    spec = {"deviceSelector": selector, "taint": {"key": "broken", "effect": effect}}
+    return {"kind": "DeviceTaintRule", "apiVersion": API, "metadata": {"name": name}, "spec": spec}
+
+
+def _progress(cluster: Cluster, rule: str) -> tuple[str, str, str]:
+    (found,) = cluster.get(RULE, "", rule).status.conditions
+    return found.status, found.reason, found.message
+
+
+def test_pods_leave_devices_with_a_taint() -> None:
+    async def main() -> None:
+        async with Cluster(nodes=2) as cluster:
+            await cluster.apply(device_class(), gpus("node-1", 1), gpus("node-2", 1), template())
+            patient = {"key": "broken", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 60}
+            await cluster.apply(claim("patient", tolerations=[patient]), pod("b", gpu="patient"))
+            await reached(cluster, b="Running")
+            await cluster.apply(pod("a", gpu="template:one"))
+            await reached(cluster, a="Running")
+            await cluster.apply(_rule("trial", "None", driver=DRIVER))
+            await cluster.run(5)
+            status, reason, message = _progress(cluster, "trial")
+            assert (status, reason) == ("False", "NoEffect")
+            assert message.startswith(
+                "2 published devices selected. 2 allocated devices selected. 2 pods would be evicted in 1 namespace if"
+            )
+            await cluster.apply(_rule("all", "NoExecute", driver=DRIVER))
+            await cluster.run(5)
+            assert (phase(cluster, "a"), phase(cluster, "b")) == ("", "Running")
+            assert _progress(cluster, "all")[:2] == ("True", "PodsPendingEviction")
+            await cluster.run(70)
+            assert phase(cluster, "b") == ""
+            assert _progress(cluster, "all") == ("False", "Completed", "2 pods evicted since starting the controller.")
+            assert events(cluster, "DeviceTaintManagerEviction") == ["Marking for deletion"] * 2
+            await cluster.apply(pod("c", gpu="template:one"))
+            await cluster.run(20)
+            assert phase(cluster, "c") == "Pending"
+            await cluster.do(Delete(RULE, "", "all"))
+            await reached(cluster, c="Running")
 
     run(main())
 

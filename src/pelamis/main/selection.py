@@ -24,6 +24,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "csrsigning": ("certificatesigningrequest-signing-controller",),
     "daemonset": ("daemonset-controller",),
     "deployment": ("deployment-controller",),
+    "devicetainteviction": ("device-taint-eviction-controller",),
     "disruption": ("disruption-controller",),
     "endpoints": ("endpoints-controller", "endpoint"),
     "endpointslice": ("endpointslice-controller",),

@@ -321,6 +321,13 @@ def cells(obj: ResourceClaim, now: float) -> Sequence[Any]:
     return obj.metadata.name, _state(obj), age(obj.metadata.creationTimestamp, now)
 
 
+def _pools(obj: ResourceClaim) -> tuple[str, ...]:
+    """``driver/pool`` of its devices."""
+    allocation = obj.status.allocation
+    results = allocation.devices.results if allocation is not None else ()
+    return tuple(sorted({f"{r.driver}/{r.pool}" for r in results}))
+
+
 KIND = Kind(
     group="resource.k8s.io",
     version="v1",
@@ -345,4 +352,5 @@ KIND = Kind(
     validate=validate,
     validate_update=validate_update,
     validate_status_update=validate_status_update,
+    indexes={"pool": _pools},
 )

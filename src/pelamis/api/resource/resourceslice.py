@@ -203,5 +203,8 @@ KIND = Kind(
         "spec.nodeName": lambda obj: obj.spec.nodeName or "",
         "spec.driver": lambda obj: obj.spec.driver,
     },
-    indexes={"node": lambda obj: (obj.spec.nodeName,) if obj.spec.nodeName else ()},
+    indexes={
+        "node": lambda obj: (obj.spec.nodeName,) if obj.spec.nodeName else (),
+        "pool": lambda obj: (f"{obj.spec.driver}/{obj.spec.pool.name}",),
+    },
 )
