@@ -20,7 +20,7 @@ from pelamis.base import quantity
 from pelamis.base.clock import rfc3339, rfc3339_micro
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Create, Outcome, Patch
-from pelamis.kubelet import machine, pressure
+from pelamis.kubelet import extended, machine, pressure
 from pelamis.kubelet.agent import Recorder
 from pelamis.kubelet.cri.runtime import CriError, Runtime
 from pelamis.kubelet.reference import to_node
@@ -62,6 +62,8 @@ class NodeAgent:
         self.capacity = self._capacity()
         self.allocatable = self._allocatable()
         self.node: Any = None
+        self._extended: dict[str, str | None] = {}
+        """What the next status has to say of resources that others gave the node."""
 
     @property
     def reference(self) -> ObjectReference:
@@ -116,7 +118,7 @@ class NodeAgent:
             await self._register()
         name = self._settings.node_name
         own = self._client.view(NODE, field_selector=f"metadata.name={name}")
-        cancel = own.subscribe(lambda key, old, new: self._judged(new))
+        cancel = own.subscribe(lambda key, old, new: self._seen(new))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._lease_loop(), name="node lease")
@@ -124,10 +126,16 @@ class NodeAgent:
         finally:
             cancel()
 
-    def _judged(self, node: Any) -> None:
+    def _seen(self, node: Any) -> None:
         """The control plane took the node for lost: the next look at the status, within 10 s, says what is true."""
-        if node is not None and any(c.type == "Ready" and c.status == "Unknown" for c in node.status.conditions):
+        if node is None:
+            return
+        if any(c.type == "Ready" and c.status == "Unknown" for c in node.status.conditions):
             self._sent = {}
+        self._extended = extended.change(node.status, self.capacity)
+        if self._extended:
+            self._sent = {}
+            self.poke()
 
     # --- registration -------------------------------------------------------------------------------------------------
 
@@ -234,7 +242,7 @@ class NodeAgent:
         wanted = await self.status(serving=True)
         if _gist(wanted) == _gist(self._sent) and now - self._sent_at < self._settings.status_report_s:
             return
-        body: dict[str, Any] = dict(wanted)
+        body: dict[str, Any] = {**wanted, "allocatable": {**self.allocatable, **self._extended}}
         if len(self.ips) > 1:  # addresses merge by type, which two addresses of one type cannot
             body["addresses"] = [*wanted["addresses"], {"$patch": "replace"}]
         action = Patch(NODE, "", self._settings.node_name, {"status": body}, "strategic", subresource="status")

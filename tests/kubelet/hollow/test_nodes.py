@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.kubelet.hollow.world import World, notes, phases, play, pod, ready
 
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
@@ -15,6 +14,7 @@ from pelamis.client.types import Create, Patch
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.sim import loop
+from tests.kubelet.hollow.world import World, notes, phases, play, pod, ready
 
 
 def test_a_pod_that_nothing_delays_is_running_and_ready_in_one_write() -> None:
@@ -76,6 +76,19 @@ def test_registration_says_what_the_node_is() -> None:
         "capacity": {"nvidia.com/gpu": "2"},
     }
     play(scenario, spec=spec)
+
+
+def test_pods_may_use_what_others_put_into_the_capacity() -> None:
+    async def scenario(world: World) -> None:
+        for amount in ("5", "3", None):
+            body = {"status": {"capacity": {"example.com/dongle": amount}}}
+            (outcome,) = await world.do(Patch(NODE, "", "n1", body, "merge", subresource="status"))
+            assert outcome.error is None
+            await world.sleep(1)
+            assert world.node().status.allocatable.get("example.com/dongle") == amount
+            assert world.node().status.allocatable["cpu"] == world.node().status.capacity["cpu"]
+
+    play(scenario)
 
 
 ENDS = [

@@ -18,7 +18,7 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Create, Delete, Key, Outcome, Patch, View
-from pelamis.kubelet import admit, pressure, status
+from pelamis.kubelet import admit, extended, pressure, status
 from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
@@ -343,6 +343,9 @@ class HollowNodes:
         in_use = kubelet.volumes_in_use
         if in_use is not None:
             body["status"]["volumesInUse"] = in_use
+        more = extended.change(found.status, kubelet.allocatable) if found is not None else {}
+        if more:
+            body["status"]["allocatable"] = more
         action = Patch(NODE, "", kubelet.spec.name, body, "strategic", subresource="status")
         self._put(kubelet, action, lambda outcome: self._created(kubelet, outcome))
 
@@ -361,6 +364,8 @@ class HollowNodes:
         kubelet = self.kubelets.get(key[1])
         if kubelet is not None and new is not None and not kubelet.frozen and not kubelet.cut:
             kubelet.know(new)
+            if kubelet.registered and extended.change(new.status, kubelet.allocatable):
+                self._report(kubelet)
             if kubelet.registered and _judged(new) and not (old is not None and _judged(old)):
                 # the control plane took it for lost: a kubelet looks at that every 10 s
                 self.agent.timers.after(STATUS_S, self._contradict, kubelet)
