@@ -30,7 +30,7 @@ Element = tuple[str, str, str]
 class Settings:
     """table: nftables table (family ip). pod_cidrs: all pods of the cluster. node: this node's name.
 
-    zone: where the node is, by its label; "" while nobody said. service_cidrs: what addresses of Services are taken from.
+    zone: where the node is, by its label; "" while nobody said. service_cidrs: the range of Services.
     """
 
     table: str
