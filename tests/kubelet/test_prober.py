@@ -78,6 +78,7 @@ def test_grpc(service: str, healthy: bool, text: str) -> None:
     [
         ("/ok", True, "fine"),
         ("/moved", True, ""),
+        ("/away", True, "Probe terminated redirects, Response body: gone"),
         ("/broken", False, "HTTP probe failed with statuscode: 500"),
         ("/absent", False, "HTTP probe failed with statuscode: 404"),
     ],
@@ -89,6 +90,8 @@ def test_http(path: str, healthy: bool, text: str) -> None:
         seen.append(request.headers.get("user-agent", "") + " " + request.headers.get("x-probe", ""))
         if request.path == "/moved":
             return Response(302, b"", "text/plain", (("Location", "/ok"),))
+        if request.path == "/away":
+            return Response(302, b"gone", "text/plain", (("Location", "http://0.0.0.0/"),))
         if request.path == "/ok":
             return Response(200, b"fine", "text/plain")
         return Response({"/broken": 500}.get(request.path, 404), b"", "text/plain")

@@ -14,7 +14,7 @@ MAX_REDIRECTS = 10
 
 
 class Answer(NamedTuple):
-    """status 0: redirected to another host, which is not followed; ``body`` is then that address."""
+    """status 3xx: a redirect to another host, which is not followed, or one that names none."""
 
     status: int
     body: bytes
@@ -94,7 +94,7 @@ async def get(url: str, headers: Sequence[tuple[str, str]], timeout_s: float) ->
                     return Answer(status, body)
                 following = urljoin(target, answer["location"])
                 if urlsplit(following).hostname != urlsplit(url).hostname:
-                    return Answer(0, following.encode())
+                    return Answer(status, body)
                 target = following
     except TimeoutError as error:
         raise GetError(

@@ -18,6 +18,8 @@ from pelamis.kubelet.cri.runtime import CriError, Runtime
 from pelamis.kubelet.health_types import HealthCheckRequest, HealthCheckResponse
 
 USER_AGENT = "kube-probe/1.37"
+REDIRECTED = "Probe terminated redirects, Response body: "
+"""What the output of a probe begins with that led away from the pod; it counts as a success."""
 KINDS: tuple[ProbeKind, ...] = ("startup", "liveness", "readiness")
 ATTEMPTS = 3
 
@@ -53,8 +55,8 @@ async def check(runtime: Runtime, target: Target, probe: Any) -> tuple[bool, str
             answer = await httpget.get(url, probes.http_headers(probe.httpGet, USER_AGENT), timeout)
         except httpget.GetError as error:
             return False, str(error)
-        if answer.status == 0:
-            return True, f"Probe terminated redirects, Response body: {answer.body.decode('utf-8', 'replace')}"
+        if 300 <= answer.status < 400:
+            return True, f"{REDIRECTED}{answer.body.decode('utf-8', 'replace')}"
         if 200 <= answer.status < 400:
             return True, answer.body.decode("utf-8", "replace")
         return False, f"HTTP probe failed with statuscode: {answer.status}"
@@ -173,6 +175,9 @@ class Prober:
             if not ok:
                 text = f"{word} probe failed: {output}"
                 self._sink.note(target.uid, target.container.name, "Warning", "Unhealthy", text)
+            elif output.startswith(REDIRECTED):
+                text = f"{word} probe warning: {output}"
+                self._sink.note(target.uid, target.container.name, "Warning", "ProbeWarning", text)
             verdict = clock.result(ok, self._now())
             if verdict is None:
                 continue

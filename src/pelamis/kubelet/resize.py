@@ -113,7 +113,7 @@ def step(state: PodState, resizing: Resizing) -> tuple[list[Slot], a.Resize | No
     """(containers to stop because they have to be restarted, what to do with the others and the pod)."""
     stops: list[Slot] = []
     updates: dict[str, tuple[str, Any]] = {}
-    for slot in state.of_kind("sidecar", "main"):
+    for slot in state.of_kind("init", "sidecar", "main"):
         run = slot.current
         if run is None or run.state != "running" or slot.busy or slot.applied is None:
             continue
