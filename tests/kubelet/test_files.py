@@ -44,9 +44,13 @@ def test_subpath_stays_inside(tmp_path: Path) -> None:
     (tmp_path / "v/in").symlink_to("made/deep")
     os.close(_open_inside(str(tmp_path / "v"), "made/deep"))
     assert (tmp_path / "v/made/deep").is_dir()
+    if os.getuid() == 0:
+        os.chown(tmp_path / "v", 1000, 2000)
     (tmp_path / "v").chmod(0o3777)
     os.close(_open_inside(str(tmp_path / "v"), "new"))
-    assert (tmp_path / "v/new").stat().st_mode & 0o7777 == 0o3777
+    found = (tmp_path / "v/new").stat()
+    assert found.st_mode & 0o7777 == 0o3777
+    assert (found.st_uid, found.st_gid) == (os.getuid(), (tmp_path / "v").stat().st_gid)
     os.close(_open_inside(str(tmp_path / "v"), "in"))
     for bad in ("out", "out/passwd", "../x", "/etc"):
         with pytest.raises(VolumeError):

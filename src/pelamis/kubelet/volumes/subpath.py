@@ -6,7 +6,6 @@ bind-mounted to a place that only the agent writes to, and the container gets th
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from pathlib import Path
@@ -16,7 +15,7 @@ from pelamis.kubelet.volumes.payload import VolumeError
 
 
 def _open_inside(volume: str, sub: str) -> int:
-    """A path descriptor of ``sub`` below ``volume``; missing directories are made with the volume's mode."""
+    """A path descriptor of ``sub`` below ``volume``; missing directories get the volume's mode, and stay root's."""
     root = os.path.realpath(volume)
     parts = [part for part in sub.split("/") if part not in ("", ".")]
     if ".." in parts or sub.startswith("/"):
@@ -34,9 +33,6 @@ def _open_inside(volume: str, sub: str) -> int:
             os.mkdir(part, dir_fd=fd)
             child = os.open(part, os.O_PATH | os.O_NOFOLLOW, dir_fd=fd)
             os.chmod(f"/proc/self/fd/{child}", mode)
-            info = os.fstat(fd)
-            with contextlib.suppress(PermissionError):
-                os.chown(f"/proc/self/fd/{child}", info.st_uid, info.st_gid)
         os.close(fd)
         fd = child
         if stat.S_ISLNK(os.fstat(fd).st_mode):
