@@ -9,7 +9,7 @@ matters of them does not change after that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.certificates.clustertrustbundle import KIND as TRUST_BUNDLE
@@ -24,6 +24,8 @@ from pelamis.client.types import Client, Key, View
 
 SYNC_TIMEOUT_S = 10.0
 READ = (CLAIM, VOLUME)
+OF_SIGNER = "spec.signerName="
+"""Begins a reference to all ClusterTrustBundles of a signer, in place of a name, which cannot hold a "="."""
 Ref = tuple[Kind, str, str]
 """(kind, namespace, name)."""
 
@@ -51,8 +53,9 @@ def of_pod(pod: Any) -> set[Ref]:
                     out.add((CONFIGMAP, namespace, part.configMap.name))
                 elif part.secret is not None:
                     out.add((SECRET, namespace, part.secret.name))
-                elif part.clusterTrustBundle is not None and part.clusterTrustBundle.name:
-                    out.add((TRUST_BUNDLE, "", part.clusterTrustBundle.name))
+                elif part.clusterTrustBundle is not None:
+                    bundle = part.clusterTrustBundle
+                    out.add((TRUST_BUNDLE, "", bundle.name or f"{OF_SIGNER}{bundle.signerName or ''}"))
     for container in (*spec.initContainers, *spec.containers, *spec.ephemeralContainers):
         for source in container.envFrom:
             if source.configMapRef is not None:
@@ -93,11 +96,12 @@ class References:
         kind, namespace, name = ref
         if ref in self._views or kind in READ:
             return
-        view = self._client.view(kind, namespace=namespace, field_selector=f"metadata.name={name}")
+        many = name.startswith(OF_SIGNER)
+        view = self._client.view(kind, namespace=namespace, field_selector=name if many else f"metadata.name={name}")
         self._views[ref] = view
 
         def on_change(key: Key, old: Any, new: Any) -> None:
-            if key == (namespace, name):
+            if many or key == (namespace, name):
                 for user in list(self._users.get(ref, ())):
                     self._changed(user)
 
@@ -190,5 +194,11 @@ class References:
     def volume(self, namespace: str, name: str) -> Any:
         return self.get(VOLUME, namespace, name)
 
-    def trust_bundle(self, namespace: str, name: str) -> Any:
-        return self.get(TRUST_BUNDLE, namespace, name)
+    def trust_bundles(self, name: str, signer: str) -> Sequence[Any]:
+        """The one of that name, or all of the signer."""
+        if name:
+            found = self.get(TRUST_BUNDLE, "", name)
+            return (found,) if found is not None else ()
+        view = self._views.get((TRUST_BUNDLE, "", f"{OF_SIGNER}{signer}"))
+        # A view may show more than it was asked for where it is shared.
+        return [b for b in view.list() if b.spec.signerName == signer] if view is not None else ()

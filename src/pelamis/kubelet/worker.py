@@ -255,7 +255,7 @@ class Worker:
             secret=agent.references.secret,
             claim=agent.references.claim,
             volume=agent.references.volume,
-            trust_bundle=agent.references.trust_bundle,
+            trust_bundles=agent.references.trust_bundles,
             token=agent.tokens.get,
             stamp=agent.stamp,
             ips=self._ips(),

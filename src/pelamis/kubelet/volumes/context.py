@@ -17,6 +17,7 @@ class Context:
     """One pod's volumes being set up. folder: the pod's own directory on the node.
 
     configmap, secret, claim, volume: (namespace, name) -> the object or None (namespace "" for volumes).
+    trust_bundles(name, signer): the ClusterTrustBundle of that name, or all of the signer.
     token(pod, audience, ttl_s): a bound service account token. stamp(): text that never repeats.
     view_image(source, key): pulls an image and tells how to mount it.
     """
@@ -27,7 +28,7 @@ class Context:
     secret: Lookup
     claim: Lookup
     volume: Lookup
-    trust_bundle: Lookup
+    trust_bundles: Callable[[str, str], Sequence[Any]]
     token: Callable[[Any, str, int], Awaitable[str]]
     stamp: Callable[[], str]
     ips: tuple[str, ...]

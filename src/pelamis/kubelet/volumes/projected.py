@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.base.labels import from_label_selector
 from pelamis.kubelet.volumes import atomic, mount, payload
 from pelamis.kubelet.volumes.atomic import File
 from pelamis.kubelet.volumes.context import Context
+from pelamis.kubelet.volumes.trustanchors import put_together
 
 TOKEN_TTL_S = 3600
 
@@ -61,12 +63,21 @@ async def _files(context: Context, volume: Any) -> dict[str, File]:
             out[ref.path] = File(text.encode(), own, only if user is None else user)
         elif part.clusterTrustBundle is not None:
             ref = part.clusterTrustBundle
-            found = context.trust_bundle("", ref.name) if ref.name else None
-            if found is not None:
-                user = ref.user if ref.user is not None else default_user
-                out[ref.path] = File(found.spec.trustBundle.encode(), mode, user)
-            elif not ref.optional:
-                raise payload.VolumeError(f'clustertrustbundle "{ref.name or ref.signerName}" not found')
+            bundles = context.trust_bundles(ref.name or "", ref.signerName or "")
+            if not ref.name:
+                selector = from_label_selector(ref.labelSelector)
+                bundles = [b for b in bundles if selector.matches(b.metadata.labels)]
+            if not bundles and not ref.optional:
+                raise payload.VolumeError(
+                    f'while getting ClusterTrustBundle: clustertrustbundle.certificates.k8s.io "{ref.name}" not found'
+                    if ref.name
+                    else "combination of signerName and labelSelector matched zero ClusterTrustBundles"
+                )
+            user = ref.user if ref.user is not None else default_user
+            only = _single_user(pod)
+            own = mode if context.fs_group is None and only is None else 0o600
+            anchors = put_together(b.spec.trustBundle for b in bundles)
+            out[ref.path] = File(anchors, own, only if user is None else user)
         elif part.podCertificate is not None:
             raise payload.VolumeError("podCertificate volumes are not supported by this node")
     return out
