@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.kubelet.pods import make
 
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import status
 from pelamis.kubelet.podsync import PodMachine
+from tests.kubelet.pods import make
 
 T0 = 1_700_000_000.0
 HOST = status.Host(("10.0.0.1",))
@@ -240,6 +240,40 @@ def test_adoption_starts_nothing_that_runs() -> None:
     names = [type(i).__name__ for i in out]
     assert names == ["MountVolumes", "Publish"]
     assert status.build(machine.state, HOST, T0 + 50) == first.old
+
+
+def test_a_restart_rule_lets_all_containers_begin_anew() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    source = {"name": "source", "image": "i", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    pod = make(
+        containers=[source, {"name": "other", "image": "i"}],
+        initContainers=[{"name": "side", "image": "i", "restartPolicy": "Always"}, {"name": "init", "image": "i"}],
+        restartPolicy="Never",
+    )
+    d = Driver(pod)
+    d.exit("init")
+    assert d.started() == ["side", "init", "source", "other"]
+    condition = "AllContainersRestarting"
+    assert {c.type: c.status for c in d.old.conditions}[condition] == "False"
+    d.log.clear()
+    d.hold = (a.StopContainer,)
+    d.exit("source", 42)
+    assert {c.type: c.reason for c in d.old.conditions}[condition] == "RestartAllContainersStarted"
+    assert {(i.name, i.grace_s) for i in d.held} == {("other", 0), ("side", 0)} and d.started() == []
+    for order in d.held:
+        d.feed(a.ContainerStopped(order.name, order.id, d.ended(order.name, 137)))
+    assert d.started() == ["side", "init"]
+    d.exit("init")
+    assert d.started() == ["side", "init", "source", "other"]
+    assert {c.name: c.restartCount for c in (*d.old.initContainerStatuses, *d.old.containerStatuses)} == dict.fromkeys(
+        ("side", "init", "source", "other"), 1
+    )
+    assert d.old.phase == "Running" and all(c.lastState.terminated for c in d.old.containerStatuses)
+    assert {c.type: c.status for c in d.old.conditions}[condition] == "False"
+    d.exit("source", 1)
+    d.hold = ()
+    d.exit("other", 0)
+    assert d.old.phase == "Failed"
 
 
 def test_a_changed_image_replaces_the_container() -> None:

@@ -15,6 +15,9 @@ from pelamis.kubelet.actions import Backoff, ContainerKind, Pending, Run, Sandbo
 _encode = msgspec.json.Encoder().encode
 
 
+RESTART_ALL = "RestartAllContainers"
+
+
 def container_hash(container: Any) -> str:
     """FNV-1a (32 bits) over name and image: a change of these, and of nothing else, replaces the container."""
     value = 0x811C9DC5
@@ -64,6 +67,16 @@ class Slot:
     def exited(self) -> bool:
         return self.current is not None and self.current.state == "exited"
 
+    def action(self) -> str:
+        """What the first restart rule says that matches the exit code; "" when none does."""
+        run = self.current
+        if run is not None and run.state == "exited" and self.kind != "ephemeral":
+            for rule in self.spec.restartPolicyRules:
+                codes = rule.exitCodes
+                if codes is not None and (run.exit_code in codes.values) == (codes.operator == "In"):
+                    return str(rule.action)
+        return ""
+
     def restartable(self, pod: Any) -> bool:
         """Whether the run that has exited is to be followed by another, by restart policy and restart rules."""
         run = self.current
@@ -71,10 +84,9 @@ class Slot:
             return False
         if self.kind == "sidecar":
             return True
-        for rule in self.spec.restartPolicyRules:
-            codes = rule.exitCodes
-            if codes is not None and (run.exit_code in codes.values) == (codes.operator == "In"):
-                return rule.action in ("Restart", "RestartAllContainers")
+        action = self.action()
+        if action:
+            return action in ("Restart", RESTART_ALL)
         policy = self.spec.restartPolicy or pod.spec.restartPolicy or "Always"
         if self.kind == "init":
             return policy != "Never" and run.exit_code != 0
@@ -129,6 +141,8 @@ class PodState:
     gone: bool = False
     started_at: float = 0.0
     resize: Resizing | None = None
+    restarting: bool = False
+    """A restart rule asks for all containers to begin anew, and some of them still run."""
 
     def of_kind(self, *kinds: ContainerKind) -> list[Slot]:
         return [slot for slot in self.slots.values() if slot.kind in kinds]

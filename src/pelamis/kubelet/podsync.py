@@ -21,7 +21,7 @@ from typing import Any
 from pelamis.base.clock import parse_rfc3339
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import resize, resources
-from pelamis.kubelet.podstate import Ending, PodState, Resizing, Slot, container_hash, declared
+from pelamis.kubelet.podstate import RESTART_ALL, Ending, PodState, Resizing, Slot, container_hash, declared
 
 MINIMUM_GRACE_S = 2
 RETRY_S = 10.0
@@ -203,6 +203,7 @@ class PodMachine:
                 slot.crash.updated = run.started_at
         if status.phase in ("Succeeded", "Failed"):
             s.ending = Ending("finished", 0.0, status.reason, status.message)
+        s.restarting = s.ending is None and any(slot.action() == RESTART_ALL for slot in s.slots.values())
         under_way = next((c for c in status.conditions if c.type == "PodResizeInProgress"), None)
         if under_way is not None and s.ending is None:
             s.resize = Resizing(generation=under_way.observedGeneration, after=resources.for_pod(s.pod))
@@ -302,6 +303,8 @@ class PodMachine:
         if run.state == "exited":
             slot.started = slot.ready = False
             self._stop_probes(slot)
+            if self.state.ending is None and slot.action() == RESTART_ALL:
+                self.state.restarting = True
 
     def _stopped(self, name: str, id_: str, run: a.Run | None, error: str, now: float) -> None:
         slot = self.state.slots.get(name)
@@ -397,6 +400,8 @@ class PodMachine:
         elif s.volumes == "failed":
             self._wake_at(s.volumes_retry_at)
         self._bring_up_sandbox(now)
+        if s.restarting and not self._begin_anew():
+            return
         targets = self._targets()
         extras = [slot for slot in s.of_kind("ephemeral") if slot.pending]
         if s.sandbox is None or s.sandbox.ready:
@@ -414,6 +419,21 @@ class PodMachine:
             if not slot.busy and slot.image_ref and self._may_start(slot, now):
                 self._start(slot, s.sandbox, now)
                 break
+
+    def _begin_anew(self) -> bool:
+        """A restart rule has asked for it: kill what runs, then everything is still to be run. False: not yet."""
+        s = self.state
+        slots = s.of_kind("main", "init", "sidecar")
+        for slot in slots:
+            if slot.alive and slot.busy not in ("start", "stop"):
+                self._stop(slot, 0, "killing", RESTART_ALL)
+        if any(slot.alive or slot.busy in ("start", "stop") for slot in slots):
+            return False
+        for slot in slots:
+            slot.pending = True
+            slot.restart_now = False
+        s.restarting = False
+        return True
 
     def _start(self, slot: Slot, sandbox: a.Sandbox, now: float) -> None:
         slot.busy = "start"

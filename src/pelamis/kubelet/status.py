@@ -29,14 +29,17 @@ from pelamis.api.core.pod.status import (
 from pelamis.base import quantity
 from pelamis.base.clock import rfc3339
 from pelamis.kubelet.actions import Run
-from pelamis.kubelet.podstate import PodState, Slot
+from pelamis.kubelet.podstate import RESTART_ALL, PodState, Slot
 from pelamis.kubelet.resources import effective
 
 RESIZE_PENDING, RESIZE_IN_PROGRESS = "PodResizePending", "PodResizeInProgress"
 RESIZES = (RESIZE_PENDING, RESIZE_IN_PROGRESS)
 """Conditions that are there only while they are true."""
+RESTARTING = "AllContainersRestarting"
+"""Of pods with a restart rule that can restart all their containers."""
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-_OURS = (*OWNED, *RESIZES)
+_OURS = (*OWNED, *RESIZES, RESTARTING)
+_AT_TIMES = (*RESIZES, RESTARTING, "DisruptionTarget")
 TERMINAL = ("Succeeded", "Failed")
 
 
@@ -343,6 +346,8 @@ def _conditions(
         ("ContainersReady", *containers_ready),
         ("PodScheduled", "True", "", ""),
     ]
+    if any(rule.action == RESTART_ALL for slot in state.slots.values() for rule in slot.spec.restartPolicyRules):
+        wanted.append((RESTARTING, *_restarting(state, phase)))
     if state.ending is not None and state.ending.condition is not None:
         type_, reason, message = state.ending.condition
         wanted.append((type_, "True", reason, message))
@@ -389,6 +394,14 @@ def _resize_conditions(state: PodState, old: dict[str, PodCondition], now: float
             )
         )
     return out
+
+
+def _restarting(state: PodState, phase: str) -> tuple[str, str, str]:
+    if phase in TERMINAL:
+        return "False", "PodCompleted" if phase == "Succeeded" else "PodFailed", ""
+    if not state.restarting:
+        return "False", "", ""
+    return "True", "RestartAllContainersStarted", "container exited with restart policy rule"
 
 
 def _initialized(state: PodState, phase: str, init: Sequence[ContainerStatus]) -> tuple[str, str, str, str]:
@@ -453,7 +466,8 @@ def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[s
             changed = [
                 {**dict.fromkeys(known.get(c["type"], ())), **c}  # what is no longer said is taken away by a null
                 for c in after or ()
-                if known.get(c["type"]) != c and (c["type"] in owned or c["type"] in (*RESIZES, "DisruptionTarget"))
+                if known.get(c["type"]) != c
+                and (c["type"] in owned or c["type"] in (*RESIZES, RESTARTING, "DisruptionTarget"))
             ]
             told = {c["type"] for c in after or ()}
             changed += [
