@@ -74,7 +74,7 @@ class Source(Protocol):
 
 
 class Reflector:
-    """entropy() gives numbers in [0, 1). on_error is told what went wrong, each time, before the wait."""
+    """entropy() gives numbers in [0, 1)."""
 
     def __init__(
         self,
@@ -83,16 +83,12 @@ class Reflector:
         *,
         entropy: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
-        on_error: Callable[[Exception], None] | None = None,
     ) -> None:
         self.collection = collection
         self._source = source
         self._entropy = entropy
         self._sleep = sleep
-        self._on_error = on_error
         self._rev = ""
-        self.lists = 0
-        """Full lists made so far."""
 
     @property
     def kind(self) -> Kind:
@@ -113,10 +109,9 @@ class Reflector:
                     self._rev = ""
                     if loop.time() - started > 1.0:
                         continue
-                level = logging.DEBUG if isinstance(error, OSError | EOFError) else logging.WARNING
+                # What passes within a second or two is no news: a server that has just started allows little at first.
+                level = logging.DEBUG if isinstance(error, OSError | EOFError) or wait < CALM_S else logging.WARNING
                 log.log(level, "list and watch of %s: %s", self.kind.resource, error)
-                if self._on_error is not None:
-                    self._on_error(error)
             else:
                 if progressed or loop.time() - started > 1.0:
                     wait = FIRST_BACK_OFF_S
@@ -136,7 +131,6 @@ class Reflector:
             meta = head_of(item).metadata
             found.append((meta.namespace, meta.name, rev_of(meta.resourceVersion), item))
         self._rev = listed.metadata.resourceVersion
-        self.lists += 1
         self.collection.replace(found, rev_of(self._rev))
 
     async def _watch(self) -> bool:
