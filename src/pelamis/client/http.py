@@ -69,7 +69,11 @@ class HttpClient:
         self._registry = registry
         self._entropy = entropy
         self.pool = HttpPool(
-            base_url, ssl_context, headers=(("User-Agent", user_agent),), server_hostname=server_hostname
+            base_url,
+            ssl_context,
+            headers=(("User-Agent", user_agent),),
+            server_hostname=server_hostname,
+            keep_idle=parallel,
         )
         self._views: dict[tuple[Kind, str, str, str], View] = {}
         self._feeds: dict[AnyView[Any], tuple[tuple[Kind, str, str, str], asyncio.Task[None]]] = {}
@@ -252,6 +256,8 @@ class HttpClient:
             return await self.send("PUT", with_query(path, manager), codec.encode(action.obj))
         path = path_of(kind, action.namespace, action.name, getattr(action, "subresource", ""))
         if isinstance(action, Patch):
+            if action.manager:
+                manager = {"fieldManager": action.manager}
             query = {**manager, "force": "true" if action.force and action.type == "apply" else ""}
             body = msgspec.json.encode(_at_rev(action))
             return await self.send("PATCH", with_query(path, query), body, content_type=PATCH_TYPES[action.type])

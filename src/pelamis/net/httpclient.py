@@ -137,7 +137,7 @@ class Refused(Exception):
 class HttpPool:
     """url: ``https://host:port``, ``http://…`` or ``unix:/path``. headers are sent with every request.
 
-    ``authority``: what it sends as ``Host``.
+    ``authority``: what it sends as ``Host``. keep_idle: how many connections are kept while nobody asks anything.
     """
 
     def __init__(
@@ -148,6 +148,7 @@ class HttpPool:
         headers: Headers = (),
         server_hostname: str = "",
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        keep_idle: int = KEEP_IDLE,
     ) -> None:
         parts = urlsplit(url)
         self.url = url
@@ -163,6 +164,7 @@ class HttpPool:
         self._base = "" if self._unix else parts.path.rstrip("/")
         self._headers = tuple(headers)
         self._connect_timeout_s = connect_timeout_s
+        self._keep_idle = keep_idle
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._closed = False
@@ -273,7 +275,7 @@ class HttpPool:
             self._idle.remove(connection)
 
     def _give_back(self, connection: _Connection) -> None:
-        if self._closed or len(self._idle) >= KEEP_IDLE:
+        if self._closed or len(self._idle) >= self._keep_idle:
             connection.abort()
         else:
             self._idle.append(connection)
