@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.scheduler.devices.podclaims import NOT_ENOUGH, claims_for
+from pelamis.scheduler.devices.shortage import shortage
 from pelamis.scheduler.edit import shown
 from pelamis.scheduler.explain import Group, Objection, Report, explain
 from pelamis.scheduler.intake import SOURCES, Intake
@@ -26,6 +28,7 @@ NAMED = 3
 def snapshot_of(world: World) -> Snapshot:
     """Of everything that the scheduler looks at."""
     snapshot = Snapshot()
+    snapshot.devices.now = world.now
     intake = Intake(snapshot, Queue({}), ())
     for kind, take in SOURCES:
         for obj in world.all(kind):
@@ -148,6 +151,10 @@ def _detail(snapshot: Snapshot, info: PodInfo, objection: Objection, names: Sequ
         column = snapshot.resource(resource)
         free = max(int(snapshot.allocatable[column, n.row] - snapshot.requested[column, n.row]) for n in nodes)
         return f" (wants {shown(resource, info.requests[resource])}, at most {shown(resource, max(free, 0))} is free)"
+    if objection.plugin == "DynamicResources" and objection.reason == NOT_ENOUGH:
+        claims = claims_for(snapshot.devices, info, 0.0)
+        short = shortage(snapshot.devices, claims, [n.node for n in nodes]) if claims is not None else ""
+        return f" ({short})" if short else ""
     if objection.plugin == "TaintToleration":
         own = info.pod.spec.tolerations
         found = {
@@ -203,6 +210,9 @@ def why_there(world: World, pod: Any) -> Cause:
         advice = Advice("for its verdicts, give the scheduler's configuration: --scheduler-config FILE")
         return Cause(f"node/{pod.spec.nodeName}", text, True, advice=(advice,))
     snapshot = snapshot_of(world)
+    own_claim = snapshot.devices.extended.get(pod.metadata.uid)
+    if own_claim is not None:  # made when it was placed; it would get another one
+        snapshot.devices.set_claim(own_claim, None)
     try:
         report = explain(snapshot, profile.plugins, PodInfo(pod))
     except PluginError as error:

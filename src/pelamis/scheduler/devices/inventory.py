@@ -10,6 +10,7 @@ its allocation, or the grant is withdrawn.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,7 @@ from pelamis.scheduler.devices.selector import Model, model_key
 Key = tuple[str, str]
 _MOST_MODELS = 65536
 _MOST_ANSWERS = 16
+_REMEMBERED = 8192
 
 
 class Inventory:
@@ -61,6 +63,10 @@ class Inventory:
         self._same: dict[Any, Stock] = {}
         self.serial = 0
         """Grows with every change."""
+        self.verdicts: OrderedDict[Any, Any] = OrderedDict()  # of verdicts.Verdicts
+        self._changes: list[PoolId | str | None] = []
+        """A pool whose devices were taken or given back; a node that sees others; None = all nodes may."""
+        self._forgotten = 0
         self.looked_up: Any = None  # podclaims.PodClaims of the pod that is being decided, see there
 
     # -- what there is
@@ -154,9 +160,42 @@ class Inventory:
         if any(not name for name in names):
             self._stocks.clear()
             self._same.clear()
+            self._note(None)
             return
         for name in names:
             self._stocks.pop(name or "", None)
+            self._note(name)
+
+    # -- what has changed
+
+    def _note(self, what: PoolId | str | None) -> None:
+        self._changes.append(what)
+        if len(self._changes) > _REMEMBERED:
+            del self._changes[: _REMEMBERED // 2]
+            self._forgotten += _REMEMBERED // 2
+
+    @property
+    def position(self) -> int:
+        """Of the present in the list of changes."""
+        return self._forgotten + len(self._changes)
+
+    def changed_since(self, position: int) -> set[str] | None:
+        """The nodes for which devices have changed; None = it may be all."""
+        if position < self._forgotten:
+            return None
+        out: set[str] = set()
+        for what in {*self._changes[position - self._forgotten :]}:
+            if isinstance(what, str):
+                out.add(what)
+                continue
+            for shelf in self._by_pool.get(what, {}).values() if what is not None else ():
+                name = shelf.slice.spec.nodeName
+                if not name:
+                    return None
+                out.add(name)
+            if what is None:
+                return None
+        return out
 
     # -- what a node sees
 
@@ -258,6 +297,7 @@ class Inventory:
             id = (result.driver, result.pool, result.device)
             pool = id[:2]
             self._uses[pool] = self._uses.get(pool, 0) + 1
+            self._note(pool)
             if result.shareID is None:
                 _tally(self.allocated, id, sign)
                 continue

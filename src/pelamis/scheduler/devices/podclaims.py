@@ -148,6 +148,11 @@ class PodClaims:
         return points
 
     @property
+    def plain(self) -> bool:
+        """Nothing but devices is in question."""
+        return not self.extended and all(claim.status.allocation is None for claim in self.claims)
+
+    @property
     def choosy(self) -> bool:
         return any(r.firstAvailable for claim in self.claims for r in claim.spec.devices.requests)
 

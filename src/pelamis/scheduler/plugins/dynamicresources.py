@@ -16,6 +16,7 @@ from pelamis.scheduler.args import DynamicResourcesArgs
 from pelamis.scheduler.config import seconds
 from pelamis.scheduler.devices.ask import AllocationFailure
 from pelamis.scheduler.devices.podclaims import claims_for, resolve
+from pelamis.scheduler.devices.verdicts import verdicts
 from pelamis.scheduler.extension import (
     DEVICE_CLAIM_ADD,
     DEVICE_CLAIM_DELETE,
@@ -56,6 +57,11 @@ def _filter(timeout_s: float, snapshot: Snapshot, info: PodInfo, rows: Rows) -> 
     found = claims_for(snapshot.devices, info, timeout_s)
     if found is None or found.problem:
         return ()
+    kept = verdicts(snapshot, found)
+    if kept is not None:
+        codes = kept.codes[rows]
+        reasons = enumerate(kept.reasons[1:], 1) if codes.any() else ()
+        return [Rejection(codes == code, why, False) for code, why in reasons]
     places = rows_of(snapshot, rows)
     masks: dict[str, Mask] = {}
     try:
@@ -75,7 +81,11 @@ def _score(timeout_s: float, snapshot: Snapshot, info: PodInfo, rows: Rows) -> I
     found = claims_for(snapshot.devices, info, timeout_s)
     if found is None or found.problem or not found.choosy:
         return None
-    points = np.array([found.preference(snapshot.nodes[row].node) for row in rows_of(snapshot, rows)], np.int64)
+    kept = verdicts(snapshot, found)
+    if kept is not None:
+        points = kept.points[rows]
+    else:
+        points = np.array([found.preference(snapshot.nodes[row].node) for row in rows_of(snapshot, rows)], np.int64)
     most = int(points.max()) if len(points) else 0
     return points * MAX_SCORE // most if most else points
 
