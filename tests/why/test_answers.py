@@ -490,3 +490,19 @@ def test_roots() -> None:
 def test_each_kind_has_a_case() -> None:
     covered = {name.partition(":")[0].split()[0] for name in CASES} | {"replicaset", "persistentvolumeclaim"}
     assert {k.singular for k in ANALYSES} <= covered
+
+
+def test_devices_that_a_claim_does_not_find() -> None:
+    asked = {"name": "gpu", "exactly": {"deviceClassName": "gpu", "allocationMode": "ExactCount", "count": 2}}
+    claim = tree("resourceclaim", "c", spec={"devices": {"requests": [asked]}})
+    pool = {"name": "n1", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "d.example.com", "nodeName": "n1", "pool": pool, "devices": [{"name": "a"}, {"name": "b"}]}
+    taken = {"request": "r", "driver": "d.example.com", "pool": "n1", "device": "a"}
+    other = tree("resourceclaim", "other", status={"allocation": {"devices": {"results": [taken]}}})
+    waits = pod("p", where="", meta={})
+    waits["spec"]["resourceClaims"] = [{"name": "x", "resourceClaimName": "c"}]
+    around = [node(), tree("deviceclass", "gpu"), tree("resourceslice", "s", spec=spec), other]
+    found = render(why("pod/p", waits, claim, *around))
+    assert "cannot allocate all claims (request gpu wants 2, 1 of 2 that match are free)" in found
+    found = render(why("pod/p", waits, *around))
+    assert 'no node is looked at: could not find ResourceClaim "shop/c" (DynamicResources)' in found
