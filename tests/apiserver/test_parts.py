@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pelamis.apiserver import admission
-from pelamis.apiserver.allocator import Pool, ServiceAllocator
+from pelamis.apiserver.allocator import Pool, Range, ServiceAllocator
 from pelamis.apiserver.authn.token import InvalidToken, Issuer, Validator
 from pelamis.apiserver.authz.attributes import Attributes, refusal
 from pelamis.apiserver.authz.rbac import Rule
@@ -167,7 +167,7 @@ def test_admission_lists_every_file() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["choose", "reserve", "release"]), st.integers(0, 7)), max_size=60))
 def test_a_pool_never_gives_a_number_twice(steps: list[tuple[str, int]]) -> None:
-    pool = Pool(0, 7, 4, lambda n: b"\x05" * n)
+    pool = Pool(Range(0, 7, 4), lambda n: b"\x05" * n)
     held: set[int] = set()
     for step, number in steps:
         if step == "choose":

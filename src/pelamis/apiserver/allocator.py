@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pelamis.api.field import Tree
@@ -19,21 +20,41 @@ from pelamis.apiserver.write import Write
 from pelamis.base.errors import FieldError, Internal, Invalid, invalid
 
 Key = tuple[str, str]
+DEFAULT_RANGE = "kubernetes"
+"""The ServiceCIDR of the ranges that the server was started with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Whole numbers from ``first`` to ``last``; the server itself chooses from ``dynamic`` on, if it can."""
+
+    first: int
+    last: int
+    dynamic: int
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last
 
 
 class Pool:
-    """Whole numbers from ``first`` to ``last``; the server itself chooses from ``dynamic`` on, if it can."""
+    """Numbers of a range and of further ones, which come and go: what is used is remembered whatever range it is of."""
 
-    def __init__(self, first: int, last: int, dynamic: int, entropy: Callable[[int], bytes]) -> None:
-        self.first = first
-        self.last = last
-        self._dynamic = min(max(dynamic, first), last)
+    def __init__(self, own: Range, entropy: Callable[[int], bytes]) -> None:
+        self._own = own
+        self._further: dict[str, Range] = {}
         self._entropy = entropy
         self._used: Counter[int] = Counter()
         self._reserved: set[int] = set()
 
     def __contains__(self, number: int) -> bool:
-        return self.first <= number <= self.last
+        return number in self._own or any(number in one for one in self._further.values())
+
+    def add(self, name: str, found: Range | None) -> None:
+        """A further range of this name; None: no longer."""
+        if found is None:
+            self._further.pop(name, None)
+        else:
+            self._further[name] = found
 
     def taken(self, number: int) -> bool:
         return number in self._reserved or self._used[number] > 0
@@ -59,7 +80,8 @@ class Pool:
 
     def choose(self) -> int | None:
         """Reserve any free number; None = full."""
-        for low, high in ((self._dynamic, self.last), (self.first, self._dynamic - 1)):
+        parts = [p for one in (self._own, *self._further.values()) for p in _parts(one)]
+        for low, high in parts:
             size = high - low + 1
             if size <= 0:
                 continue
@@ -70,6 +92,19 @@ class Pool:
                 if self.reserve(number):
                     return number
         return None
+
+
+def _parts(one: Range) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What the server chooses from first, and what it leaves to others while it can."""
+    return (one.dynamic, one.last), (one.first, one.dynamic - 1)
+
+
+def _range_of(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> Range:
+    """The addresses of Services in a network: not the first of all, nor IPv4's last."""
+    first = int(network.network_address) + 1
+    last = int(network.broadcast_address) - (1 if network.version == 4 else 0)
+    last = max(first, min(last, first + (1 << 24)))
+    return Range(first, last, min(first + _offset(last - first + 1, 16, 256, 16), last))
 
 
 def _offset(size: int, least: int, most: int, step: int) -> int:
@@ -85,18 +120,28 @@ class ServiceAllocator:
         self.families = ["IPv6" if n.version == 6 else "IPv4" for n in self._networks]
         self._ips: dict[str, Pool] = {}
         for family, network in zip(self.families, self._networks, strict=True):
-            first = int(network.network_address) + 1
-            last = int(network.broadcast_address) - (1 if network.version == 4 else 0)
-            last = min(last, first + (1 << 24))
-            self._ips[family] = Pool(first, last, first + _offset(last - first + 1, 16, 256, 16), entropy)
+            self._ips[family] = Pool(_range_of(network), entropy)
         low, high = ports
-        self._ports = Pool(low, high, low + _offset(high - low + 1, 16, 128, 32), entropy)
+        self._ports = Pool(Range(low, high, low + _offset(high - low + 1, 16, 128, 32)), entropy)
         self._range = f"{low}-{high}"
 
     # -- what is in use
 
-    def follow(self, services: Any) -> None:
+    def follow(self, services: Any, ranges: Any) -> None:
+        """Views of the Services and of the ServiceCIDRs."""
         services.subscribe(self._on_service)
+        ranges.subscribe(self._on_range)
+
+    def _on_range(self, key: Key, old: Any, new: Any) -> None:
+        """Addresses come from a ServiceCIDR while it is ready and stays."""
+        if key[1] == DEFAULT_RANGE:
+            return  # what the server was started with
+        usable = new is not None and new.metadata.deletionTimestamp is None
+        usable = usable and any(c.type == "Ready" and c.status == "True" for c in new.status.conditions)
+        networks = [ipaddress.ip_network(c) for c in new.spec.cidrs] if usable else []
+        for family, pool in self._ips.items():
+            mine = next((n for n in networks if n.version == (6 if family == "IPv6" else 4)), None)
+            pool.add(key[1], _range_of(mine) if mine is not None else None)
 
     def _on_service(self, key: Key, old: Any, new: Any) -> None:
         # The new state first: a number that stays is never free in between.
@@ -107,7 +152,7 @@ class ServiceAllocator:
 
     def _each(self, service: Any, *, used: bool) -> None:
         for ip in _ips_of(service.spec.clusterIP, service.spec.clusterIPs):
-            pool = self._pool(ip)
+            pool = self._family(ip)
             if pool is not None:
                 number = int(ipaddress.ip_address(ip))
                 pool.used(number) if used else pool.released(number)
@@ -115,13 +160,16 @@ class ServiceAllocator:
             if port:
                 self._ports.used(port) if used else self._ports.released(port)
 
-    def _pool(self, ip: str) -> Pool | None:
+    def _family(self, ip: str) -> Pool | None:
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:
             return None
-        pool = self._ips.get("IPv6" if address.version == 6 else "IPv4")
-        return pool if pool is not None and int(address) in pool else None
+        return self._ips.get("IPv6" if address.version == 6 else "IPv4")
+
+    def _pool(self, ip: str) -> Pool | None:
+        pool = self._family(ip)
+        return pool if pool is not None and int(ipaddress.ip_address(ip)) in pool else None
 
     def owns(self, ip: str) -> bool:
         """The address is one of those that are handed out here."""
@@ -195,8 +243,7 @@ class ServiceAllocator:
     def _take(self, write: Write, ip: str) -> str:
         pool = self._pool(ip)
         if pool is None:
-            shown = ", ".join(str(n) for n in self._networks)
-            return f"the provided IP ({ip}) is not in the valid range. The range of valid IPs is {shown}"
+            return "the provided network does not match the current range"
         number = int(ipaddress.ip_address(ip))
         if not pool.reserve(number):
             return "provided IP is already allocated"

@@ -357,7 +357,7 @@ class Claims:
         condition = {
             "type": "Ready",
             "status": "True",
-            "reason": "Ready",
+            "reason": "",
             "message": "Kubernetes default Service CIDR is ready",
             "lastTransitionTime": rfc3339(self._server.clock()),
         }

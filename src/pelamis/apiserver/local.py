@@ -190,7 +190,7 @@ class LocalClient:
             self._allow("patch", kind, action.namespace, action.name, action.subresource)
             write = Write("patch", kind, self.user, action.namespace, action.name, action.subresource)
             write.patch = WritePatch(action.type, self._with_rev(action))
-            write.options = WriteOptions(force=action.force)
+            write.options = WriteOptions(force=action.force, manager=action.manager)
         else:
             assert isinstance(action, Delete)
             self._allow("delete", kind, action.namespace, action.name)

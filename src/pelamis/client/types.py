@@ -44,7 +44,8 @@ class Update:
 class Patch:
     """body: a tree (merge, strategic, apply) or a list of operations (json).
 
-    rev: when set, the patch applies only to this resourceVersion, else Conflict.
+    rev: when set, the patch applies only to this resourceVersion, else Conflict. manager: the name in managedFields
+    where it is not the client's own.
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class Patch:
     subresource: str = ""
     rev: str = ""
     force: bool = False
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,10 @@ def reconcile(world: World, now: float) -> Plan:
     checked = {"expressionWarnings": warnings} if warnings else {}
     status = {"observedGeneration": meta.generation, "typeChecking": checked}
     body = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "status": status}
-    patch = Patch(POLICY, "", meta.name, {**body, "metadata": {"name": meta.name}}, "apply", "status", force=True)
+    body["metadata"] = {"name": meta.name}
+    patch = Patch(
+        POLICY, "", meta.name, body, "apply", "status", force=True, manager="validatingadmissionpolicy-status"
+    )
     return Plan(actions=(patch,))
 
 

@@ -50,6 +50,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "rootca": ("root-ca-certificate-publisher-controller", "root-ca-cert-publisher"),
     "serviceaccount": ("serviceaccount-controller",),
     "serviceaccounttoken": ("serviceaccount-token-controller", "serviceaccount-token"),
+    "servicecidr": ("service-cidr-controller",),
     "servicelb": ("service-lb-controller", "service"),
     "statefulset": ("statefulset-controller",),
     "tainteviction": ("taint-eviction-controller",),
