@@ -138,8 +138,9 @@ ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
         (binder.VolumeWorld(volume(), None), ["Volume Available"], []),
         (binder.VolumeWorld(volume(to="c"), None), ["Volume Available"], []),
         (binder.VolumeWorld(volume(to="c", uid="c", phase="Bound"), None), ["Volume Released"], []),
+        (binder.VolumeWorld(volume(to="c", uid="c", phase="Bound", policy="Delete"), None), ["Volume Released"], []),
         (
-            binder.VolumeWorld(volume(to="c", uid="c", phase="Bound", policy="Delete"), None),
+            binder.VolumeWorld(volume(to="c", uid="c", phase="Released", policy="Delete"), None),
             ["Volume Failed"],
             ["VolumeFailedDelete"],
         ),
@@ -148,8 +149,9 @@ ALL = ["Volume -> c", "Volume Bound", "Claim -> v", "Claim Bound"]
             ["Volume Released"],
             [],
         ),
+        (binder.VolumeWorld(volume(to="c", uid="c", phase="Bound", policy="Recycle"), None), ["Volume Released"], []),
         (
-            binder.VolumeWorld(volume(to="c", uid="c", phase="Bound", policy="Recycle"), None),
+            binder.VolumeWorld(volume(to="c", uid="c", phase="Released", policy="Recycle"), None),
             ["Volume Failed"],
             ["VolumeFailedRecycle"],
         ),

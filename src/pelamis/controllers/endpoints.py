@@ -15,12 +15,11 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service
 from pelamis.api.meta import ObjectMeta
-from pelamis.base.clock import parse_rfc3339
 from pelamis.client.types import Create, Delete, Key, Outcome, Update
 from pelamis.reconcile import endpointset
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podcontrol import is_namespace_terminating
-from pelamis.reconcile.podstate import condition, is_ready
+from pelamis.reconcile.podstate import is_ready
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 CAPACITY = 1000
@@ -34,6 +33,7 @@ class World:
     service: Service | None
     endpoints: Endpoints | None
     pods: Sequence[Pod]
+    seen: endpointset.Seen | None = None
 
 
 def gather(views: Views, key: Key) -> World | None:
@@ -41,7 +41,9 @@ def gather(views: Views, key: Key) -> World | None:
     endpoints = views(ENDPOINTS).get(*key)
     if service is None and endpoints is None:
         return None
-    return World(key, service, endpoints, endpointset.selected(views, service) if service is not None else ())
+    if service is None:
+        return World(key, None, endpoints, ())
+    return World(key, service, endpoints, endpointset.selected(views, service), views.memo(key))
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -60,28 +62,27 @@ def reconcile(world: World, now: float) -> Plan:
         labels[endpointset.HEADLESS] = ""
     labels[MANAGED[0]] = MANAGED[1]
     annotations = dict(current.metadata.annotations) if current is not None else {}
-    trigger = annotations.pop(endpointset.TRIGGER_TIME, "")
+    annotations.pop(endpointset.TRIGGER_TIME, "")
+    at, seen = endpointset.trigger(world.seen, service, world.pods)
     annotations.pop(OVER_CAPACITY, None)
     if over:
         annotations[OVER_CAPACITY] = "truncated"
     if current is not None:
         before = {k: v for k, v in current.metadata.annotations.items() if k != endpointset.TRIGGER_TIME}
         if current.subsets == kept and current.metadata.labels == labels and before == annotations:
-            return NOTHING
-    trigger = _trigger(service, world.pods, current is None) or trigger
-    if trigger:
-        annotations[endpointset.TRIGGER_TIME] = trigger
+            return Plan(memo=seen)
+    annotations = endpointset.stamped(annotations, at)
     if current is None:
         meta = ObjectMeta(
             name=service.metadata.name, namespace=service.metadata.namespace, labels=labels, annotations=annotations
         )
-        return _written(Create(ENDPOINTS, Endpoints(metadata=meta, subsets=kept)), service, "Create", "create")
+        return _written(Create(ENDPOINTS, Endpoints(metadata=meta, subsets=kept)), service, "Create", "create", seen)
     meta = msgspec.structs.replace(current.metadata, labels=labels, annotations=annotations)
     changed = msgspec.structs.replace(current, metadata=meta, subsets=kept)
-    return _written(Update(ENDPOINTS, changed), current, "Update", "update")
+    return _written(Update(ENDPOINTS, changed), current, "Update", "update", seen)
 
 
-def _written(action: Create | Update, regarding: Any, verb: str, word: str) -> Plan:
+def _written(action: Create | Update, regarding: Any, verb: str, word: str, seen: endpointset.Seen) -> Plan:
     name = f"{regarding.metadata.namespace}/{regarding.metadata.name}"
 
     def done(outcomes: Sequence[Outcome]) -> Plan:
@@ -95,7 +96,7 @@ def _written(action: Create | Update, regarding: Any, verb: str, word: str) -> P
         )
         return Plan(events=(note,), error=error.message)
 
-    return Plan(actions=(action,), on_outcomes=done)
+    return Plan(actions=(action,), on_outcomes=done, memo=seen)
 
 
 def subsets(service: Service, pods: Sequence[Pod]) -> tuple[EndpointSubset, ...]:
@@ -170,17 +171,6 @@ def truncated(found: Sequence[EndpointSubset]) -> tuple[tuple[EndpointSubset, ..
         out[i] = msgspec.structs.replace(out[i], addresses=out[i].addresses[: len(out[i].addresses) - drop])
         excess -= drop
     return tuple(s for s in out if s.addresses or s.notReadyAddresses), True
-
-
-def _trigger(service: Service, pods: Sequence[Pod], created: bool) -> str:
-    """When what is shown now last changed: the newest readiness change of a pod, or the Service's creation."""
-    times: list[str] = [service.metadata.creationTimestamp] if created else []
-    for pod in pods:
-        c = condition(pod, "Ready")
-        if c is not None and c.lastTransitionTime:
-            times.append(c.lastTransitionTime)
-    times = [t for t in times if t]
-    return max(times, key=parse_rfc3339) if times else ""
 
 
 def _endpoints_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:

@@ -30,7 +30,6 @@ from pelamis.api.discovery.endpointslice import (
     ForZone,
 )
 from pelamis.api.meta import ObjectMeta
-from pelamis.base.clock import rfc3339
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Update
 from pelamis.reconcile import endpointset
 from pelamis.reconcile.ownership import owner_reference
@@ -58,6 +57,7 @@ class World:
     slices: Sequence[EndpointSlice]
     nodes: dict[str, Node]
     every_node: Sequence[Node] = ()
+    seen: endpointset.Seen | None = None
 
 
 def gather(views: Views, key: Key) -> World | None:
@@ -77,7 +77,7 @@ def gather(views: Views, key: Key) -> World | None:
         and s.metadata.labels.get(endpointset.MANAGED_BY) == MANAGER
         and s.metadata.deletionTimestamp is None
     ]
-    return World(service, pods, slices, nodes, views(NODE).list() if is_auto(service) else ())
+    return World(service, pods, slices, nodes, views(NODE).list() if is_auto(service) else (), views.memo(key))
 
 
 def is_auto(service: Service) -> bool:
@@ -91,15 +91,16 @@ def reconcile(world: World, now: float) -> Plan:
     actions: list[Action] = []
     events: list[EventNote] = []
     families = endpointset.families(service)
+    at, seen = endpointset.trigger(world.seen, service, world.pods)
     for one in world.slices:
         if one.addressType not in families:
             actions.append(_delete(one))
     for family in families:
         mine = [s for s in world.slices if s.addressType == family]
-        writes = _family(world, family, mine, now, events)
+        writes = _family(world, family, mine, at, events)
         actions.extend(writes)
     if not actions:
-        return NOTHING
+        return Plan(memo=seen)
 
     def done(outcomes: Sequence[Outcome]) -> Plan:
         error = failure(actions, outcomes)
@@ -113,7 +114,7 @@ def reconcile(world: World, now: float) -> Plan:
             events=(EventNote(service, "Warning", "FailedToUpdateEndpointSlices", message),), error=error.message
         )
 
-    return Plan(actions=actions, on_outcomes=done)
+    return Plan(actions=actions, on_outcomes=done, memo=seen)
 
 
 Ports = tuple[EndpointPort, ...]
@@ -147,7 +148,7 @@ def _auto(
 
 
 def _family(
-    world: World, family: str, slices: Sequence[EndpointSlice], now: float, events: list[EventNote]
+    world: World, family: str, slices: Sequence[EndpointSlice], at: str, events: list[EventNote]
 ) -> list[Action]:
     service = world.service
     wanted: dict[Ports, dict[tuple[str, ...], Endpoint]] = {}
@@ -168,7 +169,6 @@ def _family(
     for one in slices:
         by_ports.setdefault(one.ports, []).append(one)
     labels = _labels(service)
-    trigger = {endpointset.TRIGGER_TIME: rfc3339(now)}
     actions: list[Action] = []
     kept = 0
     deletes: list[EndpointSlice] = []
@@ -178,22 +178,22 @@ def _family(
         kept += len(by_ports.get(ports, [])) - len(remove)
         deletes.extend(remove)
         for one, endpoints in changed:
-            meta = msgspec.structs.replace(
-                one.metadata, labels=labels, annotations={**one.metadata.annotations, **trigger}
-            )
+            annotations = endpointset.stamped(one.metadata.annotations, at)
+            meta = msgspec.structs.replace(one.metadata, labels=labels, annotations=annotations)
             actions.append(Update(SLICE, msgspec.structs.replace(one, metadata=meta, endpoints=endpoints)))
-        creates.extend(_new(service, family, ports, endpoints, labels, trigger) for endpoints in sets)
+        creates.extend(_new(service, family, ports, endpoints, labels, at) for endpoints in sets)
     if not kept and not creates:
         # an empty slice tells that there is nobody; one that is there already stays
         empty = next((s for s in deletes if not s.ports and not s.endpoints and s.metadata.labels == labels), None)
         if empty is not None:
             deletes.remove(empty)
         else:
-            creates.append(_new(service, family, (), (), labels, trigger))
+            creates.append(_new(service, family, (), (), labels, at))
     # what is to be deleted is reused for what is to be created
     while creates and deletes:
         new, old = creates.pop(), deletes.pop()
-        meta = msgspec.structs.replace(old.metadata, labels=labels, annotations={**old.metadata.annotations, **trigger})
+        annotations = endpointset.stamped(old.metadata.annotations, at)
+        meta = msgspec.structs.replace(old.metadata, labels=labels, annotations=annotations)
         actions.append(
             Update(SLICE, msgspec.structs.replace(old, metadata=meta, endpoints=new.endpoints, ports=new.ports))
         )
@@ -309,14 +309,14 @@ def _new(
     ports: Ports,
     endpoints: tuple[Endpoint, ...],
     labels: dict[str, str],
-    annotations: dict[str, str],
+    at: str,
 ) -> EndpointSlice:
     return EndpointSlice(
         metadata=ObjectMeta(
             generateName=f"{service.metadata.name}-",
             namespace=service.metadata.namespace,
             labels=labels,
-            annotations=annotations,
+            annotations=endpointset.stamped({}, at),
             ownerReferences=(owner_reference(service, SERVICE),),
         ),
         addressType=family,

@@ -343,14 +343,14 @@ def _unbind(volume: PersistentVolume, now: float) -> Plan:
 def _released(volume: PersistentVolume, now: float) -> Plan:
     policy = volume.spec.persistentVolumeReclaimPolicy
     name = volume.metadata.name
+    if volume.status.phase not in ("Released", "Failed"):
+        return Plan(actions=_phase(volume, "Released", now))  # what becomes of it follows, when the view shows that
     if policy == "Delete" and PROVISIONED_BY not in volume.metadata.annotations:
         message = f'error getting deleter volume plugin for volume "{name}": no deletable volume plugin matched'
         return _failed(volume, "VolumeFailedDelete", message, now)
     if policy == "Recycle":
         return _failed(volume, "VolumeFailedRecycle", "No recycler plugin found for the volume!", now)
-    if volume.status.phase in ("Released", "Failed"):
-        return NOTHING
-    return Plan(actions=_phase(volume, "Released", now))
+    return NOTHING
 
 
 def _failed(volume: PersistentVolume, reason: str, message: str, now: float) -> Plan:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pelamis.api.core.pod.kind import KIND as POD
@@ -12,7 +13,7 @@ from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service, ServicePort
 from pelamis.client.types import Key
 from pelamis.reconcile.ownership import subset
-from pelamis.reconcile.podstate import is_finished, is_ready
+from pelamis.reconcile.podstate import condition, is_finished, is_ready
 from pelamis.reconcile.spec import Views
 
 HEADLESS = "service.kubernetes.io/headless"
@@ -103,3 +104,30 @@ def pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
         if selector and any(subset(selector, have) for have in labels):
             out.append((namespace, service.metadata.name))
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When pods of the Service with this uid last became ready or unready, at the last look. By name, RFC 3339."""
+
+    service: str
+    pods: Mapping[str, str]
+
+
+def trigger(seen: Seen | None, service: Service, pods: Sequence[Pod]) -> tuple[str, Seen]:
+    """When what is to be shown now changed, for the annotation by which latency is measured; "" = unknown.
+
+    That is the earliest of the changes since the last look; at the first look, when the Service was made.
+    """
+    times = {p.metadata.name: c.lastTransitionTime for p in pods if (c := condition(p, "Ready")) is not None}
+    now = Seen(service.metadata.uid, times)
+    if seen is None or seen.service != now.service:
+        return service.metadata.creationTimestamp, now
+    # times of one form: they sort as texts
+    return min((t for name, t in times.items() if t > seen.pods.get(name, "")), default=""), now
+
+
+def stamped(annotations: Mapping[str, str], at: str) -> dict[str, str]:
+    """With the trigger time, or without one where it is not known."""
+    rest = {k: v for k, v in annotations.items() if k != TRIGGER_TIME}
+    return {**rest, TRIGGER_TIME: at} if at else rest
