@@ -6,11 +6,14 @@ import asyncio
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pelamis.kubelet import logs
-from pelamis.kubelet.volumes import atomic, hostpath
+from pelamis.kubelet.volumes import atomic, claim, hostpath
+from pelamis.kubelet.volumes import pod as volumes
 from pelamis.kubelet.volumes.atomic import File
 from pelamis.kubelet.volumes.payload import VolumeError
 from pelamis.kubelet.volumes.subpath import _open_inside
@@ -131,3 +134,34 @@ def test_rotation_keeps_so_many(tmp_path: Path) -> None:
         path.write_text(f"{index}")
         logs.rotate(path, f"{index}", 3)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["0.log.4.gz", "0.log.5"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_local_volume_is_mounted_where_its_link_leads(tmp_path: Path) -> None:
+    """A group is set behind the link; read-only holds for subpaths; taking down leaves the files alone."""
+    data, link, folder = tmp_path / "data", tmp_path / "link", tmp_path / "pods" / "u"
+    data.mkdir(mode=0o700)
+    (data / "kept").write_text("x")
+    link.symlink_to(data)
+    found = SimpleNamespace(
+        metadata=SimpleNamespace(name="pv"), spec=SimpleNamespace(local=SimpleNamespace(path=str(link)))
+    )
+
+    def context(group: int | None) -> Any:
+        security = SimpleNamespace(fsGroupChangePolicy="")
+        return SimpleNamespace(
+            pod=SimpleNamespace(spec=SimpleNamespace(securityContext=security)),
+            fs_group=group,
+            path=lambda plugin, name: folder / "volumes" / f"kubernetes.io~{plugin}" / name,
+        )
+
+    for group, read_only in ((1234, False), (None, True)):
+        try:
+            where = Path(asyncio.run(claim._local(context(group), found, read_only)))
+            assert (where / "kept").read_text() == "x" and data.stat().st_gid == 1234
+            if read_only:
+                with pytest.raises(OSError, match="Read-only"):
+                    os.close(_open_inside(str(where), "new"))
+        finally:
+            volumes.take_down(folder)
+        assert (data / "kept").exists() and not (folder / "volumes").exists()

@@ -276,6 +276,23 @@ def test_a_restart_rule_lets_all_containers_begin_anew() -> None:
     assert d.old.phase == "Failed"
 
 
+def test_a_rule_that_fires_early_waits_for_the_others_to_have_started() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    source = {"name": "source", "image": "i", "restartPolicy": "Never", "restartPolicyRules": [rule]}
+    d = Driver(make(containers=[source, {"name": "other", "image": "i"}], restartPolicy="Never"), (a.StartContainer,))
+    first = d.held.pop()
+    over = a.Run("source-1", "source", 0, "exited", d.now, d.now, d.now, 42, sandbox_id="s0")
+    d.runs["source"] = over
+    d.feed(a.ContainerStarted(first.name, over))
+    assert [i.name for i in d.held] == ["other"] and d.stopped() == []
+    run = a.Run("other-1", "other", 0, "running", d.now, d.now, sandbox_id="s0")
+    d.runs["other"] = run
+    d.hold = ()
+    d.feed(a.ContainerStarted("other", run))
+    assert d.stopped() == ["other"] and d.started() == ["source", "other", "source", "other"]
+    assert {c.restartCount for c in d.old.containerStatuses} == {1}
+
+
 def test_a_changed_image_replaces_the_container() -> None:
     d = Driver(make())
     d.runs["c"].hash = "other"

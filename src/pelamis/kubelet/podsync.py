@@ -259,6 +259,11 @@ class PodMachine:
             slot.started = slot.spec.startupProbe is None
             slot.ready = slot.started and slot.spec.readinessProbe is None
             self._start_probes(slot)
+        self._follow_rule(slot)
+
+    def _follow_rule(self, slot: Slot) -> None:
+        if self.state.ending is None and slot.action() == RESTART_ALL:
+            self.state.restarting = True
 
     def _start_probes(self, slot: Slot) -> None:
         spec = slot.spec
@@ -303,8 +308,7 @@ class PodMachine:
         if run.state == "exited":
             slot.started = slot.ready = False
             self._stop_probes(slot)
-            if self.state.ending is None and slot.action() == RESTART_ALL:
-                self.state.restarting = True
+            self._follow_rule(slot)
 
     def _stopped(self, name: str, id_: str, run: a.Run | None, error: str, now: float) -> None:
         slot = self.state.slots.get(name)
@@ -400,7 +404,7 @@ class PodMachine:
         elif s.volumes == "failed":
             self._wake_at(s.volumes_retry_at)
         self._bring_up_sandbox(now)
-        if s.restarting and not self._begin_anew():
+        if s.restarting and not self._begin_anew(now):
             return
         targets = self._targets()
         extras = [slot for slot in s.of_kind("ephemeral") if slot.pending]
@@ -420,10 +424,19 @@ class PodMachine:
                 self._start(slot, s.sandbox, now)
                 break
 
-    def _begin_anew(self) -> bool:
-        """A restart rule has asked for it: kill what runs, then everything is still to be run. False: not yet."""
+    def _begin_anew(self, now: float) -> bool:
+        """A restart rule has asked for it: kill what runs, then everything is still to be run. False: not yet.
+
+        Main containers that have not been started yet are started before, if nothing is in their way.
+        """
         s = self.state
         slots = s.of_kind("main", "init", "sidecar")
+        mains = s.of_kind("main")
+        if any(not slot.pending for slot in mains) and any(
+            slot.pending and slot.current is None and slot.pull_failed is None and now >= slot.retry_at
+            for slot in mains
+        ):
+            return True
         for slot in slots:
             if slot.alive and slot.busy not in ("start", "stop"):
                 self._stop(slot, 0, "killing", RESTART_ALL)
@@ -490,7 +503,8 @@ class PodMachine:
                 if slot.current is not None and slot.current.exit_code != 0:
                     return [*out, slot] if slot.restartable(s.pod) else out
         for slot in s.of_kind("main"):
-            if slot.pending or (slot.exited and (slot.restart_now or slot.restartable(s.pod))):
+            again = slot.exited and (slot.restart_now or slot.restartable(s.pod)) and not s.restarting
+            if slot.pending or again:
                 out.append(slot)
         return out
 

@@ -6,7 +6,6 @@ Block-mode claims and volumes of other kinds are refused with a message that nam
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from pelamis.api.core.pod.volume import claim_name
@@ -50,18 +49,32 @@ async def _persistent(context: Context, volume: Any, found: Any, read_only: bool
         hostpath.check(spec.hostPath.path, spec.hostPath.type or "")
         return str(spec.hostPath.path)
     if spec.local is not None:
-        path = spec.local.path
-        if not _is_folder(path):
-            raise VolumeError(f'local volume path "{path}" does not exist')
-        if context.fs_group is not None and not read_only:
-            security = context.pod.spec.securityContext
-            policy = security.fsGroupChangePolicy == "OnRootMismatch"
-            await apply_group(Path(path), context.fs_group, read_only=False, on_root_mismatch=policy)
-        return str(path)
+        return await _local(context, found, read_only)
     if spec.nfs is not None:
         return nfs(context, volume.name, spec.nfs.server, spec.nfs.path, read_only or spec.nfs.readOnly)
     kind = next((name for name in spec.__struct_fields__ if name != "claimRef" and _is_source(spec, name)), "unknown")
     raise VolumeError(f"volumes of kind {kind} are not supported by this node")
+
+
+async def _local(context: Context, found: Any, read_only: bool) -> str:
+    """Mounted in a place of the pod's own, so that links are followed once and read-only holds for subpaths too."""
+    path = found.spec.local.path
+    if not _is_folder(path):
+        raise VolumeError(f'local volume path "{path}" does not exist')
+    target = context.path("local-volume", found.metadata.name)
+    if not mount.is_mounted(target):
+        target.mkdir(parents=True, exist_ok=True)
+        mount.bind(_real(path), target)
+        if read_only:
+            mount.filesystem("", target, "", "", mount.REMOUNT_READ_ONLY)
+    if context.fs_group is not None and not read_only:
+        policy = context.pod.spec.securityContext.fsGroupChangePolicy == "OnRootMismatch"
+        await apply_group(target, context.fs_group, read_only=False, on_root_mismatch=policy)
+    return str(target)
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def _is_folder(path: str) -> bool:

@@ -45,6 +45,10 @@ LIVE = ("configMap", "secret", "downwardAPI", "projected")
 """Kinds whose content follows the API."""
 
 
+_MOUNTED = ("local-volume", "nfs", "image")
+"""Plugins whose volumes are mounts of what belongs to others."""
+
+
 def kind_of(volume: Any) -> str:
     """The name of the source that is set; upstream treats none as emptyDir."""
     return next((name for name in volume.__struct_fields__ if name != "name" and getattr(volume, name) is not None), "")
@@ -93,6 +97,9 @@ def take_down(folder: Path) -> None:
     if not folder.exists():
         return
     mount.unmount_below(folder)
+    for plugin in _MOUNTED:
+        for entry in (folder / "volumes" / f"kubernetes.io~{plugin}").glob("*"):
+            entry.rmdir()  # fails where something is mounted still: nobody's files are deleted with the pod's folder
     for name in ("volume-subpaths", "volumes"):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
