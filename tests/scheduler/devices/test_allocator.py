@@ -181,6 +181,9 @@ FAILURES: list[tuple[str, list[Any], Any, str]] = [
      claim("c", exactly(cls="bad")), f"class bad: selector #1 on device {DRIVER}/s/a: CEL runtime error: CEL result"),
     ("no expression", [AB], claim("c", exactly(cel="device.")),
      "claim default/c: selector #0: CEL compile error: compilation failed"),
+    ("all cannot be the same, and what follows is not there", [MODELS],
+     claim("c", exactly("x", count=None), exactly("y", cel="false"), constraints=[same("x")]),
+     f"claim default/c, request x: cannot add device {DRIVER}/s/b because a claim constraint would not be satisfied"),
     ("all cannot be the same", [MODELS], claim("c", exactly(count=None), constraints=[same()]),
      f"claim default/c, request r: cannot add device {DRIVER}/s/b because a claim constraint would not be satisfied"),
 ]  # fmt: skip

@@ -98,7 +98,7 @@ class _Search:
             if fewest > MOST_RESULTS:
                 text = f"number of requested devices {fewest} exceeds the claim limit of {MOST_RESULTS}"
                 raise AllocationFailure(f"claim {want.key}: {text}")
-        if any(not self._can_be_met(request) for want in self._wants for request in want.requests):
+        if self._hopeless():
             return None
         stack = [self._step(At(0, 0))]
         outcome: Any = None
@@ -132,6 +132,14 @@ class _Search:
                     raise AllocationFailure(f"claim {claim}, request {ask.short}: {text}")
             found = self._all[id(ask)] = [i for i in range(len(self._units)) if self._fit(ask, i) is not False]
         return len(found)
+
+    def _hopeless(self) -> bool:
+        """Some request cannot be met even by itself. Where all devices are wanted, and a constraint may be in their
+        way, the search has to come across it: that is told as an error."""
+        requests = [request for want in self._wants for request in want.requests]
+        if any(self._constraints) and any(ask.count is None for request in requests for ask in request.asks):
+            return False
+        return not all(map(self._can_be_met, requests))
 
     def _can_be_met(self, request: Request) -> bool:
         """Leaves out what several requests together take: saves a search that can find nothing."""
