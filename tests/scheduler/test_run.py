@@ -192,6 +192,7 @@ def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
         assert rig.server.get(VOLUME, "", "v").spec.claimRef.name == "a"
         claim = rig.server.get(CLAIM, "default", "b")
         assert claim.metadata.annotations["volume.kubernetes.io/selected-node"] == "n"
+        assert rig.server.get(POD, "default", "p").status.nominatedNodeName == "n"  # told while it waits
         for name in ("a", "b"):
             bound = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}}
             rig.server.do(Patch(CLAIM, "default", name, {**bound, "spec": {"volumeName": f"v-{name}"}}))

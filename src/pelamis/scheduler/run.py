@@ -44,7 +44,15 @@ from pelamis.scheduler.queue import Queue, Waiting
 from pelamis.scheduler.snapshot import Snapshot
 from pelamis.scheduler.userplugin import PluginError
 from pelamis.scheduler.volumes import Binding, claims_of, plan
-from pelamis.scheduler.writes import binding, condition, evict, failed_scheduling, problem, volume_action
+from pelamis.scheduler.writes import (
+    binding,
+    condition,
+    evict,
+    expectation,
+    failed_scheduling,
+    problem,
+    volume_action,
+)
 
 log = logging.getLogger("pelamis.scheduler")
 TURN_S = 0.005
@@ -64,6 +72,11 @@ class _Bound:
     devices: Reservation | None
     binder: Extender | None
     began: float
+
+    @property
+    def takes_time(self) -> bool:
+        """Something is to be made ready first, so that it is worth telling where the pod will go."""
+        return bool(self.volumes) or self.devices is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +433,8 @@ class Scheduler:
     async def _bind_alone(self, item: _Bound) -> None:
         """Ask for the volumes, wait until the claims are bound, then bind the pod, or have it bound by an extender."""
         trouble = ""
+        if item.takes_time:
+            await self._expect(item)
         if item.volumes:
             limit = self._profiles[item.info.pod.spec.schedulerName].volumes_s
             try:
@@ -460,6 +475,13 @@ class Scheduler:
                 self.snapshot.storage.assumed.pop(promised.volume.metadata.name, None)
         more = self._unbound(item, trouble, None, notes)
         await self._report(more, notes)
+
+    async def _expect(self, item: _Bound) -> None:
+        """Not worth giving up for."""
+        try:
+            await self._client.commit([expectation(item.info, item.node)])
+        except OSError as error:
+            log.warning("where %s/%s goes could not be told: %s", *item.info.key, error)
 
     async def _make_ready(self, item: _Bound, kept: Reservation) -> str:
         trouble = await self._devices.bind(kept)
@@ -566,4 +588,8 @@ class Scheduler:
         self.queue.failed(item.waiting, (), now, error=True)
         notes.setdefault(who, []).append(failed_scheduling(item.info, text))
         wrong = condition(item.info, "SchedulerError", text, now, None)
-        return [*out, wrong] if wrong is not None else out
+        if wrong is not None:
+            out.append(wrong)
+        if item.takes_time:
+            out.append(expectation(item.info, ""))
+        return out

@@ -82,6 +82,12 @@ def condition(info: PodInfo, reason: str, message: str, now: float, nominated: s
     return Patch(POD, *info.key, {"metadata": {"uid": info.uid}, "status": status}, "strategic", "status")
 
 
+def expectation(info: PodInfo, node: str) -> Patch:
+    """Says where the pod is about to go while its volumes or devices are made ready; "" takes it back."""
+    body = {"metadata": {"uid": info.uid}, "status": {"nominatedNodeName": node or None}}
+    return Patch(POD, *info.key, body, "strategic", "status")
+
+
 def evict(victim: PodInfo, scheduler: str, now: float) -> list[Action]:
     """Say why, then delete with the pod's own grace."""
     condition: dict[str, Any] = {
