@@ -159,6 +159,7 @@ class PodMachine:
             if slot.spec.image != spec.image:
                 slot.image_ref, slot.pull_failed, slot.retry_at = "", None, 0.0
                 slot.pull.reset()
+                slot.crash.reset()
             slot.spec = spec
             slots[name] = slot
         s.slots = slots

@@ -7,7 +7,11 @@ import pytest
 from pelamis.api import codec
 from pelamis.api.core import POD
 from pelamis.api.core.pod.validate import validate_pod_template
-from pelamis.api.core.pod.validate_update import validate_ephemeral_containers_update, validate_resize
+from pelamis.api.core.pod.validate_update import (
+    validate_ephemeral_containers_update,
+    validate_pod_status_update,
+    validate_resize,
+)
 from tests.api.core.build import errors, make, merge, update_errors
 
 POD_TREE: dict[str, Any] = {"spec": {"containers": [{"name": "c", "image": "nginx:1"}]}}
@@ -422,3 +426,27 @@ def test_a_resize_does_not_move_containers() -> None:
 
 def test_a_negative_grace_period_of_a_pod_is_a_second() -> None:
     assert pod(terminationGracePeriodSeconds=-1).spec.terminationGracePeriodSeconds == 1
+
+
+def test_what_may_run_again() -> None:
+    def told(code: int | None, **container: Any) -> Any:
+        ended = {"terminated": {"exitCode": code}} if code is not None else {"running": {}}
+        one = {"name": "c", "image": "i", **container}
+        status = {"containerStatuses": [{"name": "c", "image": "", "imageID": "", "restartCount": 0, "state": ended}]}
+        tree = {"spec": {"containers": [one], "restartPolicy": "Never"}, "status": status}
+        return codec.from_tree(POD, codec.to_tree(make(POD, tree, create=False)))
+
+    def rule(action: str) -> dict[str, Any]:
+        return {"action": action, "exitCodes": {"operator": "In", "values": [42]}}
+
+    cases: list[tuple[int, dict[str, Any], bool]] = [
+        (42, {}, False),
+        (42, {"restartPolicy": "Always"}, True),
+        (0, {"restartPolicy": "OnFailure"}, False),
+        (42, {"restartPolicy": "Never", "restartPolicyRules": [rule("Restart")]}, True),
+        (1, {"restartPolicy": "Never", "restartPolicyRules": [rule("Restart")]}, False),
+        (1, {"restartPolicy": "Never", "restartPolicyRules": [rule("RestartAllContainers")]}, True),
+    ]
+    for code, container, allowed in cases:
+        errors = [str(e) for e in validate_pod_status_update(told(None, **container), told(code, **container))]
+        assert any("non-terminated" in e for e in errors) is not allowed, (code, container)

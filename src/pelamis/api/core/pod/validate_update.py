@@ -224,48 +224,46 @@ def validate_pod_status_update(pod: Pod, old: Pod) -> list[FieldError]:
 
 def _check_transitions(pod: Pod, old: Pod, errors: Errors) -> None:
     """A container that has ended for good stays ended."""
-    policy = old.spec.restartPolicy
-    status, before = pod.status, old.status
-    sidecars = {c.name for c in old.spec.initContainers if c.restartPolicy == "Always"}
-    own = {c.name for c in (*old.spec.containers, *old.spec.initContainers) if c.restartPolicy is not None}
-    _check_ended(status.containerStatuses, before.containerStatuses, policy, own, "status.containerStatuses", errors)
-    _check_ended(
-        status.initContainerStatuses,
-        before.initContainerStatuses,
-        policy,
-        sidecars | own,
-        "status.initContainerStatuses",
-        errors,
-    )
-    _check_ended(
-        status.ephemeralContainerStatuses,
-        before.ephemeralContainerStatuses,
-        "Never",
-        (),
-        "status.ephemeralContainerStatuses",
-        errors,
-    )
+    spec, status, before = old.spec, pod.status, old.status
+    at = "status.ephemeralContainerStatuses"
+    _check_ended(status.ephemeralContainerStatuses, before.ephemeralContainerStatuses, spec, (), at, errors)
+    everyone = (*spec.containers, *spec.initContainers)
+    if any(rule.action == "RestartAllContainers" for c in everyone for rule in c.restartPolicyRules):
+        return
+    at = "status.containerStatuses"
+    _check_ended(status.containerStatuses, before.containerStatuses, spec, spec.containers, at, errors)
+    at = "status.initContainerStatuses"
+    _check_ended(status.initContainerStatuses, before.initContainerStatuses, spec, spec.initContainers, at, errors)
 
 
 def _check_ended(
     new: Sequence[ContainerStatus],
     old: Sequence[ContainerStatus],
-    policy: str,
-    restartable: set[str] | tuple[str, ...],
+    spec: PodSpec,
+    containers: Sequence[Container],
     path: str,
     errors: Errors,
 ) -> None:
-    """restartable: names of containers that have a restart policy of their own."""
-    if policy == "Always":
-        return
+    """containers: those that may run again, if rules and policies say so."""
     now = {s.name: s for s in new}
     for i, status in enumerate(old):
-        ended = status.state.terminated
-        if ended is None or (ended.exitCode != 0 and policy == "OnFailure") or status.name in restartable:
+        ended, current = status.state.terminated, now.get(status.name)
+        if ended is None or current is None or current.state.terminated is not None:
             continue
-        current = now.get(status.name)
-        if current is not None and current.state.terminated is None:
+        container = next((c for c in containers if c.name == status.name), None)
+        if container is None or not _restarts(container, spec, ended.exitCode):
             errors.append(forbidden(f"{path}[{i}].state", "may not be transitioned to non-terminated state"))
+
+
+def _restarts(container: Container, spec: PodSpec, code: int) -> bool:
+    for rule in container.restartPolicyRules if container.restartPolicy is not None else ():
+        codes = rule.exitCodes
+        if codes is not None and (code in codes.values) == (codes.operator == "In"):
+            if rule.action == "Restart":
+                return True
+            break
+    policy = container.restartPolicy or spec.restartPolicy
+    return policy == "Always" or (policy == "OnFailure" and code != 0)
 
 
 def _check_claim_statuses(pod: Pod, errors: Errors) -> None:
