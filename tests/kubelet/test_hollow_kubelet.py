@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.sim.fake_client import FakeClient, FakeServer
 
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.event import KIND as EVENT
@@ -17,11 +16,12 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Create, Delete
 from pelamis.kubelet.cri import types as cri
-from pelamis.kubelet.cri.hollow import Delays, HollowRuntime
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.settings import KubeletConfig
 from pelamis.reconcile.recorder import Recorder
 from pelamis.sim import loop as virtual
+from tests.kubelet.memoryruntime import Delays, MemoryRuntime
+from tests.sim.fake_client import FakeClient, FakeServer
 
 IMAGE = "localhost/app:1"
 
@@ -40,7 +40,7 @@ class World:
     def __init__(self, folder: Path, **runtime: Any) -> None:
         self.server = FakeServer(virtual.now)
         self.client = FakeClient(self.server)
-        self.runtime = HollowRuntime(virtual.now, images=(IMAGE,), **runtime)
+        self.runtime = MemoryRuntime(virtual.now, images=(IMAGE,), **runtime)
         self.settings = KubeletConfig(
             node_name="n",
             root_dir=str(folder / "kubelet"),

@@ -13,16 +13,16 @@ import pytest
 
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.client import CriClient
-from pelamis.kubelet.cri.hollow import HollowRuntime
 from pelamis.kubelet.cri.runtime import CriError, Runtime
 from pelamis.kubelet.volumes import mount
 from tests.kubelet import rig
+from tests.kubelet.memoryruntime import MemoryRuntime
 
 Scenario = Callable[[Runtime, str], Awaitable[None]]
 
 
 async def _hollow(scenario: Scenario) -> None:
-    await scenario(HollowRuntime(time.time, images=(rig.BUSYBOX,)), "/tmp")
+    await scenario(MemoryRuntime(time.time, images=(rig.BUSYBOX,)), "/tmp")
 
 
 async def _containerd(scenario: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""The runtime seam in memory: sandboxes and containers that cost a few objects each, for scale tests and simulators.
+"""The container runtime's seam in memory: sandboxes and containers that cost a few objects each.
 
 A container's command says what it does, as far as ``kubelet.hollow.script`` understands it (``sleep 5; exit 1``);
 anything else runs until it is stopped. exec always succeeds, except for what is known to fail. Delays of the calls and
@@ -66,7 +66,7 @@ class Delays:
     pull: float = 0.0
 
 
-class HollowRuntime:
+class MemoryRuntime:
     """images: references that are present. pullable(reference): whether a pull of it succeeds."""
 
     def __init__(
