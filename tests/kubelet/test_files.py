@@ -165,3 +165,29 @@ def test_a_local_volume_is_mounted_where_its_link_leads(tmp_path: Path) -> None:
         finally:
             volumes.take_down(folder)
         assert (data / "kept").exists() and not (folder / "volumes").exists()
+
+
+def test_a_device_is_no_directory_and_the_other_way_round(tmp_path: Path) -> None:
+    with pytest.raises(VolumeError, match="is not a block device"):
+        claim._device(str(tmp_path))
+
+    def setup(mode: str, **use: Any) -> None:
+        one = {"volumeMounts": [], "volumeDevices": [], **use}
+        pod = SimpleNamespace(
+            metadata=SimpleNamespace(namespace="ns", name="p"),
+            spec=SimpleNamespace(containers=[SimpleNamespace(**one)], initContainers=[], ephemeralContainers=[]),
+        )
+        meta = SimpleNamespace(uid="c", name="pv", deletionTimestamp=None)
+        spec = SimpleNamespace(volumeMode=mode, claimRef=meta, volumeName="pv")
+        found = SimpleNamespace(metadata=meta, spec=spec, status=SimpleNamespace(phase="Bound"))
+        context = SimpleNamespace(pod=pod, claim=lambda *_: found, volume=lambda *_: found)
+        volume = SimpleNamespace(
+            name="v", ephemeral=None, persistentVolumeClaim=SimpleNamespace(claimName="c", readOnly=False)
+        )
+        asyncio.run(claim.setup(context, volume))  # type: ignore[arg-type]
+
+    named = [SimpleNamespace(name="v")]
+    with pytest.raises(VolumeError, match="volume v has volumeMode Block, but is specified in volumeMounts"):
+        setup("Block", volumeMounts=named)
+    with pytest.raises(VolumeError, match="volume v has volumeMode Filesystem, but is specified in volumeDevices"):
+        setup("Filesystem", volumeDevices=named)

@@ -82,7 +82,8 @@ def sandbox(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was prepared for one container. mounts: (mount declaration, host path) in order."""
+    """What was prepared for one container. mounts: (mount declaration, host path) in order; devices: as the runtime
+    wants them."""
 
     image: Any
     image_ref: str
@@ -93,6 +94,7 @@ class Made:
     memory_capacity: int
     seccomp: str
     target_id: str = ""
+    devices: tuple[cri.Device, ...] = ()
 
 
 def container(pod: Any, declared: Any, attempt: int, made: Made) -> cri.ContainerConfig:
@@ -139,6 +141,7 @@ def container(pod: Any, declared: Any, attempt: int, made: Made) -> cri.Containe
             cri.KeyValue(key=name, value=value.encode("utf-8", "surrogateescape")) for name, value in variables.items()
         ),
         mounts=tuple(mounts),
+        devices=made.devices,
         labels={**pod_labels(pod), CONTAINER_NAME: spec.name},
         annotations=annotations,
         log_path=f"{spec.name}/{attempt}.log",

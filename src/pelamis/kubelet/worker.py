@@ -509,6 +509,10 @@ class Worker:
             if mount_.name in images:
                 mount_ = msgspec.structs.replace(mount_, readOnly=True)
             mounts.append((mount_, path))
+        devices = tuple(
+            cri.Device(one.devicePath, self.paths[one.name], "r" if one.name in self._read_only() else "mrw")
+            for one in spec.volumeDevices
+        )
         hosts = self._hosts_file(folder, ips)
         message = ""
         if spec.terminationMessagePath:
@@ -535,8 +539,14 @@ class Worker:
             memory_capacity=agent.memory_capacity,
             seccomp=f"{agent.config.seccomp_root}/",
             target_id=target,
+            devices=devices,
         )
         return config.container(pod, spec, order.attempt, made)
+
+    def _read_only(self) -> set[str]:
+        """The volumes that the pod wants read-only as a whole."""
+        claims = ((volume.name, volume.persistentVolumeClaim) for volume in self.pod.spec.volumes)
+        return {name for name, claim in claims if claim is not None and claim.readOnly}
 
     def _volume_file(self, volume: str, path: str) -> str | None:
         base = self.paths.get(volume)

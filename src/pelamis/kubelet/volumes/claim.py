@@ -1,11 +1,14 @@
 """persistentVolumeClaim and ephemeral: the bound PersistentVolume of kind hostPath, local or nfs.
 
-Block-mode claims and volumes of other kinds are refused with a message that names the kind.
+A local volume may be a directory or a block device. A device is handed to the container as it is (volumeMode Block), or
+mounted, and formatted before if nothing is on it. Volumes of other kinds are refused with a message that names theirs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import stat
 from typing import Any
 
 from pelamis.api.core.pod.volume import claim_name
@@ -40,6 +43,14 @@ async def setup(context: Context, volume: Any) -> str:
     ref = found.spec.claimRef
     if ref is None or ref.uid != claim.metadata.uid:
         raise VolumeError(f"PersistentVolume {found.metadata.name} is not bound to claim {namespace}/{name}")
+    block = found.spec.volumeMode == "Block"
+    everyone = (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers)
+    if block and any(one.name == volume.name for container in everyone for one in container.volumeMounts):
+        raise VolumeError(f"volume {volume.name} has volumeMode Block, but is specified in volumeMounts")
+    if not block and any(one.name == volume.name for container in everyone for one in container.volumeDevices):
+        raise VolumeError(f"volume {volume.name} has volumeMode Filesystem, but is specified in volumeDevices")
+    if block and found.spec.local is not None:
+        return _device(found.spec.local.path)
     return await _persistent(context, volume, found, read_only)
 
 
@@ -59,18 +70,59 @@ async def _persistent(context: Context, volume: Any, found: Any, read_only: bool
 async def _local(context: Context, found: Any, read_only: bool) -> str:
     """Mounted in a place of the pod's own, so that links are followed once and read-only holds for subpaths too."""
     path = found.spec.local.path
-    if not _is_folder(path):
+    if not _is_folder(path) and not _is_device(path):
         raise VolumeError(f'local volume path "{path}" does not exist')
     target = context.path("local-volume", found.metadata.name)
     if not mount.is_mounted(target):
         target.mkdir(parents=True, exist_ok=True)
-        mount.bind(_real(path), target)
-        if read_only:
-            mount.filesystem("", target, "", "", mount.REMOUNT_READ_ONLY)
+        if _is_device(path):
+            kind = await _formatted(path, found.spec.local.fsType or "ext4", read_only)
+            mount.filesystem(_real(path), target, kind, "", _MS_RDONLY if read_only else 0)
+        else:
+            mount.bind(_real(path), target)
+            if read_only:
+                mount.filesystem("", target, "", "", mount.REMOUNT_READ_ONLY)
     if context.fs_group is not None and not read_only:
         policy = context.pod.spec.securityContext.fsGroupChangePolicy == "OnRootMismatch"
         await apply_group(target, context.fs_group, read_only=False, on_root_mismatch=policy)
     return str(target)
+
+
+def _is_device(path: str) -> bool:
+    try:
+        return stat.S_ISBLK(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _device(path: str) -> str:
+    if not _is_device(path):
+        raise VolumeError(f'local volume path "{path}" is not a block device')
+    return _real(path)
+
+
+async def _formatted(device: str, wanted: str, read_only: bool) -> str:
+    """The file system of a block device, made if there is none."""
+    code, found = await _run("blkid", "-p", "-s", "TYPE", "-o", "value", device)
+    if code == 0 and found.strip():
+        return found.strip()
+    if code != 2:
+        raise VolumeError(f"the file system of {device} could not be told: {found.strip()}")
+    if read_only:
+        raise VolumeError(f"cannot mount unformatted disk {device} as we are manipulating it in read-only mode")
+    options = ("-F", "-m0") if wanted.startswith("ext") else ()
+    code, text = await _run(f"mkfs.{wanted}", *options, device)
+    if code:
+        raise VolumeError(f"formatting {device} with {wanted} failed: {text.strip()}")
+    return wanted
+
+
+async def _run(*command: str) -> tuple[int, str]:
+    made = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await made.communicate()
+    return made.returncode or 0, out.decode("utf-8", "replace")
 
 
 def _real(path: str) -> str:

@@ -64,7 +64,7 @@ async def _set_up(context: Context, volume: Any) -> str:
 
 def _used(pod: Any) -> set[str]:
     everyone = (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers)
-    return {mount_.name for container in everyone for mount_ in container.volumeMounts}
+    return {one.name for container in everyone for one in (*container.volumeMounts, *container.volumeDevices)}
 
 
 async def set_up(context: Context) -> dict[str, str]:
