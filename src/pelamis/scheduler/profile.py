@@ -275,7 +275,12 @@ def _from_file(
 
 
 def _points(plugin: Plugin) -> list[str]:
-    has = (("preFilter", plugin.before), ("filter", plugin.filter), ("score", plugin.score))
+    has = (
+        ("preEnqueue", plugin.gate),
+        ("preFilter", plugin.before),
+        ("filter", plugin.filter),
+        ("score", plugin.score),
+    )
     return [point for point, function in has if function is not None]
 
 

@@ -363,8 +363,11 @@ class Scheduler:
 
     def _gate(self, info: PodInfo) -> str:
         for name, gate in self._gates.get(info.pod.spec.schedulerName, ()):
-            if gate(self.snapshot, info):
-                return name
+            try:
+                if gate(self.snapshot, info):
+                    return name
+            except Exception:  # a defect in a plugin: the pod is looked at, then
+                log.exception('running PreEnqueue plugin "%s" for %s/%s', name, *info.key)
         return ""
 
     def _new_id(self) -> str:
