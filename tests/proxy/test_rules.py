@@ -102,6 +102,11 @@ def test_udp_endpoints_that_left_are_forgotten() -> None:
     two = service_part(service(ports=ports), [slice_of(("10.244.0.3", "n1", True), proto="UDP")], SETTINGS)
     assert stale_udp(EMPTY, one) == [("10.96.0.20", 53, "")]
     assert stale_udp(one, two) == [("10.96.0.20", 53, "10.244.0.2")]
+    spec = {"ports": ports, "externalIPs": ["192.0.2.7"]}
+    out = [
+        service_part(service(**spec), [slice_of((f"10.244.0.{n}", "n1", True), proto="UDP")], SETTINGS) for n in (2, 3)
+    ]
+    assert stale_udp(*out) == [("10.96.0.20", 53, "10.244.0.2"), ("192.0.2.7", 53, "10.244.0.2")]
 
 
 def random_parts(rng: random.Random) -> dict[object, Part]:

@@ -260,7 +260,8 @@ def service_part(service: Service | None, slices: Sequence[EndpointSlice], setti
         name = f"svc-{_short(service.metadata.namespace, service.metadata.name, port.name, proto)}"
         where = f"{cluster_ip} . {proto} . {port.port}"
         if proto == "udp":
-            part.udp[cluster_ip, port.port] = frozenset(target.ip for target in found)
+            for ip in (cluster_ip, *outside):
+                part.udp[ip, port.port] = frozenset(target.ip for target in found)
         if inner:
             _pick(name, inner, affinity_s, part, proto)
             part.chains[f"{name}-in"] = ("ip saddr != @pods jump mark-masq", f"goto {name}")
