@@ -20,7 +20,6 @@ _subdomain = re.compile(_SUBDOMAIN)
 _label_1035 = re.compile(_LABEL_1035)
 _wildcard = re.compile(r"\*\." + _SUBDOMAIN)
 _c_identifier = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-_env = re.compile("[-._a-zA-Z][-._a-zA-Z0-9]*")
 _config_key = re.compile("[-._a-zA-Z0-9]+")
 _header = re.compile("[-A-Za-z0-9]+")
 _percent = re.compile("[0-9]+%")
@@ -249,19 +248,6 @@ def is_env_var(value: str) -> list[str]:
     return [regex_error(message, "^[ -<>-~]+$")]
 
 
-def is_strict_env_var(value: str) -> list[str]:
-    """The older rule; what a shell can use, and what ``envFrom`` warns about."""
-    out: list[str] = []
-    if not _env.fullmatch(value):
-        message = (
-            "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', "
-            "and must not start with a digit"
-        )
-        pattern = "[-._a-zA-Z][-._a-zA-Z0-9]*"
-        out.append(regex_error(message, pattern, "my.env-name", "MY_ENV.NAME", "MyEnvName1"))
-    return out + _changes_directory(value)
-
-
 def is_config_map_key(value: str) -> list[str]:
     out: list[str] = []
     if _length(value) > 253:
@@ -313,14 +299,6 @@ def is_port_name(value: str) -> list[str]:
 
 def is_ip(value: str) -> list[str]:
     return [] if _ip(value) else ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
-
-
-def is_ipv4(value: str) -> list[str]:
-    return [] if _ip(value) == 4 else ["must be a valid IPv4 address"]
-
-
-def is_ipv6(value: str) -> list[str]:
-    return [] if _ip(value) == 6 else ["must be a valid IPv6 address"]
 
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -379,15 +357,3 @@ def _masked(value: str, prefix: bool) -> str:
 def name_is_dns_subdomain(value: str, prefix: bool = False) -> list[str]:
     """prefix: the value is a generateName."""
     return is_dns1123_subdomain(_masked(value, prefix))
-
-
-def name_is_dns_label(value: str, prefix: bool = False) -> list[str]:
-    return is_dns1123_label(_masked(value, prefix))
-
-
-def name_is_dns1035_label(value: str, prefix: bool = False) -> list[str]:
-    return is_dns1035_label(_masked(value, prefix))
-
-
-def name_is_path_segment(value: str, prefix: bool = False) -> list[str]:
-    return is_path_segment(value)

@@ -18,7 +18,6 @@ from pelamis.base.labels import Requirement, Selector, SelectorError
 from pelamis.base.quantity import NANO, parse
 
 MILLI = 1_000_000
-DEFAULT_CPU_MILLI = 100
 DEFAULT_MEMORY = 200 * 1024 * 1024
 """What a container that requests nothing counts as when nodes are compared, not when they are checked."""
 _DEFAULT_REQUESTS = {"cpu": "100m", "memory": "200Mi"}

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pelamis.kubelet.cri.types import ContainerMetadata, PodSandboxMetadata
+from pelamis.kubelet.cri.types import ContainerMetadata
 from pelamis.kubelet.cri.wire import Message
-
-
-class ContainerStatsRequest(Message, frozen=True):
-    container_id: Annotated[str, 1] = ""
 
 
 class ContainerAttributes(Message, frozen=True):
@@ -84,10 +80,6 @@ class ContainerStats(Message, frozen=True):
     io: Annotated[IoUsage | None, 6] = None
 
 
-class ContainerStatsResponse(Message, frozen=True):
-    stats: Annotated[ContainerStats | None, 1] = None
-
-
 class ContainerStatsFilter(Message, frozen=True):
     id: Annotated[str, 1] = ""
     pod_sandbox_id: Annotated[str, 2] = ""
@@ -100,67 +92,6 @@ class ListContainerStatsRequest(Message, frozen=True):
 
 class ListContainerStatsResponse(Message, frozen=True):
     stats: Annotated[tuple[ContainerStats, ...], 1] = ()
-
-
-class PodSandboxStatsRequest(Message, frozen=True):
-    pod_sandbox_id: Annotated[str, 1] = ""
-
-
-class PodSandboxAttributes(Message, frozen=True):
-    id: Annotated[str, 1] = ""
-    metadata: Annotated[PodSandboxMetadata | None, 2] = None
-    labels: Annotated[dict[str, str], 3] = {}
-    annotations: Annotated[dict[str, str], 4] = {}
-
-
-class NetworkInterfaceUsage(Message, frozen=True):
-    name: Annotated[str, 1] = ""
-    rx_bytes: Annotated[UInt64Value | None, 2] = None
-    rx_errors: Annotated[UInt64Value | None, 3] = None
-    tx_bytes: Annotated[UInt64Value | None, 4] = None
-    tx_errors: Annotated[UInt64Value | None, 5] = None
-
-
-class NetworkUsage(Message, frozen=True):
-    timestamp: Annotated[int, 1] = 0
-    default_interface: Annotated[NetworkInterfaceUsage | None, 2] = None
-    interfaces: Annotated[tuple[NetworkInterfaceUsage, ...], 3] = ()
-
-
-class ProcessUsage(Message, frozen=True):
-    timestamp: Annotated[int, 1] = 0
-    process_count: Annotated[UInt64Value | None, 2] = None
-
-
-class LinuxPodSandboxStats(Message, frozen=True):
-    cpu: Annotated[CpuUsage | None, 1] = None
-    memory: Annotated[MemoryUsage | None, 2] = None
-    network: Annotated[NetworkUsage | None, 3] = None
-    process: Annotated[ProcessUsage | None, 4] = None
-    containers: Annotated[tuple[ContainerStats, ...], 5] = ()
-    io: Annotated[IoUsage | None, 6] = None
-
-
-class PodSandboxStats(Message, frozen=True):
-    attributes: Annotated[PodSandboxAttributes | None, 1] = None
-    linux: Annotated[LinuxPodSandboxStats | None, 2] = None
-
-
-class PodSandboxStatsResponse(Message, frozen=True):
-    stats: Annotated[PodSandboxStats | None, 1] = None
-
-
-class PodSandboxStatsFilter(Message, frozen=True):
-    id: Annotated[str, 1] = ""
-    label_selector: Annotated[dict[str, str], 2] = {}
-
-
-class ListPodSandboxStatsRequest(Message, frozen=True):
-    filter: Annotated[PodSandboxStatsFilter | None, 1] = None
-
-
-class ListPodSandboxStatsResponse(Message, frozen=True):
-    stats: Annotated[tuple[PodSandboxStats, ...], 1] = ()
 
 
 class ImageFsInfoRequest(Message, frozen=True):

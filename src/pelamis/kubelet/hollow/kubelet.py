@@ -39,7 +39,6 @@ class HollowKubelet:
         self.removed = False
         self.frozen = False
         self.cut = False
-        self.lag_s = 0.0
         self.status_at = 0.0
         """When the status was last written."""
         self.attaching: dict[HollowPod, None] = {}

@@ -194,10 +194,6 @@ class HollowNodes:
         kubelet.cut = True
         kubelet.mail.open = False
 
-    def lag_node(self, name: str, seconds: float) -> None:
-        """The node hears of changes so much later; 0 ends it."""
-        self.kubelets[name].lag_s = seconds
-
     def crash_container(self, namespace: str, pod: str, container: str, exit_code: int = 1, reason: str = "") -> bool:
         """A container ends by itself (reason ``OOMKilled`` goes with 137); False when it does not run."""
         found = self.pods.get((namespace, pod))
@@ -402,6 +398,7 @@ class HollowNodes:
             self._draining = False
 
     def _look(self, key: Key) -> None:
+        """Bring what is held in line with the view."""
         pod = self._pod_view.get(*key)
         held = self.pods.get(key)
         kubelet = held.kubelet if held is not None else None
@@ -412,15 +409,6 @@ class HollowNodes:
             return
         if kubelet.frozen or kubelet.cut:
             return  # it looks again when it is back
-        if kubelet.lag_s:
-            self.agent.timers.after(kubelet.lag_s, self._sync, key)
-        else:
-            self._sync(key)
-
-    def _sync(self, key: Key) -> None:
-        """Bring what is held in line with the view."""
-        pod = self._pod_view.get(*key)
-        held = self.pods.get(key)
         if held is not None:
             if not held.kubelet.reachable:
                 return

@@ -19,7 +19,6 @@ from pelamis.api.resource.resourceclaim import ResourceClaim
 from pelamis.base.quantity import NANO, parse
 from pelamis.scheduler.podinfo import PodInfo
 
-IN_MEMORY = "<extended-resources>"
 Mapped = tuple[str, str, str]
 """Container, resource, request."""
 
