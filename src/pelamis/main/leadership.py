@@ -6,7 +6,6 @@ that work at once and stands for election again; requests are answered all the w
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -14,9 +13,8 @@ from collections.abc import Awaitable, Callable
 from pelamis.apiserver.server import ApiServer
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.base import ids
-from pelamis.reconcile.leader import USUAL, LostLease, Timing, lead
+from pelamis.reconcile.leader import USUAL, Timing, keep_leading
 
-log = logging.getLogger(__name__)
 NAMESPACE = "kube-system"
 CONTROLLERS = "kube-controller-manager"
 
@@ -37,13 +35,4 @@ async def leading(
 ) -> None:
     """Does ``work`` whenever this server holds the lease ``name``, until cancelled. It must end well when cancelled."""
     client = server.client(LOOPBACK_USER, agent=name)
-
-    async def led() -> None:
-        log.info("leading: %s", name)
-        await work()
-
-    while True:
-        try:
-            await lead(client, namespace, name, who, led, clock=time.time, timing=timing)
-        except* LostLease:
-            log.warning("the lease %s is lost; another server leads, or the store cannot be reached", name)
+    await keep_leading(client, namespace, name, who, work, clock=time.time, timing=timing)

@@ -13,7 +13,9 @@ function of its seed and of what is done to it, and ``trace.digest`` tells wheth
 
 Components crash, start again, lose their watches and meet errors (``faults``); the administrator's calls (``do``,
 ``apply``, ``get``) meet none. The API server, the controllers and the scheduler are one process, as in a real cluster:
-``crash("server")`` takes all three, and hollow nodes go on without it.
+``crash("server")`` takes all three, and hollow nodes go on without it. With several control planes (``planes``) each is
+a process of its own beside the API server: it can die (``crash``), stand still (``pause``) and be cut off (``cut``), and
+has a clock that can be set (``clocks``).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 from types import TracebackType
 from typing import Any
@@ -32,6 +34,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pelamis.api import codec
+from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.field import Tree
@@ -48,14 +51,15 @@ from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.net.tls import YEAR_S, key_pem, new_authority, new_key
 from pelamis.reconcile.kinds import RegistryKinds
+from pelamis.reconcile.leader import keep_leading
 from pelamis.reconcile.recorder import Recorder
 from pelamis.reconcile.runner import run_all
 from pelamis.reconcile.signing import Signer
 from pelamis.reconcile.spec import Controller
 from pelamis.scheduler.run import Scheduler
 from pelamis.sim.faults import COMPONENTS, Faults
-from pelamis.sim.link import Door, Link, Mirror
-from pelamis.sim.loop import VirtualLoop, current
+from pelamis.sim.link import Door, Link, Mirror, Process
+from pelamis.sim.loop import Clock, VirtualLoop, current
 from pelamis.store.memory import MemoryStore
 from pelamis.store.types import Event
 
@@ -68,6 +72,13 @@ DELAYS = Delays(sandbox=0.3, pull=1.5, start=0.2)
 AUTHORITY = new_authority("simulated", 946684800.0, 100 * YEAR_S, key=ec.derive_private_key(7, ec.SECP256R1()))
 CA = AUTHORITY.cert.decode()
 MANAGER = "system:kube-controller-manager"
+PARTS = ("controllers", "scheduler")
+"""Of a control plane."""
+LEASE_OF_CONTROLLERS = "kube-controller-manager"
+
+
+def _key(component: str, plane: str) -> str:
+    return f"{component}@{plane}" if plane else component
 
 
 class Failed(Exception):
@@ -118,8 +129,9 @@ def _signing_key() -> bytes:
 class Cluster:
     """nodes: a number of equal ones, or their specifications. mirror: components have views of their own, so that
     watches can lag and be lost, and nodes outlive the server; without it all read the server's own cache, which is
-    faster. run_controllers: in place of all of them; run_scheduler False leaves it out. node_events: kubelets record
-    Events. delays: how long the steps of a pod's start and end take.
+    faster. run_controllers: in place of all of them; run_scheduler False leaves it out. planes: control planes, each of
+    controllers and a scheduler with views and a clock of its own, which elect a leader of either sort. node_events:
+    kubelets record Events. delays: how long the steps of a pod's start and end take.
     """
 
     def __init__(
@@ -131,6 +143,7 @@ class Cluster:
         options: Options | None = None,
         run_controllers: Sequence[Controller] | None = None,
         run_scheduler: bool = True,
+        planes: int = 1,
         node_events: bool = False,
         delays: Delays = DELAYS,
         loop: VirtualLoop | None = None,
@@ -158,11 +171,16 @@ class Cluster:
         chosen = options or Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
         signer = Signer(lambda: AUTHORITY, Random(f"{seed}/signer").randbytes, deterministic=True)
         self._options = replace(chosen, node_promised=self._promised, sign_request=chosen.sign_request or signer)
-        self._controllers = controllers(self._options) if run_controllers is None else run_controllers
+        self._run_controllers = run_controllers
         self._run_scheduler = run_scheduler
         self._node_events = node_events
         self._delays = delays
-        self._mirror = mirror
+        self.planes = tuple(f"cp-{i + 1}" for i in range(planes)) if planes > 1 else ("",)
+        self.clocks = {plane: Clock(self.loop, self.clock) if plane else self.clock for plane in self.planes}
+        """What the control planes take for the time of day, each for itself where there are several."""
+        self._processes: dict[str, Process] = {}
+        self._starts = 0
+        self._mirror = mirror or planes > 1
         self._mirrors: dict[str, Mirror] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._down: dict[str, asyncio.TimerHandle] = {}
@@ -188,8 +206,8 @@ class Cluster:
         self.store.watch("/registry/", 2, self.trace)
         self.store.watch("/registry/", 2, lambda events: self._changed.set())
         await self._start_server()
-        self._start_component("controllers")
-        self._start_component("scheduler")
+        for plane in self.planes:
+            self._start_plane(plane)
         self._start_component("nodes")
         await asyncio.sleep(0)
 
@@ -227,40 +245,61 @@ class Cluster:
 
     # -- components
 
-    def _link(self, user: str | User, component: str) -> Link:
-        return Link(self.door, user, component, faults=self.faults, mirror=self._mirrors.get(component))
+    def _link(self, user: str | User, component: str, plane: str = "") -> Link:
+        mirror, process = self._mirrors.get(_key(component, plane)), self._processes.get(plane)
+        return Link(self.door, user, component, faults=self.faults, mirror=mirror, process=process)
 
     def _node_client(self, name: str) -> Link:
         user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
         return self._link(user, "nodes")
 
     def _start_component(self, name: str) -> None:
+        """name: with ``@`` and the control plane, where there are several."""
+        part, _, plane = name.partition("@")
+        process = self._processes.get(plane)
         if self._mirror and name not in self._mirrors:
-            self._mirrors[name] = Mirror(self.door, lambda: self.faults.lag(name))
-        if name == "controllers" and self._controllers:
-            work = self._control()
-        elif name == "scheduler" and self._run_scheduler:
-            work = self._schedule()
-        elif name == "nodes":
+            self._mirrors[name] = Mirror(self.door, lambda: self.faults.lag(part), process)
+        if part == "controllers" and self._run_controllers != ():
+            work = self._elected(LEASE_OF_CONTROLLERS, plane, partial(self._control, plane))
+        elif part == "scheduler" and self._run_scheduler:
+            work = self._elected("kube-scheduler", plane, partial(self._schedule, plane))
+        elif part == "nodes":
             work = self._node_work()
         else:
             return
-        self._tasks[name] = self.loop.create_task(work, name=name)
+        context = process.context if process is not None else None
+        self._tasks[name] = self.loop.create_task(work, name=name, context=context)
 
-    async def _control(self) -> None:
-        reader = self._link(MANAGER, "controllers")
+    def _start_plane(self, plane: str) -> None:
+        if plane:
+            self._processes[plane] = Process(plane)
+        for part in PARTS:
+            self._start_component(_key(part, plane))
+
+    async def _elected(self, lease: str, plane: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if not plane:
+            await work()
+            return
+        link = self._link(LOOPBACK_USER, "controllers" if lease == LEASE_OF_CONTROLLERS else "scheduler", plane)
+        self._starts += 1
+        who = f"{plane}_{self._starts}"
+        await keep_leading(link, "kube-system", lease, who, work, clock=self.clocks[plane])
+
+    async def _control(self, plane: str) -> None:
+        reader = self._link(MANAGER, "controllers", plane)
 
         def client_for(user: str) -> SplitClient:
-            return SplitClient(reader, self._link(user, "controllers"))
+            return SplitClient(reader, self._link(user, "controllers", plane))
 
         kinds = RegistryKinds(self.server.registry)
-        await run_all(self._controllers, client_for, clock=self.clock, kinds=kinds, cpu=Ticks())
+        made = controllers(self._options) if self._run_controllers is None else self._run_controllers
+        await run_all(made, client_for, clock=self.clocks[plane], kinds=kinds, cpu=Ticks())
 
-    async def _schedule(self) -> None:
-        link = self._link("system:kube-scheduler", "scheduler")
-        entropy = Random(f"{self.seed}/scheduler").random
-        self.scheduler = Scheduler(link, clock=self.clock, entropy=entropy, cpu=Ticks())
-        await self.scheduler.run()
+    async def _schedule(self, plane: str) -> None:
+        link = self._link("system:kube-scheduler", "scheduler", plane)
+        entropy = Random(f"{self.seed}/{_key('scheduler', plane)}").random
+        scheduler = self.scheduler = Scheduler(link, clock=self.clocks[plane], entropy=entropy, cpu=Ticks())
+        await scheduler.run()
 
     async def _node_work(self) -> None:
         """All hollow nodes; one reader sees for all of them, each writes as itself."""
@@ -320,15 +359,28 @@ class Cluster:
     def _promised(self, node: str) -> float:
         return self._promises.get(node, 0.0)
 
+    def leader(self, lease: str = LEASE_OF_CONTROLLERS) -> str:
+        """The control plane that holds the lease, or the scheduler's; "" while none does."""
+        found = self.get(LEASE, "kube-system", lease)
+        return str(found.spec.holderIdentity).partition("_")[0] if found is not None else ""
+
     # -- what happens to it
 
     async def crash(self, name: str, down_s: float = 0.0) -> None:
-        """``controllers``, ``scheduler`` or ``server`` (all three) dies at once, and starts again after a while."""
+        """``controllers``, ``scheduler`` or ``server`` (all three) dies at once, and starts again after a while.
+
+        Where there are several control planes: one of them by its name, or the API server alone.
+        """
         if name == "server":
             self.door.close()
-            for part in ("controllers", "scheduler"):
+            for part in PARTS:
                 await self._stop_component(part)
             await self.server.stop(0.0)
+        elif name in self._processes:
+            self._processes.pop(name).unreachable = True
+            self.loop.thaw(name)
+            for part in PARTS:
+                await self._stop_component(_key(part, name))
         else:
             await self._stop_component(name)
         timer = self._down.pop(name, None)
@@ -346,12 +398,15 @@ class Cluster:
             del self._tasks[name]
 
     async def _up(self, name: str) -> None:
+        if name in self.planes:
+            self._start_plane(name)
+            return
         if name != "server":
             if self.door.is_open:
                 self._start_component(name)
             return
         await self._start_server()
-        for part in ("controllers", "scheduler"):
+        for part in PARTS if self.planes == ("",) else ():
             if part not in self._down and part not in self._tasks:
                 self._start_component(part)
 
@@ -360,12 +415,35 @@ class Cluster:
         """The components that are dead at the moment."""
         return tuple(self._down)
 
+    def pause(self, plane: str, for_s: float) -> None:
+        """The control plane stands still, as one that is stopped, and goes on where it was."""
+        if plane in self._processes and not self.loop.is_frozen(plane):
+            self.loop.freeze(plane)
+            self.loop.call_later(for_s, self.loop.thaw, plane)
+
+    def cut(self, plane: str, for_s: float) -> None:
+        """The control plane runs, but does not reach the server."""
+        process = self._processes.get(plane)
+        if process is None or process.unreachable:
+            return
+        process.unreachable = True
+        mirrors = [m for part in PARTS if (m := self._mirrors.get(_key(part, plane))) is not None]
+        for mirror in mirrors:
+            mirror.cut(for_s)
+
+        def mend() -> None:
+            process.unreachable = self._processes.get(plane) is not process
+
+        self.loop.call_later(for_s, mend)
+
     def lose_watches(self, component: str, for_s: float, kinds: Sequence[Kind] = ()) -> None:
         """Needs ``mirror``. Events of that time never arrive; a new list shows where things are."""
         if component not in COMPONENTS:
             raise ValueError(f"no component {component!r}: {', '.join(COMPONENTS)}")
-        mirror = self._mirrors.get(component)
-        if mirror is not None:
+        for plane in self.planes if component != "nodes" else ("",):
+            mirror = self._mirrors.get(_key(component, plane))
+            if mirror is None:
+                continue
             mirror.cut(for_s, kinds)
             self._uneasy_until = max(self._uneasy_until, self.loop.time() + for_s + 60.0)
 

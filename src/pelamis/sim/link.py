@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextvars import copy_context
+from typing import Any, TypeVar
 
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
@@ -25,8 +26,23 @@ from pelamis.cache.view import View
 from pelamis.client.types import Action, Outcome, WatchEvent
 from pelamis.client.types import View as AnyView
 from pelamis.sim.faults import Faults, Lost
+from pelamis.sim.loop import PROCESS
 
+T = TypeVar("T")
 _BOOKMARK = None
+
+
+class Process:
+    """One of several processes of a component. name: ``loop.freeze`` takes it. outside: where its requests are carried
+    out. unreachable: it cannot reach the server, or is dead.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.outside = copy_context()
+        self.context = copy_context()
+        self.context.run(PROCESS.set, name)
+        self.unreachable = False
 
 
 class Door:
@@ -35,6 +51,8 @@ class Door:
     def __init__(self) -> None:
         self._server: ApiServer | None = None
         self.generation = 0
+        self.heard: Callable[[str, str, Sequence[Action]], None] | None = None
+        """Told of each commit that is sent: the component, its process, the actions."""
         self._mirrors: list[Mirror] = []
 
     @property
@@ -70,9 +88,10 @@ class Door:
 class Stream:
     """One kind's watch: keeps a collection of the component's own like the server's, ``lag()`` seconds late."""
 
-    def __init__(self, door: Door, kind: Kind, lag: Callable[[], float]) -> None:
+    def __init__(self, door: Door, kind: Kind, lag: Callable[[], float], process: Process | None) -> None:
         self._door = door
         self._lag = lag
+        self._context = process.context if process is not None else None
         self.kind = kind
         self.collection = Collection(kind)
         self._queue: deque[tuple[float, int, Event | None]] = deque()
@@ -104,11 +123,15 @@ class Stream:
         loop = asyncio.get_running_loop()
         self.disconnect()
         self._cut_until = loop.time() + for_s
-        loop.call_later(for_s, self.connect)
+        loop.call_later(for_s, self.connect, context=self._context)
 
     def reconnect(self) -> None:
-        if asyncio.get_running_loop().time() >= self._cut_until:
-            self.connect()
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._cut_until:
+            if self._context is None:
+                self.connect()
+            else:
+                loop.call_soon(self.connect, context=self._context)
 
     def expect(self, rev: int) -> None:
         """Somebody waits for a revision: if no event of the kind brings it, a bookmark does."""
@@ -129,7 +152,7 @@ class Stream:
         self._due = max(self._due, loop.time() + self._lag())
         self._queue.append((self._due, rev, event))
         if self._timer is None:
-            self._timer = loop.call_at(self._due, self._arrive)
+            self._timer = loop.call_at(self._due, self._arrive, context=self._context)
 
     def _arrive(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,7 +167,7 @@ class Stream:
             assert entry is not None
             collection.apply_served(event.type, *entry.key, rev, entry.data)
         if queue and self._timer is None:
-            self._timer = loop.call_at(queue[0][0], self._arrive)
+            self._timer = loop.call_at(queue[0][0], self._arrive, context=self._context)
 
 
 class _MirrorView(View):
@@ -160,9 +183,10 @@ class _MirrorView(View):
 class Mirror:
     """The views of one component process: what informers are to upstream's components."""
 
-    def __init__(self, door: Door, lag: Callable[[], float]) -> None:
+    def __init__(self, door: Door, lag: Callable[[], float], process: Process | None = None) -> None:
         self._door = door
         self._lag = lag
+        self._process = process
         self._streams: dict[Kind, Stream] = {}
         self._views: dict[tuple[Kind, str, str, str], _MirrorView] = {}
         door.add(self)
@@ -178,7 +202,7 @@ class Mirror:
         if view is None:
             stream = self._streams.get(kind)
             if stream is None:
-                stream = self._streams[kind] = Stream(self._door, kind, self._lag)
+                stream = self._streams[kind] = Stream(self._door, kind, self._lag, self._process)
                 stream.connect()
             match = None
             if label_selector or field_selector:
@@ -203,16 +227,26 @@ class Mirror:
 
 
 class Link:
-    """A Client. mirror None: the views are the server's own, and end with it."""
+    """A Client. mirror None: the views are the server's own, and end with it. process: whose it is, where it can stand
+    still, be cut off or die by itself; its requests are the server's work once they are sent.
+    """
 
     def __init__(
-        self, door: Door, user: str | User, component: str = "", *, faults: Faults | None = None, mirror: Mirror | None
+        self,
+        door: Door,
+        user: str | User,
+        component: str = "",
+        *,
+        faults: Faults | None = None,
+        mirror: Mirror | None,
+        process: Process | None = None,
     ) -> None:
         self._door = door
         self._user = user
         self._component = component
         self._faults = faults if component else None
         self._mirror = mirror
+        self._process = process
         self._client: Any = None
         self._generation = 0
 
@@ -234,8 +268,20 @@ class Link:
     def release(self, view: AnyView[Any]) -> None:
         """Views cost nothing here."""
 
+    async def _sent(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The request is the server's to carry out, whatever becomes of who sent it."""
+        process = self._process
+        if process is None:
+            return await request()
+        if process.unreachable:
+            raise Lost("no route to the server")
+        answer = await asyncio.get_running_loop().create_task(request(), context=process.outside)
+        if process.unreachable:
+            raise Lost("no answer from the server")
+        return answer
+
     async def get(self, kind: Kind, namespace: str, name: str, *, subresource: str = "") -> Any:
-        return await self._local().get(kind, namespace, name, subresource=subresource)
+        return await self._sent(lambda: self._local().get(kind, namespace, name, subresource=subresource))
 
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
@@ -254,6 +300,11 @@ class Link:
         return found
 
     async def commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
+        if self._door.heard is not None:
+            self._door.heard(self._component, self._process.name if self._process is not None else "", actions)
+        return await self._sent(lambda: self._commit(actions))
+
+    async def _commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
         faults = self._faults
         if faults is not None and faults.of(self._component).commits:
             return await self._commit_with(faults, actions)
@@ -283,9 +334,9 @@ class Link:
         return [next(done) if error is None else Outcome(0, None, error) for error in refused]
 
     async def fetch(self, path: str, *, query: Mapping[str, str] | None = None) -> Tree:
-        tree: Tree = await self._local().fetch(path, query=query)
+        tree: Tree = await self._sent(lambda: self._local().fetch(path, query=query))
         return tree
 
     async def post(self, path: str, body: Tree, *, query: Mapping[str, str] | None = None) -> Tree:
-        found: Tree = await self._local().post(path, body, query=query)
+        found: Tree = await self._sent(lambda: self._local().post(path, body, query=query))
         return found

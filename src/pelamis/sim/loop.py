@@ -2,9 +2,12 @@
 
 Everything else is asyncio's own, so that the components run on it as they are. Timers of one instant fire in the order
 in which they were set; callbacks run in the order in which they were added: what happens is a function of the program
-alone. Without ``outside`` the loop touches no selector, and a program in which everything waits and no timer is set is
-stuck: it is told so instead of hanging. With ``outside`` it also serves sockets and other threads: time still jumps,
-but only when none of them has something to say, and without timers the loop waits for them.
+alone. A process, of which there may be several on the loop, can stand still for a while (``freeze``) as one that is
+stopped does: its timers become due, and nothing of it runs.
+
+Without ``outside`` the loop touches no selector, and a program in which everything waits and no timer is set is stuck:
+it is told so instead of hanging. With ``outside`` it also serves sockets and other threads: time still jumps, but only
+when none of them has something to say, and without timers the loop waits for them.
 """
 
 from __future__ import annotations
@@ -12,13 +15,17 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, ContextVar
 from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 EPOCH = 1_767_225_600.0
 """2026-01-01T00:00:00Z, a Thursday: where the clocks of the components start."""
+
+
+PROCESS: ContextVar[str] = ContextVar("process", default="")
+"""Whose callbacks they are: tasks inherit it."""
 
 
 class Stuck(Exception):
@@ -28,12 +35,16 @@ class Stuck(Exception):
 class Clock:
     """What the components take for the time of day: the loop's time from an epoch on, plus the steps made so far."""
 
-    def __init__(self, loop: VirtualLoop, epoch: float = EPOCH) -> None:
+    def __init__(self, loop: VirtualLoop, of: Clock | None = None) -> None:
+        """of: another clock, beside whose steps this one has its own."""
         self._loop = loop
-        self.epoch = epoch
+        self._of = of
+        self.epoch = EPOCH
         self.offset = 0.0
 
     def __call__(self) -> float:
+        if self._of is not None:
+            return self._of() + self.offset
         return self.epoch + self.offset + self._loop.virtual
 
     def step(self, seconds: float) -> None:
@@ -53,6 +64,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._outside = outside
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._serial = 0
+        self._frozen: dict[str, list[asyncio.Handle]] = {}
         super().__init__()
         self.clock = Clock(self)
 
@@ -83,6 +95,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             heapq.heappop(timers)
         return timers[0][0] if timers else None
 
+    def freeze(self, process: str) -> None:
+        self._frozen.setdefault(process, [])
+
+    def thaw(self, process: str) -> None:
+        """What has become due meanwhile runs now."""
+        self._ready.extend(self._frozen.pop(process, ()))
+
+    def is_frozen(self, process: str) -> bool:
+        return process in self._frozen
+
     def _run_once(self) -> None:
         ready = self._ready
         if self._outside and (not ready or self.steps % 64 == 0):
@@ -102,7 +124,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.steps += count
         for _ in range(count):
             handle = ready.popleft()
-            if not handle.cancelled():
+            if handle.cancelled():
+                continue
+            if self._frozen and (parked := self._frozen.get(handle._context.get(PROCESS, ""))) is not None:
+                parked.append(handle)
+            else:
                 handle._run()
 
 
