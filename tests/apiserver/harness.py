@@ -99,7 +99,11 @@ class Harness:
             writer.close()
 
     async def request(self, method: str, path: str, body: Any = None, **kwargs: Any) -> tuple[int, Any]:
-        status, _, data = await self.raw(method, path, body, **kwargs)
+        """What is no JSON is read as clients read it: as a message."""
+        status, headers, data = await self.raw(method, path, body, **kwargs)
+        if headers.get("content-type", "").startswith("text/plain"):
+            reason = "NotFound" if status == 404 else ""
+            return status, {"kind": "Status", "code": status, "reason": reason, "message": data.decode()}
         return status, msgspec.json.decode(data) if data else None
 
 

@@ -70,7 +70,7 @@ def test_what_is_off_does_not_exist() -> None:
                 "/apis/resource.k8s.io/v1beta1/resourceslices",
             ):
                 status, error = await h.request("GET", path)
-                assert (status, error["message"]) == (404, "the server could not find the requested resource"), path
+                assert (status, error["reason"]) == (404, "NotFound"), path
             for path in ("/apis/apps", "/apis/apps/v1", "/apis/resource.k8s.io/v1beta1", "/openapi/v3/apis/apps/v1"):
                 assert (await h.raw("GET", path))[0] == 404, path
             names = {r["name"] for r in (await ok(h, "GET", "/apis/batch/v1"))["resources"]}

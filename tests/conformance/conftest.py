@@ -33,7 +33,9 @@ class Api:
         return self.loop.run_until_complete(self.pool.fetch(method, path, headers=headers, body=data, timeout_s=30.0))
 
     def __call__(self, method: str, path: str, body: Any = None, *, type: str = JSON) -> tuple[int, Any]:
-        status, _, data = self.raw(method, path, body, type=type)
+        status, headers, data = self.raw(method, path, body, type=type)
+        if headers.get("content-type", "").startswith("text/plain"):
+            return status, {"message": data.decode()}
         return status, msgspec.json.decode(data) if data else None
 
     def ok(self, method: str, path: str, body: Any = None, *, type: str = JSON) -> Any:

@@ -28,7 +28,7 @@ from pelamis.api.field import Struct, Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import CreateOptions, DeleteOptions, ObjectMeta, PatchOptions, UpdateOptions
 from pelamis.api.shape import Field, Value, shape_of
-from pelamis.base import clock, duration, quantity
+from pelamis.base import clock, duration, gojson, quantity
 from pelamis.base.errors import BadRequest
 from pelamis.base.tree import copy
 
@@ -190,10 +190,10 @@ def read_body(kind: Kind, body: bytes, content_type: str = JSON) -> tuple[Tree, 
             if body.count(b'":') != _encode(tree).count(b'":'):
                 problems = loosen.duplicates(body)
     except (ValueError, RecursionError) as e:  # msgspec, YAML and UTF-8 errors are ValueErrors
-        shown = body[:30].hex() + (" ..." if len(body) > 30 else "")
+        why = (gojson.complaint(body) if media not in (PROTOBUF, YAML) else "") or e
         raise BadRequest(
             f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"couldn't get version/kind; json parse error: {e} ({shown})"
+            f"couldn't get version/kind; json parse error: {why} ({_summary(body)})"
         ) from None
     if not isinstance(tree, dict):
         raise BadRequest(
@@ -203,14 +203,19 @@ def read_body(kind: Kind, body: bytes, content_type: str = JSON) -> tuple[Tree, 
         )
     for member in ("apiVersion", "kind"):
         if not isinstance(tree.get(member) or "", str) or tree.get(member) in ({}, [], False, 0):
-            shown = body[:30].decode(errors="replace") + (" ..." if len(body) > 30 else "")
             raise BadRequest(
                 f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
                 f"json parse error: json: cannot unmarshal {loosen.json_name(tree[member])} into Go struct field "
-                f".{member} of type string ({shown})"
+                f".{member} of type string ({_summary(body)})"
             )
     check_type(kind, tree)
     return tree, problems
+
+
+def _summary(body: bytes) -> str:
+    """The beginning of a body for messages."""
+    shown = body[:30].decode(errors="replace") if body[:1] == b"{" else body[:30].hex()
+    return (shown or "<empty>") + (" ..." if len(body) > 30 else "")
 
 
 def check_type(kind: Kind, tree: Tree) -> None:

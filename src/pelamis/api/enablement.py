@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pelamis.api import gates as featuregates
 from pelamis.api import registry
+from pelamis.api.gates import Gates
 from pelamis.api.kind import Kind
 
 _FAMILIES = {
@@ -59,9 +61,13 @@ def parse(text: str) -> dict[str, str]:
 
 
 class Enablement:
-    """Raises EnablementError when made of a wrong text. ``served(kind)`` answers."""
+    """Raises EnablementError when made of a wrong text. ``served(kind)`` answers.
 
-    def __init__(self, text: str = "") -> None:
+    gates: what a kind's feature gate says counts too; None = as if all of them were on.
+    """
+
+    def __init__(self, text: str = "", gates: Gates | None = None) -> None:
+        self._gates = gates
         given = parse(text)
         self._families: dict[str, bool] = {}
         self._versions: dict[tuple[str, str], bool] = {}
@@ -117,7 +123,21 @@ class Enablement:
         return any((k.group, k.version) == (group, version) for k in registry.general())
 
     def served(self, kind: Kind) -> bool:
-        return self._enabled(kind.group, kind.version, kind.plural)
+        return self._enabled(kind.group, kind.version, kind.plural) and not self.missing_gate(kind)
+
+    def missing_gate(self, kind: Kind) -> str:
+        """The feature gate that keeps the kind from being served; "" if none does."""
+        gate = featuregates.KINDS.get((kind.group, kind.plural), "")
+        return gate if gate and self._gates is not None and not self._gates.enabled(gate) else ""
+
+    def kept_back(self) -> list[str]:
+        """For people: kinds that this flag switches on and a feature gate keeps off."""
+        out: dict[str, None] = {}
+        for kind in (*registry.general(), *registry.early(self.groups())):
+            gate = self.missing_gate(kind)
+            if gate and self._enabled(kind.group, kind.version, kind.plural):
+                out[f"{kind.api_version} {kind.plural} needs --feature-gates {gate}=true"] = None
+        return list(out)
 
     def _enabled(self, group: str, version: str, plural: str) -> bool:
         found = self._resources.get((group, version, plural), self._versions.get((group, version)))

@@ -119,6 +119,18 @@ def validate_finalizers(finalizers: Sequence[str], field: str) -> list[FieldErro
     return errors
 
 
+_STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
+
+
+def validate_known_finalizers(finalizers: Sequence[str], field: str) -> list[FieldError]:
+    why = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid(f"{field}[{i}]", name, why)
+        for i, name in enumerate(finalizers)
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]
+
+
 def validate_no_new_finalizers(new: Sequence[str], old: Sequence[str], field: str) -> list[FieldError]:
     extra = sorted(set(new) - set(old))
     if not extra:

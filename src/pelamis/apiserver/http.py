@@ -52,6 +52,7 @@ from pelamis.apiserver.selection import Selection
 from pelamis.apiserver.streams.table import STREAMS
 from pelamis.apiserver.user import User
 from pelamis.apiserver.write import Patch, Write
+from pelamis.base import gojson
 from pelamis.base import tree as trees
 from pelamis.base.errors import (
     BadRequest,
@@ -62,6 +63,7 @@ from pelamis.base.errors import (
     StatusError,
     Timeout,
     TooLarge,
+    wrong_revision,
 )
 from pelamis.net.http1 import BODY_LIMIT, PeerGone, Request, Response
 
@@ -282,6 +284,8 @@ class Api:
             remote = self._server.aggregate(call.request, info, call.user)
             if remote is not None:
                 return self._elsewhere(call, remote)
+            if info.version not in self._registry.versions(info.group):
+                return self._nowhere(call)
             raise PathNotFound()
         changing = self._server.definitions.changing
         if changing and kind.resource in changing and info.verb != "watch":
@@ -305,8 +309,10 @@ class Api:
                 "deletecollection",
             )
         ):
-            raise PathNotFound()
+            raise MethodNotAllowed() if info.verb == "create" else PathNotFound()
         verb = info.verb
+        if not info.name and verb in ("update", "patch") and not info.subresource:
+            raise MethodNotAllowed()
         if info.subresource:
             return self._subresource(call, kind)
         accept = request.headers.get("accept", "")
@@ -380,7 +386,11 @@ class Api:
         remote = self._server.aggregate(request, call.info, call.user)
         if remote is not None:
             return remote
-        raise PathNotFound()
+        return self._nowhere(call)
+
+    def _nowhere(self, call: Call) -> Response:
+        """Of no group and version: answered as by a server of files."""
+        return self._noted(call, Response(404, b"404 page not found\n", TEXT, call.headers()))
 
     @staticmethod
     def _noted(call: Call, response: Response) -> Response:
@@ -479,7 +489,7 @@ class Api:
         collection = self._objects.collection(kind)
         text = call.request.query_first("resourceVersion")
         if text and not text.isdigit():
-            raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+            raise wrong_revision(text)
         rev = int(text or 0)
         if not text and self._server.shared:
             rev = await self._server.store.current_rev()
@@ -626,24 +636,32 @@ class Api:
         elif verb == "patch":
             kind_of = patch_type(media, custom=kind.prune is not None)
             write.options = write_options(verb, items, apply=kind_of == "apply")
-            write.patch = Patch(kind_of, self._patch_body(write, request, kind_of))
+            write.patch = self._patch(write, request, kind_of)
         else:
             write.options = write_options(verb, items)
             write.tree, problems = codec.read_body(body or kind, request.body, body_media(media))
             verbs.report(write, _with_unknown(write, body or kind, problems))
         return write
 
-    def _patch_body(self, write: Write, request: Request, kind_of: str) -> Any:
+    def _patch(self, write: Write, request: Request, kind_of: str) -> Patch:
         problems: list[str] = []
-        try:
-            if kind_of == "apply":
+        if kind_of == "apply":
+            try:
                 body = loosen.read_yaml(request.body, problems)
-            else:
-                body = msgspec.json.decode(request.body)
+            except (ValueError, RecursionError) as error:
+                raise BadRequest(f"error decoding YAML: {error}") from None
+            verbs.report(write, problems)
+            return Patch(kind_of, body)
+        data = request.body
+        try:
+            body = msgspec.json.decode(data)
         except (ValueError, RecursionError) as error:
-            raise BadRequest(f"error decoding patch: {error}") from None
-        verbs.report(write, problems)
-        return body
+            said = "" if kind_of == "strategic" else "error decoding patch: "
+            raise BadRequest(said + (gojson.complaint(data) or str(error))) from None
+        if data.count(b'":') != msgspec.json.encode(body).count(b'":'):
+            word = "json patch " if kind_of == "json" else ""
+            problems = [word + problem for problem in loosen.duplicates(data)]
+        return Patch(kind_of, body, problems)
 
     def options_body(self, request: Request) -> Tree | None:
         if not request.body:

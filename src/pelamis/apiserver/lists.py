@@ -23,7 +23,8 @@ from pelamis.apiserver.negotiate import JSON, PROTOBUF
 from pelamis.apiserver.present import Presenter, tree_to_protobuf
 from pelamis.apiserver.request import ListOptions
 from pelamis.apiserver.selection import Selection
-from pelamis.base.errors import BadRequest, Gone, StatusError
+from pelamis.base import gojson
+from pelamis.base.errors import BadRequest, Gone, StatusError, wrong_revision
 from pelamis.cache.collection import Collection
 from pelamis.cache.entry import Entry, Key, served_of
 from pelamis.store.types import Compacted, Store
@@ -52,12 +53,16 @@ def encode_token(rev: int, after: Key) -> str:
 
 
 def decode_token(text: str) -> Token:
+    data = b""
     try:
-        tree = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        tree = msgspec.json.decode(data)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"continue key is not valid: {error}") from None
+        why = gojson.complaint(data) or str(error)
+        raise BadRequest(f"invalid continue token: continue key is not valid: {why}") from None
     if not isinstance(tree, dict) or tree.get("v") != "meta.k8s.io/v1" or not isinstance(tree.get("start"), str):
-        raise BadRequest('continue key is not valid: server does not recognize this encoded version ""')
+        why = 'server does not recognize this encoded version ""'
+        raise BadRequest(f"invalid continue token: continue key is not valid: {why}")
     return Token(int(tree.get("rv", 0)), tree["start"].rstrip("\0"))
 
 
@@ -107,7 +112,7 @@ class Lister:
                 raise BadRequest("specifying resource version is not allowed when using continue")
             return await self._page(collection, selection, options, presenter, decode_token(options.token))
         if text and not text.isdigit():
-            raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+            raise wrong_revision(text)
         rev = int(text or 0)
         if options.match == "Exact" or (rev and options.limit and not options.match):
             if rev > collection.rev:

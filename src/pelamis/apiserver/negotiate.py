@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from pelamis.base.errors import NotAcceptable, UnsupportedMediaType
+from pelamis.base.errors import NotAcceptable, StatusError, UnsupportedMediaType
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -103,5 +103,5 @@ def patch_type(content_type: str, *, custom: bool = False) -> str:
     """json, merge, strategic or apply. Raises UnsupportedMediaType. custom: there is no strategic merge."""
     found = PATCH_TYPES.get(content_type.split(";", 1)[0].strip().lower())
     if found is None or (custom and found == "strategic"):
-        raise UnsupportedMediaType([t for t, n in PATCH_TYPES.items() if not (custom and n == "strategic")])
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type")
     return found

@@ -25,7 +25,6 @@ from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Again, Contended, Suspended, Write
 from pelamis.base.errors import (
     AlreadyExists,
-    BadRequest,
     Conflict,
     Internal,
     MethodNotAllowed,
@@ -126,6 +125,8 @@ class Rest:
         """Why the last commit failed."""
         self._store = store
         self._pace = Pace()
+        self._made: tuple[Write, Result] | None = None
+        """What was planned last in this turn of the loop of a model."""
         self._objects = objects
         self._admission = admission
         self._clock = clock
@@ -193,6 +194,7 @@ class Rest:
         ops: list[Op] = []
         planned: list[tuple[int, Result]] = []
         later: list[int] = []
+        self._made = None
         for i in waiting:
             write = writes[i]
             key = write.hub.key(write.namespace, write.name)
@@ -405,6 +407,18 @@ class Rest:
         return verbs.finish_update(write)
 
     def _create(self, write: Write) -> Result:
+        if write.model is not None and not write.tree:
+            made = self._made
+            if made is not None and verbs.alike(write, made[0]):
+                return self._created(write, verbs.another(write, *made, self._entropy))
+            write.tree = codec.to_tree(write.model)
+            result = self._created(write, verbs.create(write, self._entropy, self._admission.mutate))
+            # What admission gave to this one alone cannot be given to the next.
+            alone = write.undo or write.mutated or write.refusal is not None
+            self._made = None if alone else (write, result)
+            return result
+        if write.model is not None:
+            write.tree = codec.to_tree(write.tree)  # parts of it belong to others too
         if write.attempts and write.generated:
             for name in ("name", "uid"):
                 write.tree["metadata"].pop(name, None)
@@ -435,8 +449,7 @@ class Rest:
             if meta.get("resourceVersion"):
                 raise verbs.absent(kind, write.name)
             name = meta.get("name") or ""
-            if name != write.name:
-                raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+            verbs.check_name(write, name)
             return self._create(write)
         raise verbs.absent(kind, write.name)
 

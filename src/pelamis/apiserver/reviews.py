@@ -23,7 +23,8 @@ def _read(write: Write) -> Any:
     obj = codec.from_tree(write.kind, write.tree)
     errors = list(write.kind.validate(obj))
     if errors:
-        raise Invalid(write.kind.kind, write.kind.group, "", errors)
+        shown = "" if write.kind.group == "authorization.k8s.io" else write.kind.kind  # as upstream has it
+        raise Invalid(shown, write.kind.group, "", errors)
     return obj
 
 
@@ -114,7 +115,7 @@ async def token_review(server: ApiServer, write: Write) -> Answer:
             if user is not None:
                 status = {"authenticated": True, "user": user.tree()}
             else:
-                status = {"user": {}, "error": "[invalid bearer token]"}
+                status = {"user": {}, "error": "invalid bearer token"}
     except InvalidToken as error:
         status = {"user": {}, "error": f"[invalid bearer token, {error}]"}
     return _answer(write, status)

@@ -28,7 +28,7 @@ class Selection:
         known = kind.selectable or {}
         for term in self.fields.terms:
             if term.field not in ("metadata.name", "metadata.namespace") and term.field not in known:
-                raise BadRequest(f"field label not supported: {term.field}")
+                raise BadRequest(_unknown_field(term.field, kind))
         self.name = self.fields.exact("metadata.name") or ""
         self._terms = self.fields.terms
         self._plain = kind.hub is None
@@ -76,14 +76,19 @@ class Selection:
         return None
 
 
+def _unknown_field(name: str, kind: Kind) -> str:
+    """Kinds without selectable fields of their own are asked about in general."""
+    if kind.selectable or kind.prune is not None:
+        return f"field label not supported: {name}"
+    return f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+
 @lru_cache(maxsize=2048)
 def _labels(text: str) -> labels.Selector:
     try:
         return labels.parse(text)
     except ValueError as error:
-        raise BadRequest(
-            f"unable to parse requirement: {error}" if "unable to parse" not in str(error) else str(error)
-        ) from None
+        raise BadRequest(str(error)) from None
 
 
 @lru_cache(maxsize=8192)

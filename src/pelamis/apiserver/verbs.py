@@ -7,17 +7,21 @@ validation. They return what to store; nothing here waits or writes. Ids and tim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pelamis.api import codec, metavalidate
+import msgspec
+from msgspec.structs import replace
+
+from pelamis.api import codec, loosen, metavalidate
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.patchschema import schema
 from pelamis.apiserver.ownership import converter, manager_of, own
 from pelamis.apiserver.write import Patch, Write
-from pelamis.base import ids, jsonpatch, mergepatch, smp, ssa
+from pelamis.base import gotext, ids, jsonpatch, mergepatch, smp, ssa
 from pelamis.base import tree as trees
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import (
@@ -80,17 +84,18 @@ def place(write: Write, tree: Tree) -> None:
             meta.pop("namespace", None)
         elif not namespace:
             meta["namespace"] = write.namespace
-        elif write.operation == "CREATE":
-            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         else:
-            raise BadRequest(
-                f"the namespace of the object ({namespace}) does not match "
-                f"the namespace on the request ({write.namespace})"
-            )
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     if write.name and write.operation == "UPDATE":
-        name = meta.get("name") or ""
-        if name != write.name:
-            raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
+        check_name(write, meta.get("name") or "")
+
+
+def check_name(write: Write, name: str) -> None:
+    if not name:
+        why = f"the name of the object ({write.name} based on URL) was undeterminable: name must be provided"
+        raise BadRequest(why)
+    if name != write.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({write.name})")
 
 
 def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
@@ -106,13 +111,28 @@ def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
     return problems
 
 
+def _clean_patched(write: Write, patch: Patch) -> None:
+    before = dict(write.tree)
+    try:
+        problems = _clean(write.kind, write.tree, write.untouched)
+        report(write, [*patch.problems, *problems])
+    except StatusError as error:
+        if error.reason != "BadRequest":
+            raise
+        raise _undecodable(write, before, error) from None
+
+
 def normal(write: Write) -> None:
     """Input tree to normal form with all defaults, in the stored version."""
     kind = write.kind
     tree = write.tree
     if not write.prepared:
         cleared = ssa.resets(tree)
-        report(write, _clean(kind, tree, write.untouched))
+        patch = write.patch
+        if patch is None or patch.type == "apply":
+            report(write, _clean(kind, tree, write.untouched))
+        else:
+            _clean_patched(write, patch)
         if cleared:
             tree["metadata"]["managedFields"] = [{}]  # an empty list is a demand, and normal form drops it
     place(write, tree)
@@ -165,6 +185,8 @@ def finish_create(write: Write, entropy: Callable[[int], bytes]) -> Result:
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
     obj = codec.from_tree(hub, tree)
     errors = metavalidate.validate_create(obj.metadata, hub.namespaced, hub.validate_name)
+    if obj.metadata.finalizers:
+        errors.extend(_finalizers(hub, obj))
     if not _has_own_rules(write):
         errors.extend(hub.validate(obj))
     else:
@@ -175,11 +197,41 @@ def finish_create(write: Write, entropy: Callable[[int], bytes]) -> Result:
     return Result(obj, codec.stored(hub, obj), created=True)
 
 
+def _finalizers(kind: Kind, obj: Any) -> list[FieldError]:
+    """Those of most built-in kinds need a domain."""
+    if kind.prune is not None or kind.group in ("apiextensions.k8s.io", "apiregistration.k8s.io"):
+        return []
+    return metavalidate.validate_known_finalizers(obj.metadata.finalizers, "metadata.finalizers")
+
+
 def rename(write: Write, result: Result, entropy: Callable[[int], bytes]) -> Result:
     """The same object under another generated name, after the first one turned out to be taken."""
     meta = write.tree["metadata"]
     meta["name"] = write.name = ids.generate_name(meta["generateName"], entropy(8))
     obj = codec.from_tree(write.hub, write.tree)
+    return Result(obj, codec.stored(write.hub, obj), created=True)
+
+
+def alike(write: Write, other: Write) -> bool:
+    """Whether they are to create the same, but for a name that the server makes, in the same state of the cluster."""
+    return (
+        write.model is other.model
+        and write.user is other.user
+        and write.namespace == other.namespace
+        and write.user_agent == other.user_agent
+        and write.options is other.options
+    )
+
+
+def another(write: Write, other: Write, result: Result, entropy: Callable[[int], bytes]) -> Result:
+    """One more of what ``other`` has just become."""
+    old = result.obj.metadata
+    name, uid = ids.generate_name(old.generateName, entropy(8)), ids.uid(entropy(16))
+    obj = replace(result.obj, metadata=replace(old, name=name, uid=uid))
+    write.tree = {**other.tree, "metadata": {**other.tree["metadata"], "name": name, "uid": uid}}
+    write.operation, write.name, write.now, write.generated = "CREATE", name, other.now, True
+    write.warnings.extend(other.warnings)
+    write.audit.update(other.audit)
     return Result(obj, codec.stored(write.hub, obj), created=True)
 
 
@@ -282,6 +334,8 @@ def finish_update(write: Write) -> Result:
     same = [k for k in write.untouched if k in tree and tree[k] == before.get(k)]
     obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
     errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+    if obj.metadata.finalizers:
+        errors.extend(_finalizers(hub, obj))
     kind, new, was = hub, obj, old.obj
     if _has_own_rules(write):
         kind, new, was = write.kind, _as_asked(write, obj), _as_asked(write, old.obj)
@@ -353,7 +407,7 @@ def patched(write: Write) -> None:
                 )
             new = jsonpatch.apply(live, jsonpatch.decode(patch.body))
         elif patch.type == "merge":
-            new = mergepatch.apply(live, _object(patch.body))
+            new = mergepatch.apply(live, _object(patch.body, "error decoding patch: "))
         else:
             new = smp.apply(live, _object(patch.body), schema(kind))
     except jsonpatch.PatchFormatError as error:
@@ -382,8 +436,29 @@ def patched(write: Write) -> None:
     # The revision that the patch leaves unchanged is not a demand.
     if meta.get("resourceVersion") == str(write.old.rev) and not _names_revision(patch):
         meta.pop("resourceVersion")
-    codec.check_type(kind, tree)
+    try:
+        codec.check_type(kind, tree)
+    except StatusError as error:
+        raise _undecodable(write, tree, error) from None
     write.tree = tree
+
+
+def _undecodable(write: Write, tree: Tree, error: StatusError) -> StatusError:
+    """What a patch made is no object of the kind: 422, with what was made, or the patch if it was a strategic one."""
+    assert write.patch is not None
+    _, _, why = error.message.partition(f" cannot be handled as a {write.kind.kind}: ")
+    why = why or error.message
+    if write.patch.type != "strategic":
+        shown = msgspec.json.encode(tree).decode()
+    else:
+        shown = gotext.plain(write.patch.body)
+        found = re.match(r"json: cannot unmarshal (\w+).* of type (.*)", why)
+        if found:
+            given = {"object": "map"}.get(found[1], found[1])
+            shapes = (("[]", "slice"), ("map[", "map"), (".", "struct"))
+            what = next((name for mark, name in shapes if mark in found[2]), "")
+            why = f"cannot restore {what} from {given}" if what else f"unrecognized type: {found[2]}"
+    return Invalid("", "", "", [FieldError("FieldValueInvalid", "patch", why, shown)])
 
 
 def _names_revision(patch: Patch) -> bool:
@@ -393,9 +468,12 @@ def _names_revision(patch: Patch) -> bool:
     return any(isinstance(op, dict) and op.get("path") == "/metadata/resourceVersion" for op in patch.body)
 
 
-def _object(body: Any) -> Tree:
+def _object(body: Any, said: str = "") -> Tree:
+    if body is None and said:
+        raise BadRequest("Invalid JSON Patch")
     if not isinstance(body, dict):
-        raise BadRequest("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+        what = loosen.json_name(body)
+        raise BadRequest(f"{said}json: cannot unmarshal {what} into Go value of type map[string]interface {{}}")
     return body
 
 
@@ -425,8 +503,10 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
         if namespace != write.namespace:
             raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
         meta["namespace"] = namespace
-    if (applied.get("kind") or kind.kind) != kind.kind:
-        codec.check_type(kind, applied)
+    given = str(applied.get("apiVersion") or ""), str(applied.get("kind") or "")
+    if given != (kind.api_version, kind.kind):
+        group, _, version = given[0].rpartition("/")
+        raise BadRequest(f"invalid object type: {group}/{version}, Kind={given[1]}")
     rev = meta.pop("resourceVersion", None)
     rev = "" if rev == "0" else rev
     if rev and (write.old is None or rev != str(write.old.rev)):

@@ -28,7 +28,7 @@ from pelamis.apiserver.present import HEADLESS, Presenter, to_protobuf, tree_to_
 from pelamis.apiserver.request import ListOptions
 from pelamis.apiserver.selection import Selection
 from pelamis.apiserver.streams.watchsocket import WatchSocket
-from pelamis.base.errors import BadRequest, Gone, StatusError
+from pelamis.base.errors import Gone, StatusError, wrong_revision
 from pelamis.cache.collection import Collection, Event
 from pelamis.cache.entry import Entry
 from pelamis.net.http1 import Request, Stream
@@ -391,7 +391,7 @@ class Watches:
         """Answers the request with a stream that lives on its own. Raises StatusError before anything was sent."""
         text = options.resource_version
         if text and not text.isdigit():
-            raise BadRequest(f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+            raise wrong_revision(text)
         hub = self.hub(collection)
         stream: Stream | WatchSocket
         if request.upgrade == "websocket":

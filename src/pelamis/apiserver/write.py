@@ -21,10 +21,11 @@ _OPTIONS, _DELETION = WriteOptions(), DeleteOptions()
 
 @dataclass(slots=True)
 class Patch:
-    """type: json, merge, strategic, apply. body: the decoded patch."""
+    """type: json, merge, strategic, apply. body: the decoded patch. problems: members that its text has twice."""
 
     type: str
     body: Any
+    problems: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -66,6 +67,8 @@ class Write:
     """What ``tree`` was before the first attempt, for an update that may be tried again."""
     untouched: tuple[str, ...] = ()
     """Members of ``tree`` that a patch left as they are stored: in normal form already."""
+    model: Any = None
+    """The struct that is to be created: ``tree`` is made of it when it is needed, and is empty before."""
     attempts: int = 0
     refreshed: bool = False
     """Planned from what was the newest state when it was asked."""

@@ -200,6 +200,11 @@ def BadRequest(message: str) -> StatusError:
     return StatusError(400, "BadRequest", message)
 
 
+def wrong_revision(text: str) -> StatusError:
+    why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    return BadRequest(f"invalid resource version: resourceVersion: {why}")
+
+
 def Unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
 
@@ -217,7 +222,8 @@ def MethodNotAllowed() -> StatusError:
 
 
 def NotAcceptable(supported: Sequence[str]) -> StatusError:
-    return StatusError(406, "NotAcceptable", "only the following media types are accepted: " + ", ".join(supported))
+    text = "406: Not Acceptable\n\nAvailable representations: " + ", ".join(supported)
+    return StatusError(406, "NotAcceptable", text)
 
 
 def UnsupportedMediaType(supported: Sequence[str]) -> StatusError:

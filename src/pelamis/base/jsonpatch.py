@@ -1,7 +1,9 @@
 """JSON patch (RFC 6902) on trees, with the behaviour and the texts of the Go library that upstream uses.
 
 Beyond the RFC, as there: array indices may be negative (counted from the end, when adding from one past the end), and
-``test`` against a missing member succeeds when the expected value is null. The target is shared and never changed:
+``test`` against a missing member succeeds when the expected value is null, ``replace`` makes a member that is missing,
+``copy`` of a missing one and operations without a value mean null, and what stands before the first / of a path is
+ignored. The target is shared and never changed:
 containers are copied when first written to in a call, the rest is the target's own.
 """
 
@@ -29,11 +31,15 @@ def decode(patch: Any) -> list[dict[str, Any]]:
     """The operations of a decoded patch body. Raises PatchFormatError."""
     if not isinstance(patch, list):
         kind = {dict: "object", str: "string", bool: "bool", int: "number", float: "number"}.get(type(patch), "null")
-        raise PatchFormatError(f"json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch")
+        raise PatchFormatError(
+            f"error decoding patch: json: cannot unmarshal {kind} into Go value of type []handlers.jsonPatchOp"
+        )
     for op in patch:
         if not isinstance(op, dict):
             kind = {list: "array", str: "string", bool: "bool", int: "number", float: "number"}.get(type(op), "null")
-            raise PatchFormatError(f"json: cannot unmarshal {kind} into Go value of type jsonpatch.Operation")
+            raise PatchFormatError(
+                f"error decoding patch: json: cannot unmarshal {kind} into Go value of type handlers.jsonPatchOp"
+            )
     return patch
 
 
@@ -83,6 +89,13 @@ class _Copier:
             else:
                 raise _Missing
         return node
+
+    def taken(self, tokens: list[str]) -> Any:
+        """As ``find``; a member that is not there is null."""
+        node = self.find(tokens[:-1]) if tokens else None
+        if isinstance(node, dict):
+            return node.get(tokens[-1])
+        return self.find(tokens)
 
 
 def _index(token: str, length: int) -> int:
@@ -174,10 +187,9 @@ def _replace(tree: _Copier, path: str, value: Any) -> None:
         raise PatchError(f"replace operation does not apply: doc is missing path: {path}: missing value") from None
     key = tokens[-1]
     try:
-        node[key if isinstance(node, dict) else _index(key, len(node))]
-    except (_Missing, KeyError):
+        node[key if isinstance(node, dict) else _index(key, len(node))] = value  # a new member too, as there
+    except _Missing:
         raise PatchError(f"replace operation does not apply: doc is missing key: {path}: missing value") from None
-    node[key if isinstance(node, dict) else _index(key, len(node))] = value
 
 
 def equal(a: Any, b: Any) -> bool:
@@ -215,8 +227,6 @@ def _member(op: dict[str, Any], name: str) -> str:
     value = op.get(name)
     if not isinstance(value, str):
         raise PatchError(f"{op.get('op')} operation failed to decode {name}: missing value")
-    if value and not value.startswith("/"):
-        raise PatchError(f'{op.get("op")} operation does not apply: doc is missing path: "{value}": missing value')
     return value
 
 
@@ -233,7 +243,7 @@ def apply(target: Any, patch: Any) -> Any:
         elif kind in ("move", "copy"):
             source = _member(op, "from")
             try:
-                value = tree.find(_tokens(source))
+                value = tree.taken(_tokens(source))
             except _Missing:
                 raise PatchError(
                     f"{kind} operation does not apply: doc is missing from path: {source}: missing value"
@@ -246,10 +256,8 @@ def apply(target: Any, patch: Any) -> Any:
         elif kind == "test":
             _test(tree, path, op.get("value"))
         else:
-            if "value" not in op:
-                raise PatchError(f"{kind} operation does not apply: missing value")
             if kind == "add":
-                _add(tree, path, op["value"], "add")
+                _add(tree, path, op.get("value"), "add")
             else:
-                _replace(tree, path, op["value"])
+                _replace(tree, path, op.get("value"))
     return tree.root

@@ -169,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
         "each =true or =false (default: the general ones, no beta or alpha; kept for later starts)",
     )
     up.add_argument(
+        "--feature-gates",
+        action="append",
+        metavar="NAME=BOOL[,…]",
+        help="Kubernetes' feature gates, each =true or =false; docs/feature-gates.md tells which do something here "
+        "(kept for later starts)",
+    )
+    up.add_argument(
         "--load-balancer-pool",
         metavar="CIDR[,…]",
         help="addresses for Services of type LoadBalancer, which this machine then answers for in its networks; none: "

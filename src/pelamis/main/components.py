@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pelamis.api.core.configmap import KIND as CONFIG_MAP
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.gates import CONTROLLERS as GATED
+from pelamis.api.gates import Gates
 from pelamis.api.rbac.clusterrolebinding import KIND as ROLE_BINDING
 from pelamis.api.storage.storageclass import KIND as STORAGE_CLASS
 from pelamis.apiserver.server import ApiServer
@@ -140,6 +142,11 @@ def _is_hollow(node: str) -> bool:
     return node.startswith("hollow-") and node[7:].isdigit()
 
 
+def _gated(controller: str, gates: Gates) -> bool:
+    gate = GATED.get(controller)
+    return gate is None or gates.enabled(gate)
+
+
 async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None:
     """Until cancelled; raises what ended one of them."""
     from pelamis.controllers import Options, controllers
@@ -164,7 +171,8 @@ async def run_components(server: ApiServer, cluster: Cluster, keys: Pki) -> None
 
     async def control() -> None:
         words = cluster.controllers.split(",")
-        every = [c for c in controllers(options) if enabled(c.name, words)]
+        gates = Gates(cluster.feature_gates)
+        every = [c for c in controllers(options) if enabled(c.name, words) and _gated(c.name, gates)]
         if cluster.hollow_nodes:
             # no agent runs there: the volumes of hollow nodes are made here, and are as hollow
             every += [provision.controller("/hollow", _is_hollow), provision.reclaimer(_is_hollow)]

@@ -57,6 +57,8 @@ class Cluster:
     """Megabytes of a file, files set aside, days that they are kept; 0 = no limit."""
     runtime_config: str = ""
     """What --runtime-config said: which API versions are served."""
+    feature_gates: str = ""
+    """What --feature-gates said."""
     hollow_nodes: int | None = None
     """How many hollow nodes there are; None: nobody has ever asked for any."""
     hollow_node: str = ""

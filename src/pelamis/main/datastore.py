@@ -132,7 +132,7 @@ def check(cluster: Cluster) -> None:
 
 SHARED_KEYS: Sequence[str] = ("ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key")
 """What all servers of one cluster have in common, below ``pki``."""
-_SHARED_FIELDS = ("service_cidr", "pod_cidr", "datastore", *FILES, "datastore_user", "runtime_config")
+_SHARED_FIELDS = ("service_cidr", "pod_cidr", "datastore", *FILES, "datastore_user", "runtime_config", "feature_gates")
 
 
 def joined(cluster: Cluster, other: Cluster) -> Cluster:

@@ -23,6 +23,7 @@ from pelamis.main.config import Cluster, load
 from pelamis.main.supervisor import notifier
 
 if TYPE_CHECKING:
+    from pelamis.api.registry import Registry
     from pelamis.apiserver.auditpolicy import Policy
     from pelamis.main.auditlog import AuditLog
 
@@ -90,9 +91,18 @@ def _audit(cluster: Cluster) -> tuple[AuditLog | None, Policy | None]:
     return out, load(Path(cluster.audit_policy).read_text()) if cluster.audit_policy else None
 
 
+def _registry(cluster: Cluster) -> Registry | None:
+    """None: what is served by default."""
+    if not cluster.runtime_config and not cluster.feature_gates:
+        return None
+    from pelamis.api.enablement import Enablement
+    from pelamis.api.gates import Gates
+
+    return Enablement(cluster.runtime_config, Gates(cluster.feature_gates)).registry()
+
+
 async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -> None:
     """Until SIGTERM or SIGINT."""
-    from pelamis.api.enablement import Enablement
     from pelamis.apiserver.server import ApiServer, Config
     from pelamis.main.components import run_components
     from pelamis.main.datastore import open_store
@@ -122,7 +132,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             quota_in_status=not enabled("resourcequota", cluster.controllers.split(",")),
             audit=log,
             audit_policy=policy,
-            registry=Enablement(cluster.runtime_config).registry() if cluster.runtime_config else None,
+            registry=_registry(cluster),
         )
     )
     await server.start()

@@ -69,6 +69,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
                 "then start it with the new audit options"
             )
+        if _feature_gates(args) not in (None, cluster.feature_gates):
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
+                "then start it with the new --feature-gates"
+            )
         if _runtime_config(args) not in (None, cluster.runtime_config):
             raise ConfigError(
                 f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
@@ -115,6 +120,11 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     versions = _runtime_config(args)
     if versions is not None:
         cluster = replace(cluster, runtime_config=versions)
+    gates = _feature_gates(args)
+    if gates is not None:
+        cluster = replace(cluster, feature_gates=gates)
+    if gates is not None or versions is not None:
+        _remark(cluster)
     # The machine may have moved to another network since the last start.
     found = (_host_ip() or gateway(cluster)) if node else "127.0.0.1"
     cluster = replace(cluster, advertise=cluster.advertise_wanted or found)
@@ -169,6 +179,30 @@ def _runtime_config(args: argparse.Namespace) -> str | None:
     except EnablementError as error:
         raise ConfigError(f"--runtime-config {text}: {error}") from None
     return text
+
+
+def _feature_gates(args: argparse.Namespace) -> str | None:
+    """The flag, checked; None where it is not given."""
+    if args.feature_gates is None:
+        return None
+    from pelamis.api.gates import Gates, GatesError
+
+    text = ",".join(args.feature_gates)
+    try:
+        Gates(text)
+    except GatesError as error:
+        raise ConfigError(f"--feature-gates {text}: {error}") from None
+    return text
+
+
+def _remark(cluster: Cluster) -> None:
+    """Tells what of the two flags does nothing, or is not enough."""
+    from pelamis.api.enablement import Enablement
+    from pelamis.api.gates import Gates
+
+    gates = Gates(cluster.feature_gates)
+    for line in (*gates.remarks(), *Enablement(cluster.runtime_config, gates).kept_back()):
+        print(f"note: {line}")
 
 
 def _with_hollow(cluster: Cluster, args: argparse.Namespace) -> Cluster:

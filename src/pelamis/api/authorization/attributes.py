@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pelamis.api.check import Errors, check_required_choice
+from pelamis.api.check import Errors, as_go, check_required_choice
 from pelamis.api.field import F, Struct, always
 from pelamis.api.meta import FieldSelectorRequirement, LabelSelectorRequirement, ObjectMeta
 from pelamis.api.metavalidate import validate_requirement
@@ -102,7 +102,7 @@ def validate_target(spec: Any, path: str) -> Errors:
     errors: Errors = []
     if resource is not None and other is not None:
         detail = "cannot be specified in combination with resourceAttributes"
-        errors.append(invalid(f"{path}.nonResourceAttributes", other, detail))
+        errors.append(invalid(f"{path}.nonResourceAttributes", as_go(other), detail))
     if resource is None and other is None:
         detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         errors.append(invalid(f"{path}.resourceAttributes", other, detail))
@@ -118,7 +118,7 @@ def validate_target(spec: Any, path: str) -> Errors:
 def validate_subject(spec: SubjectAccessReviewSpec, path: str) -> Errors:
     errors = validate_target(spec, path)
     if not spec.user and not spec.groups:
-        errors.append(required(f"{path}.user", "at least one of user or group must be specified"))
+        errors.append(invalid(f"{path}.user", "", "at least one of user or group must be specified"))
     return errors
 
 

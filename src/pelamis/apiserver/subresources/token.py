@@ -74,9 +74,8 @@ def _bound(server: ApiServer, write: Write, ref: Any) -> dict[str, dict[str, str
         return {}
     plural = _PLURALS.get(ref.kind)
     if plural is None or ref.apiVersion not in ("v1", ""):
-        raise BadRequest(
-            f'cannot bind token for serviceaccount "{write.name}" to object type {ref.apiVersion}/{ref.kind}'
-        )
+        group, _, version = ref.apiVersion.rpartition("/")
+        raise BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={ref.kind}")
     namespace = "" if plural == "nodes" else write.namespace
     found = server.objects.get(plural, namespace, ref.name)
     if found is None:
