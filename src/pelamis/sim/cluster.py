@@ -14,8 +14,8 @@ function of its seed and of what is done to it, and ``trace.digest`` tells wheth
 Components crash, start again, lose their watches and meet errors (``faults``); the administrator's calls (``do``,
 ``apply``, ``get``) meet none. The API server, the controllers and the scheduler are one process, as in a real cluster:
 ``crash("server")`` takes all three, and hollow nodes go on without it. With several control planes (``planes``) each is
-a process of its own beside the API server: it can die (``crash``), stand still (``pause``) and be cut off (``cut``), and
-has a clock that can be set (``clocks``).
+a process beside the API server that can die (``crash``), stand still (``pause``) and be cut off (``cut``), with a clock
+that can be set (``clocks``).
 """
 
 from __future__ import annotations
