@@ -119,7 +119,7 @@ def _node(world: NodeWorld, now: float) -> Plan:
             changed = msgspec.structs.replace(node.status, conditions=conditions)
             actions.append(Update(NODE, msgspec.structs.replace(node, status=changed), "status"))
     if not actions:
-        taints = health.no_schedule_taints(node)
+        taints = health.no_schedule_taints(node, now)
         labels = {new: node.metadata.labels[old] for old, new in _LABELS if _lacks(node, old, new)}
         if taints is not None:
             actions.append(health.taint_patch(node, taints))

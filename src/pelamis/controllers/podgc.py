@@ -16,11 +16,10 @@ from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.node import Node
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
-from pelamis.base.clock import rfc3339
 from pelamis.client.types import Action, Delete, Key, Patch
 from pelamis.reconcile import nodehealth as health
 from pelamis.reconcile.plan import NOTHING, Plan
-from pelamis.reconcile.podstate import created, is_finished
+from pelamis.reconcile.podstate import created, disrupted, is_finished
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 THRESHOLD = 12500
@@ -69,15 +68,7 @@ def _remove(pod: Pod, now: float, why: str | None) -> Plan:
         return Plan(actions=(delete,))
     status: dict[str, Any] = {"phase": "Failed"}
     if why is not None:
-        status["conditions"] = [
-            {
-                "type": "DisruptionTarget",
-                "status": "True",
-                "reason": "DeletionByPodGC",
-                "message": why,
-                "lastTransitionTime": rfc3339(now),
-            }
-        ]
+        status.update(disrupted(pod, "DeletionByPodGC", why, now))
     mark = Patch(POD, meta.namespace, meta.name, {"status": status}, "strategic", "status")
     return Plan(actions=(mark,), then=(delete,))
 

@@ -15,11 +15,10 @@ from pelamis.api.core.node import Taint
 from pelamis.api.core.pod.affinity import Toleration
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
-from pelamis.base.clock import rfc3339
 from pelamis.client.types import Delete, Key, Patch
 from pelamis.reconcile.nodehealth import tolerates
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
-from pelamis.reconcile.podstate import condition
+from pelamis.reconcile.podstate import condition, disrupted
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 
@@ -80,19 +79,8 @@ def reconcile(world: World, now: float) -> Plan:
     target = condition(pod, "DisruptionTarget")
     if target is not None and target.status == "True":
         return Plan(actions=(delete,), events=(event,), memo=(meta.uid, since))
-    body = {
-        "status": {
-            "conditions": [
-                {
-                    "type": "DisruptionTarget",
-                    "status": "True",
-                    "reason": "DeletionByTaintManager",
-                    "message": "Taint manager: deleting due to NoExecute taint",
-                    "lastTransitionTime": rfc3339(now),
-                }
-            ]
-        }
-    }
+    why = "Taint manager: deleting due to NoExecute taint"
+    body = {"status": disrupted(pod, "DeletionByTaintManager", why, now)}
     mark = Patch(POD, meta.namespace, meta.name, body, "strategic", "status")
     return Plan(actions=(mark,), then=(delete,), events=(event,), memo=(meta.uid, since))
 

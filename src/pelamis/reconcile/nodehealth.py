@@ -38,7 +38,7 @@ def ready_status(node: Node) -> str:
     return c.status if c is not None else ""
 
 
-def no_schedule_taints(node: Node) -> tuple[Taint, ...] | None:
+def no_schedule_taints(node: Node, now: float) -> tuple[Taint, ...] | None:
     """All taints of the node with the NoSchedule ones as its conditions want them; None if they are so already."""
     wanted = {
         _BY_CONDITION[c.type, c.status]: None for c in node.status.conditions if (c.type, c.status) in _BY_CONDITION
@@ -49,7 +49,7 @@ def no_schedule_taints(node: Node) -> tuple[Taint, ...] | None:
     if have == set(wanted):
         return None
     kept = [t for t in node.spec.taints if t.effect != "NoSchedule" or t.key not in _MANAGED or t.key in wanted]
-    return (*kept, *(Taint(key=key, effect="NoSchedule") for key in wanted if key not in have))
+    return (*kept, *(Taint(key=key, effect="NoSchedule", timeAdded=rfc3339(now)) for key in wanted if key not in have))
 
 
 def with_no_execute(node: Node, key: str, now: float) -> tuple[Taint, ...] | None:

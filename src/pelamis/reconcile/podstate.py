@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log2
+from typing import Any
 
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.status import PodCondition
-from pelamis.base.clock import parse_rfc3339
+from pelamis.base.clock import parse_rfc3339, rfc3339
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -24,6 +25,20 @@ def is_finished(pod: Pod) -> bool:
 
 def is_terminating(pod: Pod) -> bool:
     return not is_finished(pod) and pod.metadata.deletionTimestamp is not None
+
+
+def disrupted(pod: Pod, reason: str, message: str, now: float) -> dict[str, Any]:
+    """The part of a strategic patch of a pod's status that says why it is about to be deleted."""
+    target: dict[str, Any] = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": rfc3339(now),
+    }
+    if pod.metadata.generation:
+        target["observedGeneration"] = pod.metadata.generation
+    return {"conditions": [target]}
 
 
 def condition(pod: Pod, type: str) -> PodCondition | None:
