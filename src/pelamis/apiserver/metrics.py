@@ -33,7 +33,6 @@ class Metrics:
         self.durations: dict[Labels, Histogram] = {}
         self.sizes: dict[Labels, list[int]] = {}
         self.watch_events: dict[tuple[str, str, str], int] = {}
-        self.watch_bytes: dict[tuple[str, str, str], int] = {}
         self.admission: dict[tuple[str, str, bool, str], Histogram] = {}
         self._inflight = [0, 0]
         self._peak = [0, 0]

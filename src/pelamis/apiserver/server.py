@@ -286,7 +286,6 @@ class ApiServer:
             view("persistentvolumes"),
             view("volumeattachments.storage.k8s.io"),
         )
-        self.node_authorizer = node
         self.gate = Gate(Union(node, self.rbac))
         self.objects.authorizer = self.gate.authorizer
 

@@ -50,7 +50,6 @@ class NodeAgent:
         self._record = record
         self._now = now
         self._machine = machine.read()
-        self._ready_to_serve = asyncio.Event()
         self._sent: dict[str, Any] = {}
         self._sent_at = 0.0
         self._conditions: dict[str, dict[str, Any]] = {}

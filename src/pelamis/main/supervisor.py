@@ -110,8 +110,6 @@ class Supervisor:
             self.children.append(agent)
         if cluster.hollow_nodes is not None:
             self.children.append(self.hollow())
-        self.waiting_for_keys = True
-        """The agent and hollow nodes start once the server has made their certificates."""
 
     def hollow(self) -> Child:
         return Child("hollow", lambda: [sys.executable, "-m", "pelamis.main.hollow", self.cluster.data])
