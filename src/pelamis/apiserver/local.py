@@ -176,6 +176,8 @@ class LocalClient:
     def _write(self, action: Action) -> Write:
         """Raises StatusError when it is not allowed."""
         kind = action.kind
+        if isinstance(action, Create) and self._is_model(action):
+            return self._write_of_model(action)
         if isinstance(action, Create | Update):
             tree = _given(action)
             meta = tree.setdefault("metadata", {})
@@ -198,6 +200,23 @@ class LocalClient:
             write.deletion = DeleteOptions(action.grace_s, action.uid, action.rev, action.propagation)
         write.user_agent = self._agent
         return write
+
+    @staticmethod
+    def _is_model(action: Create) -> bool:
+        """Whether many pods are made of it, each with a name of its own."""
+        kind, obj = action.kind, action.obj
+        return (
+            kind.resource == "pods"
+            and type(obj) is kind.type
+            and not (action.subresource or action.name or obj.metadata.name)
+            and bool(obj.metadata.generateName)
+        )
+
+    def _write_of_model(self, action: Create) -> Write:
+        kind = action.kind
+        namespace = action.obj.metadata.namespace
+        self._allow("create", kind, namespace)
+        return Write("create", kind, self.user, namespace, "", model=action.obj, user_agent=self._agent)
 
     @staticmethod
     def _with_rev(action: Patch) -> Any:
