@@ -24,6 +24,8 @@ def test_writes_tell_the_status() -> None:
             for name in "abc":
                 codes.append((await harness.request("POST", f"{BASE}/configmaps", {"metadata": {"name": name}}))[0])
             assert (codes, await used()) == ([201, 201, 403], {"configmaps": "2"})
+            _, found = await harness.request("GET", f"{BASE}/resourcequotas/q")
+            assert "kube-apiserver" in {entry["manager"] for entry in found["metadata"]["managedFields"]}
             await harness.request("DELETE", f"{BASE}/configmaps/a")
             assert (await used()) == {"configmaps": "2"}  # what is freed is the controller's to count
             assert (await harness.request("POST", f"{BASE}/configmaps", {"metadata": {"name": "c"}}))[0] == 403

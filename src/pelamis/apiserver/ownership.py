@@ -16,6 +16,7 @@ from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.patchschema import schema
+from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import fieldpath, ssa
 from pelamis.base import tree as trees
@@ -31,7 +32,10 @@ PathOf = Callable[[str], "Path | None"]
 
 
 def manager_of(write: Write) -> str:
-    return ssa.manager_name(write.options.manager, write.user_agent)
+    agent = write.user_agent
+    if write.user is LOOPBACK_USER and agent in ("", "apiserver"):
+        agent = "kube-apiserver"  # what the server writes itself, as part of another request or not
+    return ssa.manager_name(write.options.manager, agent)
 
 
 def as_version(kind: Kind, tree: Tree) -> Tree:
