@@ -28,6 +28,7 @@ from pelamis.kubelet import (
     securitycontext,
     status,
 )
+from pelamis.kubelet import node as nodes
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri import usage_types as us
@@ -366,3 +367,23 @@ def test_what_the_kubelet_counts() -> None:
     assert 'kubelet_started_containers_errors_total{container_type="container",code="RunContainerError"} ' in text
     labels = 'container_type="init_container",exit_code="139",reason="Error"'
     assert f"kubelet_terminated_containers_total{{{labels}}} 1" in text
+
+
+def test_what_the_runtime_can_do_is_told_and_asked_for() -> None:
+    strict = make(securityContext={"supplementalGroupsPolicy": "Strict"})
+    assert admit.check(strict, admit.Claims(), {}, {}) is None
+    refused = admit.check(strict, admit.Claims(), {}, {}, strict_groups=False)
+    assert refused is not None and refused.reason == "SupplementalGroupsPolicyNotSupported"
+    assert nodes._abilities(cri.StatusResponse()) == {}
+    says = cri.StatusResponse(
+        runtime_handlers=(cri.RuntimeHandler("runc", cri.RuntimeHandlerFeatures(True)), cri.RuntimeHandler()),
+        features=cri.RuntimeFeatures(True),
+    )
+    none = {"recursiveReadOnlyMounts": False, "userNamespaces": False}
+    assert nodes._abilities(says) == {
+        "features": {"supplementalGroupsPolicy": True},
+        "runtimeHandlers": [
+            {"name": "", "features": none},
+            {"name": "runc", "features": {**none, "recursiveReadOnlyMounts": True}},
+        ],
+    }

@@ -128,8 +128,18 @@ def claim(pod: Any) -> Claim:
     return Claim(tuple(_requests(pod, name, unit) for name, unit in RESOURCES), frozenset(_ports(pod)))
 
 
-def check(pod: Any, others: Claims, labels: Mapping[str, str] | None, allocatable: Mapping[str, str]) -> Refusal | None:
-    """others: the pods that hold resources here. labels: the node's, None when the node is not known yet."""
+def check(
+    pod: Any,
+    others: Claims,
+    labels: Mapping[str, str] | None,
+    allocatable: Mapping[str, str],
+    *,
+    strict_groups: bool = True,
+) -> Refusal | None:
+    """others: the pods that hold resources here. labels: the node's, None when the node is not known yet.
+
+    strict_groups: whether the runtime knows the supplementalGroupsPolicy Strict.
+    """
     limit = allocatable.get("pods")
     if limit is not None and len(others) + 1 > quantity.value(limit):
         text = f"Node didn't have enough resource: pods, requested: 1, used: {len(others)}, capacity: {limit}"
@@ -152,5 +162,9 @@ def check(pod: Any, others: Claims, labels: Mapping[str, str] | None, allocatabl
         return Refusal(
             "PodOSNotSupported", "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS"
         )
+    security = pod.spec.securityContext
+    if not strict_groups and security is not None and security.supplementalGroupsPolicy == "Strict":
+        text = "SupplementalGroupsPolicy=Strict is not supported in this node"
+        return Refusal("SupplementalGroupsPolicyNotSupported", f"Pod was rejected: {text}")
     problem = forbidden(pod)
     return Refusal("SysctlForbidden", f"Pod was rejected: {problem}") if problem else None

@@ -22,6 +22,7 @@ from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Create, Outcome, Patch
 from pelamis.kubelet import extended, machine, pressure
 from pelamis.kubelet.agent import Recorder
+from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError, Runtime
 from pelamis.kubelet.reference import to_node
 from pelamis.kubelet.settings import KubeletConfig
@@ -56,6 +57,7 @@ class NodeAgent:
         self._poke = asyncio.Event()
         self.ips = settings.node_ips or machine.default_ips()
         self.runtime_name = "containerd"
+        self._runtime_says = cri.StatusResponse()
         self.runtime_version = ""
         self.pressure: set[str] = set()
         self.capacity = self._capacity()
@@ -288,7 +290,14 @@ class NodeAgent:
                 "architecture": found.architecture,
             },
             **({"images": images} if images else {}),
+            **_abilities(self._runtime_says),
         }
+
+    @property
+    def strict_groups(self) -> bool:
+        """Whether the runtime can leave out the groups that an image gives its user."""
+        features = self._runtime_says.features
+        return features is not None and features.supplemental_groups_policy
 
     async def _problem(self) -> str:
         """Why the node is not Ready; "" if it is."""
@@ -296,6 +305,7 @@ class NodeAgent:
             answer = await self._runtime.status()
         except CriError as error:
             return f"container runtime is down: {error.message}"
+        self._runtime_says = answer
         if not self.runtime_version:
             await self.prepare()
         conditions = answer.status.conditions if answer.status is not None else ()
@@ -347,3 +357,23 @@ def _gist(status: Mapping[str, Any]) -> Any:
         return None
     conditions = [{k: v for k, v in c.items() if k != "lastHeartbeatTime"} for c in status["conditions"]]
     return {**status, "conditions": conditions}
+
+
+def _abilities(runtime: cri.StatusResponse) -> dict[str, Any]:
+    """What the runtime says that it can do, in NodeStatus; older ones say nothing."""
+    out: dict[str, Any] = {}
+    if runtime.features is not None:
+        out["features"] = {"supplementalGroupsPolicy": runtime.features.supplemental_groups_policy}
+    if runtime.runtime_handlers:
+        handlers = sorted(runtime.runtime_handlers, key=lambda handler: handler.name)
+        out["runtimeHandlers"] = [
+            {
+                "name": handler.name,
+                "features": {
+                    "recursiveReadOnlyMounts": bool(handler.features and handler.features.recursive_read_only_mounts),
+                    "userNamespaces": bool(handler.features and handler.features.user_namespaces),
+                },
+            }
+            for handler in handlers
+        ]
+    return out

@@ -275,7 +275,8 @@ class Kubelet:
             return False
         node = self.node.node
         labels = node.metadata.labels if node is not None else None
-        refusal = admit.check(pod, admit.Claims(self.active()), labels, self.node.allocatable)
+        claims, room = admit.Claims(self.active()), self.node.allocatable
+        refusal = admit.check(pod, claims, labels, room, strict_groups=self.node.strict_groups)
         refusal = refusal or pressure.refusal(pod, self.node.pressure)
         if refusal is None:
             return False

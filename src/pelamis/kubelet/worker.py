@@ -325,6 +325,8 @@ class Worker:
             self.feed(a.SandboxFailed(deviceclaims.told(why), deviceclaims.FAILED))
             return
         try:
+            if self.pod.spec.hostUsers is False:
+                raise ValueError("can't set `spec.hostUsers: false`, runtime does not support user namespaces")
             settings = self._sandbox_settings(attempt)
             os.makedirs(settings.log_directory, exist_ok=True)
             if agent.cgroups is not None:
