@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import uvloop  # noqa: F401 - the loop of the agent
-from tests.kubelet.rig import BUSYBOX, Rig
-from tests.sim.fake_client import FakeClient, FakeServer
 
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Create, Delete
@@ -18,6 +16,8 @@ from pelamis.kubelet.cri.client import CriClient
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.server import KubeletServer
 from pelamis.kubelet.settings import KubeletConfig
+from tests.kubelet.rig import BUSYBOX, Rig
+from tests.sim.fake_client import FakeClient, FakeServer
 
 NODE = "node-1"
 

@@ -13,7 +13,10 @@ from pelamis.main.config import Cluster, ConfigError, create
 from pelamis.main.up import _with_components
 
 CLUSTER = create("default", Path("/nowhere"), port=None, node=False, node_name="n")
-ALL = [c.name for c in controllers(Options("ca", (("10.244.0.0/16", 24),), ("10.95.0.0/24",), lambda *_: "", lambda *_: b""))]
+ALL = [
+    c.name
+    for c in controllers(Options("ca", (("10.244.0.0/16", 24),), ("10.95.0.0/24",), lambda *_: "", lambda *_: b""))
+]
 
 
 def _after(cluster: Cluster, *words: str) -> Cluster:

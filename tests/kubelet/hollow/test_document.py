@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.kubelet.hollow.world import World, phases, play, ready
-from tests.test_docs import blocks, module
 
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Create
 from pelamis.kubelet.hollow.behaviour import _PARSERS, PREFIX, problems
 from pelamis.main.hollow import shape
+from tests.kubelet.hollow.world import World, phases, play, ready
+from tests.test_docs import blocks, module
 
 TEXT = (Path(__file__).parents[3] / "docs/hollow-nodes.md").read_text()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.kubelet.hollow.world import NODE, World, phases, play, pod
 
 from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.event import KIND as EVENT
@@ -16,6 +15,7 @@ from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.core.serviceaccount import KIND as ACCOUNT
 from pelamis.api.storage.csidriver import KIND as DRIVER
 from pelamis.client.types import Create, Delete, Patch
+from tests.kubelet.hollow.world import NODE, World, phases, play, pod
 
 
 def mounted(name: str, **source: Any) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.kubelet.hollow.world import World, notes, phases, play, pod
 
 from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Patch
 from pelamis.kubelet import pressure
+from tests.kubelet.hollow.world import World, notes, phases, play, pod
 
 GIB = 1 << 30
 
