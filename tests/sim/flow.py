@@ -79,7 +79,7 @@ class Flow(Cluster):
         """The pod's containers end."""
         found = self.nodes.pods.get(key)
         for container in found.pod.spec.containers if found is not None else ():
-            self.nodes.crash_container(*key, container.name, code)
+            self.nodes.crash_container(key[0], key[1], container.name, code)
 
     def default_pods(self) -> list[Any]:
         return list(self.pods("default"))
