@@ -276,6 +276,15 @@ def test_a_restart_rule_lets_all_containers_begin_anew() -> None:
     assert d.old.phase == "Failed"
 
 
+def test_a_sidecar_may_let_all_containers_begin_anew() -> None:
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    side = {"name": "side", "image": "i", "restartPolicy": "Always", "restartPolicyRules": [rule]}
+    d = Driver(make(initContainers=[side], restartPolicy="Never"))
+    d.log.clear()
+    d.exit("side", 42)
+    assert d.stopped() == ["c"] and d.started() == ["side", "c"] and d.old.phase == "Running"
+
+
 def test_a_rule_that_fires_early_waits_for_the_others_to_have_started() -> None:
     rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
     source = {"name": "source", "image": "i", "restartPolicy": "Never", "restartPolicyRules": [rule]}

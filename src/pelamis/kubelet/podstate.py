@@ -174,6 +174,8 @@ class PodState:
 
     def finished(self) -> bool:
         """Nothing is left to run, by the restart policies."""
+        if self.restarting:
+            return False
         if self.init_failed():
             return True
         mains = self.of_kind("main")
