@@ -71,7 +71,26 @@ def template(rng: Random, app: str, command: str = "", restart: str = "Always") 
                 "labelSelector": {"matchLabels": {"app": app}},
             }
         ]
+    if rng.random() < 0.25:
+        spec["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "one"}]
     return {"metadata": {"labels": {"app": app}}, "spec": spec}
+
+
+def devices(nodes: int) -> list[dict[str, Any]]:
+    """A class, devices on each node, and a template for one of them in each namespace."""
+    api = {"apiVersion": "resource.k8s.io/v1"}
+    out: list[dict[str, Any]] = [{**api, "kind": "DeviceClass", "metadata": {"name": "gpu"}, "spec": {}}]
+    for i in range(1, nodes + 1):
+        name = f"node-{i}"
+        spec = {"driver": "gpu.example.com", "nodeName": name, "devices": [{"name": f"gpu-{j}"} for j in range(96)]}
+        spec["pool"] = {"name": name, "generation": 1, "resourceSliceCount": 1}
+        out.append({**api, "kind": "ResourceSlice", "metadata": {"name": name}, "spec": spec})
+    request = {"name": "r", "exactly": {"deviceClassName": "gpu"}}
+    for namespace in ("team-a", "team-b"):
+        meta = {"name": "one", "namespace": namespace}
+        spec = {"spec": {"devices": {"requests": [request]}}}
+        out.append({**api, "kind": "ResourceClaimTemplate", "metadata": meta, "spec": spec})
+    return out
 
 
 def _meta(namespace: str, name: str) -> dict[str, Any]:
@@ -271,7 +290,8 @@ async def damage(life: Life, cluster: Cluster) -> None:
 async def live(seed: int, *, busy_s: float = BUSY_S, heal_s: float = HEAL_S) -> tuple[list[str], Life, Cluster]:
     rng = Random(f"life {seed}")
     life = Life(seed, rng)
-    cluster = Cluster(seed=seed, nodes=rng.randrange(2, 6), mirror=True)
+    nodes = rng.randrange(2, 6)
+    cluster = Cluster(seed=seed, nodes=nodes, mirror=True)
     problems: list[str] = []
     async with cluster:
         try:
@@ -280,6 +300,7 @@ async def live(seed: int, *, busy_s: float = BUSY_S, heal_s: float = HEAL_S) -> 
                 await cluster.do(Create(NAMESPACE, {"metadata": {"name": namespace}}))
                 if rng.random() < 0.6:
                     await cluster.apply(quota(rng, namespace))
+            await cluster.apply(*devices(nodes))
             for _ in range(rng.randrange(2, 6)):
                 await declare(life, cluster, rng.choice(("team-a", "team-b")))
             await _busy(life, cluster, busy_s)

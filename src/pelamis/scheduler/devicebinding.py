@@ -31,6 +31,7 @@ from pelamis.scheduler.snapshot import Snapshot
 from pelamis.scheduler.writes import problem
 
 _TRIES = 5
+_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
 _TIMEOUT = "device binding timeout"
 
 replace = msgspec.structs.replace
@@ -40,13 +41,15 @@ replace = msgspec.structs.replace
 class Part:
     """One claim of the pod. granted: what is to be written into it. uid: under which that is pending.
 
-    mapped: of a claim for extended resources, which container uses which request.
+    unsure: the answer to a write was lost: it may have been carried out. mapped: of a claim for extended resources,
+    which container uses which request.
     """
 
     claim: ResourceClaim
     granted: AllocationResult | None = None
     uid: str = ""
     mapped: tuple[extended.Mapped, ...] = ()
+    unsure: bool = False
 
     @property
     def key(self) -> str:
@@ -104,10 +107,10 @@ def dropped(claim: ResourceClaim) -> list[Action]:
 
 
 def undo(inventory: Inventory, kept: Reservation) -> list[Action]:
-    """The pod is not bound after all. What is not written yet is forgotten at once."""
+    """The pod is not bound after all. What is not written is forgotten at once; what may be, see ``settle``."""
     out: list[Action] = []
     for part in kept.parts:
-        if part.uid:
+        if part.uid and not part.unsure:
             inventory.withdraw(part.uid)
         claim = part.claim
         meta = claim.metadata
@@ -132,6 +135,36 @@ class DeviceBinder:
         self._inventory = inventory
         self._clock = clock
         self._waiters: dict[Key, list[asyncio.Event]] = {}
+        self._settling: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        for task in self._settling:
+            task.cancel()
+
+    def settle(self, kept: Reservation) -> None:
+        """Devices of claims of which nobody knows whether they were written stay taken until that is known."""
+        for part in kept.parts:
+            if part.unsure and part.uid:
+                task = asyncio.ensure_future(self._settle(part))
+                self._settling.add(task)
+                task.add_done_callback(self._settling.discard)
+
+    async def _settle(self, part: Part) -> None:
+        meta, pause = part.claim.metadata, _PAUSE_S
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+            try:
+                claim = await self._client.get(CLAIM, meta.namespace, meta.name)
+            except StatusError as error:
+                if error.reason != "NotFound":
+                    continue
+                claim = None
+            except OSError:
+                continue
+            if claim is None or claim.metadata.uid != meta.uid or claim.status.allocation is None:
+                self._inventory.withdraw(part.uid)
+            return  # else the view shows it, or will
 
     def changed(self, key: Key, old: Any, new: Any) -> None:
         """Of each change of a claim."""
@@ -164,24 +197,37 @@ class DeviceBinder:
             self._inventory.grant(made.metadata.uid, part.granted)
             self._inventory.withdraw(part.uid)
             part.uid = made.metadata.uid
+        pause = _PAUSE_S
         for attempt in range(_TRIES):
             try:
+                if attempt:
+                    await self._refresh(part)
                 await self._write(part, info)
                 break
             except StatusError as error:
                 if error.reason != "Conflict" or attempt == _TRIES - 1:
                     what = "allocation and reservation" if part.granted is not None else "reservation"
                     raise _Trouble(f"add {what} to claim {part.key}: {problem(error)}") from None
-            try:
-                part.claim = await self._client.get(CLAIM, part.claim.metadata.namespace, part.claim.metadata.name)
-            except StatusError as error:
-                raise _Trouble(f"get updated claim {part.key} after conflict: {problem(error)}") from None
+            except OSError:
+                part.unsure = True
+                if attempt == _TRIES - 1:
+                    raise
+                await asyncio.sleep(pause)
+                pause *= 2
+        part.unsure = False
         if part.mapped:
             mappings = [{"containerName": c, "resourceName": r, "requestName": name} for c, r, name in part.mapped]
             told = {"resourceClaimName": part.claim.metadata.name, "requestMappings": mappings}
             body = {"metadata": {"uid": info.uid}, "status": {"extendedResourceClaimStatus": told}}
             what = f"update pod {info.namespace}/{info.key[1]} ExtendedResourceClaimStatus"
             await self._commit(Patch(POD, *info.key, body, "strategic", "status"), what)
+
+    async def _refresh(self, part: Part) -> None:
+        meta = part.claim.metadata
+        try:
+            part.claim = await self._client.get(CLAIM, meta.namespace, meta.name)
+        except StatusError as error:
+            raise _Trouble(f"get updated claim {part.key} after conflict: {problem(error)}") from None
 
     async def _write(self, part: Part, info: PodInfo) -> None:
         """Raises StatusError when the claim has changed meanwhile."""
@@ -191,7 +237,9 @@ class DeviceBinder:
             raise _Trouble(f"claim {part.key} got deleted in the meantime")
         if granted is not None:
             if claim.status.allocation is not None:
-                raise _Trouble(f"claim {part.key} got allocated elsewhere in the meantime")
+                if claim.status.allocation.devices != granted.devices or not is_reserved(claim, info.uid):
+                    raise _Trouble(f"claim {part.key} got allocated elsewhere in the meantime")
+                return  # a write whose answer was lost
             if FINALIZER not in meta.finalizers:
                 safe = replace(meta, finalizers=(*meta.finalizers, FINALIZER))
                 claim = part.claim = await self._commit(Update(CLAIM, replace(claim, metadata=safe)))

@@ -175,6 +175,7 @@ class Scheduler:
                 cancel()
             if self._timer is not None:
                 self._timer.cancel()
+            self._devices.close()
             for extender in self._extenders:
                 await extender.close()
 
@@ -410,7 +411,8 @@ class Scheduler:
                 self._is_bound(item, notes)
             else:
                 refused = outcomes[i].error if not trouble else None
-                errors.extend(self._unbound(item, f'running Bind plugin "DefaultBinder": {text}', refused, notes))
+                what = f'running Bind plugin "DefaultBinder": {text}'
+                errors.extend(self._unbound(item, what, refused, notes, unknown=bool(trouble)))
         await self._report(errors, notes)
 
     def _is_bound(self, item: _Bound, notes: dict[str, list[EventNote]]) -> None:
@@ -573,13 +575,22 @@ class Scheduler:
         return out
 
     def _unbound(
-        self, item: _Bound, text: str, error: StatusError | None, notes: dict[str, list[EventNote]]
+        self,
+        item: _Bound,
+        text: str,
+        error: StatusError | None,
+        notes: dict[str, list[EventNote]],
+        *,
+        unknown: bool = False,
     ) -> list[Action]:
-        """A binding was refused, or nobody knows what became of it."""
+        """A binding was refused, or (unknown) nobody knows what became of it."""
         now = self._clock()
         who = item.info.pod.spec.schedulerName
         self.measures.attempt(ERROR, who, self._cpu() - item.began)
-        out = undo(self.snapshot.devices, item.devices) if item.devices is not None else []
+        out: list[Action] = []
+        if item.devices is not None and not unknown:  # who is bound after all keeps its claims
+            out = undo(self.snapshot.devices, item.devices)
+            self._devices.settle(item.devices)
         if self.snapshot.pods.get(item.info.uid) is item.info and not item.info.pod.spec.nodeName:
             self.snapshot.remove_pod(item.info.uid)
             self._intake.left(item.info, now)

@@ -2,7 +2,8 @@
 
 ``unsettled``: workloads whose status does not say what their spec wants. ``leaks``: what is left over or counted
 wrongly: pods without their owner or their node, addresses given twice or never given back, endpoints of pods that are
-gone, quotas and budgets that do not add up, what the scheduler believes against what is bound. Each problem is a line.
+gone, quotas and budgets that do not add up, devices given twice, what the scheduler believes against what is bound.
+Each problem is a line.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.networking.ipaddress import KIND as IPADDRESS
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
 from pelamis.api.quota import in_scope, resources, usage_of
+from pelamis.api.resource.podclaim import claim_names, is_reserved, owning_pod
+from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.base import labels, quantity
 from pelamis.reconcile.podstate import is_active, is_finished, is_ready
 from pelamis.sim.cluster import Cluster
@@ -121,6 +124,7 @@ def leaks(cluster: Cluster) -> list[str]:
         *_addresses(cluster),
         *_quotas(cluster),
         *_budgets(cluster, pods),
+        *_devices(cluster, pods),
         *_scheduler(cluster, pods),
     ]
 
@@ -241,6 +245,39 @@ def _budgets(cluster: Cluster, pods: Sequence[Any]) -> Iterator[str]:
             yield f"{_name(budget)}: currentHealthy is {budget.status.currentHealthy}, in truth {healthy}"
         if budget.status.disruptedPods:
             yield f"{_name(budget)}: evictions are still counted: {sorted(budget.status.disruptedPods)}"
+
+
+def _devices(cluster: Cluster, pods: Sequence[Any]) -> Iterator[str]:
+    """Each belongs to one claim, and a claim to pods that are there."""
+    there = {p.metadata.uid: p for p in pods}
+    having: dict[tuple[str, str, str], Any] = {}
+    claims = {(c.metadata.namespace, c.metadata.name): c for c in cluster.objects(DEVICE_CLAIM)}
+    for claim in claims.values():
+        for user in claim.status.reservedFor:
+            if user.uid not in there or is_finished(there[user.uid]):
+                yield f"{_name(claim)} is reserved for {user.name}, which is gone or has ended"
+        name, uid = owning_pod(claim)
+        if name and uid not in there:
+            yield f"{_name(claim)} is left over: its pod {name} is gone"
+        for result in claim.status.allocation.devices.results if claim.status.allocation is not None else ():
+            device = (result.driver, result.pool, result.device)
+            if result.adminAccess or result.shareID is not None:
+                continue
+            if device in having:
+                yield f"device {'/'.join(device)} is given to {_name(having[device])} and to {_name(claim)}"
+            having[device] = claim
+    for pod in pods:
+        for name in claim_names(pod) if pod.spec.nodeName and is_active(pod) else ():
+            found = claims.get((pod.metadata.namespace, name))
+            if found is None or not is_reserved(found, pod.metadata.uid):
+                yield f"{_name(pod)} has a node, but not its claim {name}"
+    if cluster.scheduler is None or "scheduler" in cluster.down or "server" in cluster.down:
+        return
+    inventory = cluster.scheduler.snapshot.devices
+    if inventory.pending:
+        yield f"the scheduler has promised devices to {len(inventory.pending)} claims and never given them"
+    if set(inventory.allocated) != set(having):
+        yield f"the scheduler takes {len(inventory.allocated)} devices to be given, {len(having)} are"
 
 
 def _scheduler(cluster: Cluster, pods: Sequence[Any]) -> Iterator[str]:
