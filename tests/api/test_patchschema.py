@@ -58,7 +58,7 @@ def test_zero_values_and_written_fields() -> None:
     assert [name for name, _ in container.zeros] == ["name", "resources"]
     assert container.fields["image"].zero == "" and not container.fields["image"].written
     assert at(POD, "spec.containers").element is container
-    assert at(SERVICE, "spec.ports").key_defaults == {"protocol": "TCP"}
+    assert at(SERVICE, "spec.ports").key_defaults == {"protocol": "TCP", "port": 0}
 
 
 def test_every_kind_compiles_once() -> None:

@@ -65,6 +65,33 @@ def test_messages(kind: Kind, path: str, value: Any, messages: list[str]) -> Non
     assert complaints(kind, tree) == [m.replace("\\\\u003c", "\\u003c") for m in messages]
 
 
+@pytest.mark.parametrize(
+    "patch, text, said",
+    [
+        ("jsonPatch", "[]", "must evaluate to list(JSONPatch) but got list(dyn)"),
+        ("jsonPatch", '[JSONPatch{op: "add", path: "/x", value: Object.spec{a: [1]}}]', ""),
+        ("jsonPatch", 'true ? [JSONPatch{op: "a", value: variables.r}] : []', ""),
+        ("jsonPatch", 'JSONPatch{op: "a"}', "must evaluate to list(JSONPatch) but got JSONPatch"),
+        ("jsonPatch", '[{"op": "a"}]', "must evaluate to list(JSONPatch) but got list(map(string, string))"),
+        ("jsonPatch", "[JSONPatch{op: 1}]", "compilation failed: ERROR: <input>:1:14: expected type of field 'op' is 'string' but provided type is 'int'\n | [JSONPatch{op: 1}]\n | .............^"),
+        ("jsonPatch", "variables.none", "compilation failed: ERROR: <input>:1:10: undefined field 'none'\n | variables.none\n | .........^"),
+        ("jsonPatch", '[JSONPatch{op: "a"}, 1]', "compilation failed: ERROR: <input>:1:22: expected type 'JSONPatch' but found 'int'\n | [JSONPatch{op: \"a\"}, 1]\n | .....................^"),
+        ("applyConfiguration", "Object{spec: Object.spec{replicas: 1}}", ""),
+        ("applyConfiguration", "has(object.spec) ? Object{} : Object{}", ""),
+        ("applyConfiguration", "Object.spec{}", "must evaluate to Object but got Object.spec"),
+        ("applyConfiguration", "object", "must evaluate to Object but got dyn"),
+        ("applyConfiguration", '{"spec": {}}', "must evaluate to Object but got map(string, map(dyn, dyn))"),
+    ],
+)  # fmt: skip
+def test_mutations_are_typed(patch: str, text: str, said: str) -> None:
+    type = {"jsonPatch": "JSONPatch", "applyConfiguration": "ApplyConfiguration"}[patch]
+    tree = edited(corpus.populated(MUTATING), "spec.mutations", [{"patchType": type, patch: {"expression": text}}])
+    tree = edited(tree, "spec.variables", [{"name": "r", "expression": "1"}])
+    found = made(MUTATING, tree)
+    errors = [e for e in MUTATING.validate(found) if e.field.startswith("spec.mutations")]
+    assert [e.detail for e in errors] == ([said] if said else [])
+
+
 LONG = "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: "
 DUPLICATE = "spec.template.spec.containers[0].ports[1]: duplicate port definition with spec.template.spec.containers[0].ports[0]"
 PORT = {"containerPort": 80}

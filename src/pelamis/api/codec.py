@@ -195,11 +195,13 @@ def read_body(kind: Kind, body: bytes, content_type: str = JSON) -> tuple[Tree, 
             f"the object provided is unrecognized (must be of type {kind.kind}): "
             f"couldn't get version/kind; json parse error: {why} ({_summary(body)})"
         ) from None
+    if tree is None:
+        tree = {}
     if not isinstance(tree, dict):
+        into = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         raise BadRequest(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
-            f"json parse error: json: cannot unmarshal {loosen.json_name(tree)} into Go value of type "
-            "struct { APIVersion string; Kind string }"
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json parse "
+            f"error: json: cannot unmarshal {loosen.json_name(tree)} into Go value of type {into} ({_summary(body)})"
         )
     for member in ("apiVersion", "kind"):
         if not isinstance(tree.get(member) or "", str) or tree.get(member) in ({}, [], False, 0):

@@ -84,6 +84,7 @@ class Kind:
     deprecated: the warning that every request for this version gets.
     warns_on_update: whether an update is answered with ``warnings`` too; writes of subresources never are.
     update_warnings: in place of ``warnings`` for updates that move the generation of a kind that has one.
+    unowned: fields, besides ``reset``, that no manager is noted for.
     own_rules: a further version is held to its own rules in place of the hub's.
     computed: made when it is asked for; nothing is stored, no cache holds it.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
@@ -120,6 +121,7 @@ class Kind:
     warns_on_update: bool = True
     update_warnings: Callable[[Any], Sequence[str]] | None = None
     own_rules: bool = False
+    unowned: tuple[str, ...] = ()
     selectable: Mapping[str, Callable[[Any], str]] | None = None
     indexes: Mapping[str, Callable[[Any], Sequence[str]]] | None = None
     storage: str = ""

@@ -168,6 +168,8 @@ def _node(value: Value, facts: Mapping[str, Any]) -> Node:
         return Node(LEAF, _TYPES[what])
     if what in ("quantity", "intOrString"):
         return Node(LEAF)
+    if what == "raw":
+        return Node(LEAF, "object")  # one value, whatever is in it
     if what == "list" and value.of is not None:
         return _list(value.of, facts)
     if what == "map" and value.of is not None:
@@ -189,6 +191,10 @@ def _as(node: Node, kind: int) -> Node:
     return copy
 
 
+_KEY_ZEROS = {"string": "", "int": 0, "int32": 0, "int64": 0}
+"""What stands for a key that must be there and is left out: validation says what is wrong with it."""
+
+
 def _list(item: Value, facts: Mapping[str, Any]) -> Node:
     how = facts.get("list", "")
     node = Node({"map": ASSOC, "set": SET}.get(how, LEAF), "array")
@@ -196,7 +202,10 @@ def _list(item: Value, facts: Mapping[str, Any]) -> Node:
     if how == "map" and item.struct is not None:
         node.keys = tuple(sorted(facts["keys"]))
         node.key_defaults = {
-            f.name: f.facts["default"] for f in shape_of(item.struct) if f.name in node.keys and "default" in f.facts
+            f.name: f.facts.get("default", _KEY_ZEROS.get(f.value.what))
+            for f in shape_of(item.struct)
+            if f.name in node.keys
+            and ("default" in f.facts or (f.facts.get("required") and f.value.what in _KEY_ZEROS))
         }
     return node
 

@@ -67,7 +67,7 @@ def negotiate(accept: str, *, shown_allowed: bool = True) -> Format:
         if params.get("stream") not in (None, "watch"):
             continue
         return Format(known)
-    raise NotAcceptable(MEDIA_TYPES)
+    raise NotAcceptable(MEDIA_TYPES, shape=any(media in _ALIASES for media, _ in _clauses(accept)))
 
 
 _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")

@@ -303,7 +303,7 @@ def write_options(verb: str, items: Items, *, apply: bool = False) -> WriteOptio
 
 
 def _dry_run(value: str, errors: list[FieldError]) -> bool:
-    if value and value != "All":
+    if value != "All":
         errors.append(not_supported("dryRun", [value], ("All",)))
     return value == "All"
 

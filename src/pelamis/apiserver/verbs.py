@@ -163,7 +163,7 @@ def create(
         write.generated = True
     write.name = meta.setdefault("name", "") or ""
     if not normalised and (write.patch is None or write.patch.type != "apply"):
-        own(write, None, hub.reset)
+        own(write, None, (*hub.reset, *hub.unowned))
     mutate(write)
     return finish_create(write, entropy)
 
@@ -264,9 +264,14 @@ def update(write: Write, mutate: Step = _nothing, *, normalised: bool = False) -
     tree = write.tree
     check_revision(write, metadata_of(tree, hub))
     if write.patch is None or write.patch.type != "apply":
-        own(write, write.old_tree, _resets(write))
+        own(write, write.old_tree, _ignored(write))
     mutate(write)
     return finish_update(write)
+
+
+def _ignored(write: Write) -> tuple[str, ...]:
+    """What this write makes nobody the owner of."""
+    return _resets(write) if write.subresource else (*write.hub.reset, *write.hub.unowned)
 
 
 def _resets(write: Write) -> tuple[str, ...]:
@@ -502,7 +507,6 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
         namespace = meta.get("namespace") or write.namespace
         if namespace != write.namespace:
             raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
-        meta["namespace"] = namespace
     given = str(applied.get("apiVersion") or ""), str(applied.get("kind") or "")
     if given != (kind.api_version, kind.kind):
         group, _, version = given[0].rpartition("/")
@@ -517,7 +521,7 @@ def _apply(write: Write, patch: Patch, base: Tree) -> None:
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise Conflict(kind.plural, kind.group, write.name, why)
     sub = kind.subresource(write.subresource) if write.subresource else None
-    resets = sub.reset if sub is not None else kind.reset
+    resets = sub.reset if sub is not None else (*kind.reset, *kind.unowned)
     write.tree = trees.copy(
         ssa.apply(
             base or None,
@@ -541,9 +545,7 @@ def _canonical(write: Write, applied: Tree) -> Tree:
     try:
         problems = codec.clean(kind, out, defaults=False)
     except StatusError:
-        if kind.hub is None:
-            raise
-        return applied
+        return applied  # the schema says what is wrong with it
     if problems:
         if kind.hub is None and write.options.validation == "Strict":
             raise codec.strict_error(kind, problems)

@@ -391,7 +391,7 @@ class Watches:
         """Answers the request with a stream that lives on its own. Raises StatusError before anything was sent."""
         text = options.resource_version
         if text and not text.isdigit():
-            raise wrong_revision(text)
+            raise StatusError(500, "", wrong_revision(text).message.removeprefix("invalid resource version: "))
         hub = self.hub(collection)
         stream: Stream | WatchSocket
         if request.upgrade == "websocket":

@@ -221,7 +221,11 @@ def MethodNotAllowed() -> StatusError:
     )
 
 
-def NotAcceptable(supported: Sequence[str]) -> StatusError:
+def NotAcceptable(supported: Sequence[str], *, shape: bool = False) -> StatusError:
+    """shape: the media type is known, and what is asked for in it is not."""
+    if shape:
+        text = "only the following media types are accepted: " + ", ".join(supported)
+        return StatusError(406, "NotAcceptable", text)
     text = "406: Not Acceptable\n\nAvailable representations: " + ", ".join(supported)
     return StatusError(406, "NotAcceptable", text)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from pelamis.api.check import Errors
-from pelamis.base.cel import CompileError, compile_text
+from pelamis.base.cel import CompileError, compile_text, mutation
 from pelamis.base.cel.cost import Shape
 from pelamis.base.cel.literal import rewrite
 from pelamis.base.cel.typed import Checker
@@ -90,6 +90,13 @@ def condition_checker(params: bool) -> Checker:
     return Checker(shapes(params=params), "")
 
 
+RESERVED = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var void "
+    "while".split()
+)
+"""Words of CEL that name no variable."""
+
+
 class Scope:
     """What the expressions of a policy may name: each variable sees those before it."""
 
@@ -101,21 +108,24 @@ class Scope:
         self._checker: Checker | None = None
 
     @property
+    def shapes(self) -> dict[str, Shape]:
+        variables = self._known if self._variables else None
+        return shapes(params=self._params, variables=variables, written=self._written, given=self._given)
+
+    @property
     def checker(self) -> Checker:
         if self._checker is None:
-            variables = self._known if self._variables else None
-            known = shapes(params=self._params, variables=variables, written=self._written, given=self._given)
-            self._checker = Checker(known, "")
+            self._checker = Checker(self.shapes, "")
         return self._checker
 
     def add(self, variable: Any) -> str:
         """What is wrong with its expression, if anything; then it is dynamic."""
         wrong, shape = "", _DYN
         try:
-            shape = self.checker.shape(self.checker.check(rewrite(variable.expression.strip())))
+            shape = self.checker.shape(self.checker.check(variable.expression.strip()))
         except CompileError as error:
             wrong = str(error)
-        if variable.name.isidentifier():
+        if variable.name.isidentifier() and variable.name not in RESERVED:
             self._known[variable.name] = shape
             self._checker = None
         return wrong
@@ -131,16 +141,19 @@ def check_expression(text: str, path: str, checker: Checker, types: tuple[str, .
     except CompileError as error:
         return [invalid(path, text, f"compilation failed: {error}")]
     if types and str(found) not in types:
-        wanted = types[0] if len(types) == 1 else f"one of [{' '.join(types)}]"
-        return [invalid(path, text, f"must evaluate to {wanted}")]
+        if len(types) == 1:
+            return [invalid(path, text, f"must evaluate to {types[0]} but got {found}")]
+        return [invalid(path, text, f"must evaluate to one of [{' '.join(types)}]")]
     return []
 
 
-def check_mutation(text: str, path: str) -> Errors:
+def check_mutation(text: str, path: str, scope: Scope, wanted: str) -> Errors:
     """An expression that may make objects of the types of what is written."""
     text = text.strip()
     try:
-        compile_text(rewrite(text), POLICY)
+        found = mutation.check(text, scope.shapes)
+        if found == wanted:
+            compile_text(rewrite(text), POLICY)
     except CompileError as error:
         return [invalid(path, text, f"compilation failed: {error}")]
-    return []
+    return [] if found == wanted else [invalid(path, text, f"must evaluate to {wanted} but got {found}")]

@@ -292,7 +292,7 @@ def validate_variables(variables: Sequence[Variable], path: str, scope: expressi
         where = f"{path}[{i}]"
         if not variable.name.strip():
             errors.append(required(f"{where}.name", "name is not specified"))
-        elif names.is_c_identifier(variable.name):
+        elif names.is_c_identifier(variable.name) or variable.name in expression.RESERVED:
             errors.append(invalid(f"{where}.name", variable.name, "must be a valid CEL identifier"))
         if not variable.expression.strip():
             errors.append(required(f"{where}.expression", "expression is not specified"))

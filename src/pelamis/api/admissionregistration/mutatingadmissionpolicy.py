@@ -115,7 +115,10 @@ def default(tree: Tree) -> None:
 _OPERATIONS = ("*", "CONNECT", "CREATE", "UPDATE")
 
 
-def _validate_mutation(mutation: Mutation, path: str) -> Errors:
+_RESULTS = {"ApplyConfiguration": "Object", "JSONPatch": "list(JSONPatch)"}
+
+
+def _validate_mutation(mutation: Mutation, path: str, scope: Scope) -> Errors:
     chosen = mutation.patchType
     errors = check_required_choice(chosen, f"{path}.patchType", tuple(sorted(_EXPRESSIONS)))
     for type, field in _EXPRESSIONS.items() if not errors else ():
@@ -128,7 +131,7 @@ def _validate_mutation(mutation: Mutation, path: str) -> Errors:
         elif not given.expression.strip():
             errors.append(required(f"{where}.expression"))
         else:
-            errors += check_mutation(given.expression, f"{where}.expression")
+            errors += check_mutation(given.expression, f"{where}.expression", scope, _RESULTS[type])
     return errors
 
 
@@ -147,11 +150,12 @@ def validate(obj: MutatingAdmissionPolicy) -> Errors:
             for operation in rule.operations:
                 errors += check_choice(operation, "spec.matchConstraints.resourceRules.operations", _OPERATIONS)
     errors += validate_match_conditions(spec.matchConditions, "spec.matchConditions", params=spec.paramKind is not None)
-    errors += validate_variables(spec.variables, "spec.variables", Scope(spec.paramKind is not None))
+    scope = Scope(spec.paramKind is not None)
+    errors += validate_variables(spec.variables, "spec.variables", scope)
     if not spec.mutations:
         errors.append(required("spec.mutations", "mutations must contain at least one item"))
     for i, mutation in enumerate(spec.mutations):
-        errors += _validate_mutation(mutation, f"spec.mutations[{i}]")
+        errors += _validate_mutation(mutation, f"spec.mutations[{i}]", scope)
     choices = ("IfNeeded", "Never")
     return errors + check_required_choice(spec.reinvocationPolicy, "spec.reinvocationPolicy", choices)
 

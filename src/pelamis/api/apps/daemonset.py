@@ -132,6 +132,10 @@ def default(tree: Tree) -> None:
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
     default_pod_template(spec.setdefault("template", {}))
+    metadata = tree.setdefault("metadata", {})
+    if TEMPLATE_GENERATION not in (metadata.get("annotations") or {}):
+        # a field of the internal object: whoever writes one owns it
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), TEMPLATE_GENERATION: "0"}
 
 
 def _template_generation(tree: Tree) -> int:

@@ -283,6 +283,7 @@ KIND = Kind(
         ),
     ),
     reset=("status",),
+    unowned=("spec",),
     columns=(
         Column("Name", "string", format="name"),
         Column("Age", "string"),

@@ -50,6 +50,49 @@ def rewrite(text: str) -> str:
     return "".join(out)
 
 
+def declared(text: str) -> tuple[str, dict[str, set[str]]]:
+    """The expression with one name for each such type, and the members that its literals give to each.
+
+    ``Object.spec {`` becomes ``Object_spec {``: the same number of characters.
+    """
+    tokens = [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(text)]
+    out: list[str] = []
+    members: dict[str, set[str]] = {}
+    braces: list[str] = []
+    """For each open bracket, the type of the literal, or nothing."""
+    at = 0
+    while at < len(tokens):
+        group, token = tokens[at]
+        if group == "name" and token in _TYPES and not _follows_dot(tokens, at):
+            end = _type_end(tokens, at)
+            if end is not None:
+                written = "".join(t for _, t in tokens[at:end])
+                bare = "".join(written.split())
+                name = bare.replace(".", "_")
+                out.append(name + " " * (len(written) - len(bare)) + "{")
+                braces.append(name)
+                _note(tokens, end + 1, members.setdefault(name, set()))
+                at = end + 1
+                continue
+        if token in ("{", "[", "("):
+            braces.append("")
+        elif token in ("}", "]", ")") and braces:
+            braces.pop()
+        elif token == "," and braces and braces[-1]:
+            _note(tokens, at + 1, members[braces[-1]])
+        out.append(token)
+        at += 1
+    return "".join(out), members
+
+
+def _note(tokens: list[tuple[str, str]], at: int, into: set[str]) -> None:
+    at = _skip(tokens, at)
+    if at < len(tokens) and tokens[at][1] == "?":
+        at = _skip(tokens, at + 1)
+    if at < len(tokens) and tokens[at][0] == "name":
+        into.add(tokens[at][1])
+
+
 def _follows_dot(tokens: list[tuple[str, str]], at: int) -> bool:
     at -= 1
     while at >= 0 and tokens[at][0] == "space":

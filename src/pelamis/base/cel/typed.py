@@ -34,9 +34,12 @@ _EXEMPT = frozenset(("format",))
 class Checker:
     """variables: what is known of each, by name. An opaque type is a shape of the kind of its name."""
 
-    def __init__(self, variables: Mapping[str, Shape], root: str = "object") -> None:
-        """root: begins the names of types that errors mention."""
+    def __init__(
+        self, variables: Mapping[str, Shape], root: str = "object", *, messages: Mapping[str, Shape] | None = None
+    ) -> None:
+        """root: begins the names of types that errors mention. messages: types that expressions may make, by name."""
         self._variables = variables
+        self._messages = messages or {}
         self._root = root
         self._shapes: dict[str, Shape] = {}
         self._environment: Any = None
@@ -70,6 +73,8 @@ class Checker:
 
             files = _Files()
             types = {}
+            for name, shape in self._messages.items():
+                files.declare(shape, name, self._shapes)
             for name, shape in self._variables.items():
                 types[name] = self._type(cel, files, shape, f"{self._root}.{name}" if self._root else name)
             pool = files.pool()
@@ -213,13 +218,18 @@ def _literals(checked: Checked) -> Iterator[tuple[Node, str]]:
             what = _argument(node)
             if what:
                 yield (node.args[0] if node.args else node), what
-        elif node.kind in (LIST, MAP) and not exempt:
+        elif node.kind in (LIST, MAP) and not exempt and not _is_message(checked, node):
             sets = (node.args,) if node.kind == LIST else (node.args[::2], node.args[1::2])
             for elements in sets:
                 mixed = _mixed(checked, elements)
                 if mixed is not None:
                     yield mixed
                     break
+
+
+def _is_message(checked: Checked, node: Node) -> bool:
+    """The members of a message have types of their own."""
+    return node.kind == MAP and checked.full.get(node.id, Type("map")).name != "map"
 
 
 def _mixed(checked: Checked, elements: list[Node]) -> tuple[Node, str] | None:
