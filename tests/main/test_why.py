@@ -31,7 +31,9 @@ def args(*words: str) -> argparse.Namespace:
 def pod(name: str, cpu: str = "1", **spec: Any) -> dict[str, Any]:
     container = {"name": "c", "image": "busybox:1.36", "resources": {"requests": {"cpu": cpu}}}
     container["command"] = ["sleep", "inf"]
-    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"containers": [container], **spec}}
+    # no controller here publishes the CA that a token comes with
+    body = {"containers": [container], "automountServiceAccountToken": False, **spec}
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": body}
 
 
 async def until(client: Any, kind: Any, holds: Any) -> None:
