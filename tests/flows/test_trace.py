@@ -1,12 +1,13 @@
 """Golden traces of ordinary lives: which writes the controllers make, commit by commit.
 
-An added round trip shows up here as a difference. The scheduler and the node are the simulator's, so that the trace is
-that of the controllers alone.
+An added round trip shows up here as a difference. Scheduler and nodes are the simulator's, and their writes are not
+shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.apps.daemonset import KIND as DAEMONSET
@@ -16,12 +17,11 @@ from pelamis.api.batch.cronjob import KIND as CRONJOB
 from pelamis.api.batch.job import KIND as JOB
 from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.namespace import KIND as NAMESPACE
-from pelamis.api.core.node import KIND as NODE
-from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
-from pelamis.client.types import Create, Delete, Patch
+from pelamis.api.core.serviceaccount import KIND as ACCOUNT
+from pelamis.client.types import Create, Delete, Patch, Update
 from pelamis.controllers import (
     cronjob,
     daemonset,
@@ -38,10 +38,11 @@ from pelamis.controllers import (
     statefulset,
     tainteviction,
 )
+from pelamis.kubelet.hollow.lookup import ROOT_CA
 from pelamis.reconcile.spec import Controller
 from pelamis.sim.loop import run
-from tests.sim.cluster import Cluster
-from tests.sim.test_more_workloads import daemon, job_manifest, stateful
+from tests.sim.flow import Flow
+from tests.sim.test_more_workloads import daemon, disk, job_manifest, stateful
 from tests.sim.test_workloads import manifest
 
 
@@ -53,9 +54,9 @@ def _shown(action: Any) -> str:
 
 
 GOLDEN = """
-create replicasets, update deployments/status
 create endpointslices
 create endpoints
+create replicasets, update deployments/status
 create events
 create pods x3, update replicasets/status
 create events x3
@@ -71,9 +72,9 @@ update deployments/status
 """The second half twice: the pods run and have addresses, then they are ready."""
 
 
-def traced(sim: Cluster, since: int = 0) -> str:
+def traced(commits: Sequence[Sequence[Any]]) -> str:
     lines = []
-    for commit in sim.server.commits[since:]:
+    for commit in commits:
         counts: dict[str, int] = {}
         for action in commit:
             counts[_shown(action)] = counts.get(_shown(action), 0) + 1
@@ -81,29 +82,14 @@ def traced(sim: Cluster, since: int = 0) -> str:
     return "\n".join(lines)
 
 
-def test_three_replicas() -> None:
-    async def main() -> None:
-        modules = (deployment, replicaset, endpointslice, endpoints)
-        sim = Cluster([m.CONTROLLER for m in modules])
-        sim.start()
-        service = {
-            "metadata": {"name": "web", "namespace": "default"},
-            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 80}], "ipFamilies": ["IPv4"]},
-        }
-        sim.server.do(Create(SERVICE, service), Create(DEPLOYMENT, manifest()))
-        await sim.settle(30)
-        assert traced(sim) == GOLDEN
-
-    run(main())
-
-
 def trace(
     modules: Sequence[Controller],
     first: Sequence[Any],
     then: Sequence[Any] = (),
     *,
-    kinds: Sequence[Any] = (),
     seconds: float = 60,
+    before: Sequence[Any] = (),
+    hidden: Callable[[Any], bool] = lambda action: False,
     **options: Any,
 ) -> str:
     """What the controllers write after ``then`` (after ``first`` if there is no more), in ``seconds``."""
@@ -111,19 +97,28 @@ def trace(
 
     async def main() -> None:
         nonlocal lines
-        sim = Cluster(modules, kinds=kinds, **options)
-        sim.start()
-        sim.server.do(*first)
-        await sim.settle(seconds)
-        since = 0
-        if then:
-            since = len(sim.server.commits)
-            sim.server.do(*then)
-            await sim.settle(seconds)
-        lines = traced(sim, since)
+        async with Flow(modules, **options) as sim:
+            for action in before:
+                await sim.do(action)
+            await sim.run(1)
+            for actions in (first, then):
+                if actions:
+                    sim.commits.clear()
+                    await sim.do(*actions)
+                    await sim.run(seconds)
+            lines = traced([commit for commit in sim.commits if not all(map(hidden, commit))])
 
     run(main())
     return lines
+
+
+def test_three_replicas() -> None:
+    service = {
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 80}], "ipFamilies": ["IPv4"]},
+    }
+    modules = [m.CONTROLLER for m in (deployment, replicaset, endpointslice, endpoints)]
+    assert trace(modules, [Create(SERVICE, service), Create(DEPLOYMENT, manifest())], seconds=30) == GOLDEN
 
 
 STATEFULSET_UP = """
@@ -180,6 +175,7 @@ create pods x2, update jobs/status
 create events x2
 update jobs/status
 update jobs/status
+update jobs/status
 patch pods x2
 update jobs/status
 create events
@@ -193,6 +189,7 @@ create pods, update jobs/status
 create events
 update jobs/status
 update jobs/status
+update jobs/status
 patch pods
 update jobs/status
 create events
@@ -205,6 +202,7 @@ create pods, update jobs/status
 create events
 update jobs/status
 update jobs/status
+update jobs/status
 patch pods
 update jobs/status
 create events
@@ -214,7 +212,7 @@ create events x2
 
 NAMESPACE_GONE = """
 delete pods, update namespaces/status
-delete configmaps, update namespaces/status
+delete configmaps, delete events, delete serviceaccounts, update namespaces/status
 update namespaces/status
 update namespaces/finalize
 """
@@ -226,7 +224,6 @@ update persistentvolumeclaims/status
 """
 
 NODE_SILENT = """
-create events x2
 update nodes/status, patch pods/status
 create events x2
 patch nodes x2
@@ -237,20 +234,27 @@ create events
 """
 
 
+def _binds(action: Any) -> bool:
+    """What the binder of volumes writes."""
+    return isinstance(action, Update) and action.kind.plural.startswith("persistentvolume")
+
+
 def test_a_statefulset_with_claims() -> None:
     made = [Create(STATEFULSET, stateful(replicas=2))]
-    assert trace([statefulset.CONTROLLER], made) == STATEFULSET_UP.strip()
-    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "busybox:2"}]}}}}
-    patch = Patch(STATEFULSET, "default", "db", image)
-    assert trace([statefulset.CONTROLLER], made, [patch]) == STATEFULSET_ROLLED.strip()
+    modules = [statefulset.CONTROLLER, persistentvolumebinder.CONTROLLER]
+    options: dict[str, Any] = {"before": [disk("d0"), disk("d1")], "hidden": _binds}
+    assert trace(modules, made, **options) == STATEFULSET_UP.strip()
+    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "app:2"}]}}}}
+    patch = Patch(STATEFULSET, "default", "db", image, "strategic")
+    assert trace(modules, made, [patch], **options) == STATEFULSET_ROLLED.strip()
 
 
 def test_a_daemonset_on_two_nodes() -> None:
     made = [Create(DAEMONSET, daemon(maxSurge=0, maxUnavailable=1))]
     nodes = ("node-1", "node-2")
     assert trace([daemonset.CONTROLLER], made, nodes=nodes) == DAEMONSET_UP.strip()
-    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "busybox:2"}]}}}}
-    patch = Patch(DAEMONSET, "default", "agent", image)
+    image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "app:2"}]}}}}
+    patch = Patch(DAEMONSET, "default", "agent", image, "strategic")
     assert trace([daemonset.CONTROLLER], made, [patch], nodes=nodes) == DAEMONSET_ROLLED.strip()
 
 
@@ -272,39 +276,43 @@ def test_a_cronjob_for_an_hour() -> None:
 
 
 def test_a_namespace_is_deleted() -> None:
-    space = {"metadata": {"name": "team"}, "spec": {"finalizers": ["kubernetes"]}}
-    one = {"metadata": {"name": "p", "namespace": "team"}, "spec": {"containers": []}}
-    settings = {"metadata": {"name": "c", "namespace": "team"}}
+    in_team = {"namespace": "team"}
+    one = {"metadata": {"name": "p", **in_team}, "spec": {"containers": [{"name": "c", "image": "app:1"}]}}
+    space = [
+        Create(NAMESPACE, {"metadata": {"name": "team"}}),
+        Create(ACCOUNT, {"metadata": {"name": "default", **in_team}}),
+        Create(CONFIGMAP, {"metadata": {"name": ROOT_CA, **in_team}, "data": {"ca.crt": "PEM"}}),
+    ]
     modules = [namespace.CONTROLLER, garbagecollector.controller()]
-    made = [Create(NAMESPACE, space), Create(POD, one), Create(CONFIGMAP, settings)]
-    kinds = (NAMESPACE, POD, CONFIGMAP)
-    assert trace(modules, made, [Delete(NAMESPACE, "", "team")], kinds=kinds) == NAMESPACE_GONE.strip()
+    assert trace(modules, [Create(POD, one)], [Delete(NAMESPACE, "", "team")], before=space) == NAMESPACE_GONE.strip()
 
 
 def test_a_claim_is_bound() -> None:
     size = {"storage": "1Gi"}
-    volume = {
-        "metadata": {"name": "v", "annotations": {"pv.kubernetes.io/provisioned-by": "local"}},
-        "spec": {"capacity": size, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain"},
-    }
     claim = {
         "metadata": {"name": "c", "namespace": "default"},
-        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}, "storageClassName": ""},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}, "storageClassName": "manual"},
     }
-    made = [Create(VOLUME, volume)]
-    assert trace([persistentvolumebinder.CONTROLLER], made, [Create(CLAIM, claim)]) == CLAIM_BOUND.strip()
+    assert trace([persistentvolumebinder.CONTROLLER], [disk("v")], [Create(CLAIM, claim)]) == CLAIM_BOUND.strip()
 
 
 def test_a_node_goes_silent() -> None:
-    ready = [{"type": "Ready", "status": "True"}]
-    one = {"metadata": {"name": "quiet", "creationTimestamp": "2020-01-01T00:00:00Z"}, "status": {"conditions": ready}}
-    other = {"metadata": {"name": "other"}, "status": {"conditions": ready}}
-    tree = {"metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [], "nodeName": "quiet"}}
-    tree["status"] = {"phase": "Running", "conditions": ready}
-    made = [Create(NODE, one), Create(NODE, other), Create(POD, tree)]
-    modules = [
-        nodelifecycle.controller(promised=lambda name: 1e12 if name == "other" else 0.0),
-        tainteviction.CONTROLLER,
-        podgc.controller(),
-    ]
-    assert trace(modules, made, nodes=(), seconds=90) == NODE_SILENT.strip()
+    """One of three; its pod is replaced by nobody."""
+    container = {"name": "c", "image": "app:1"}
+    one = {"metadata": {"name": "p", "namespace": "default"}, "spec": {"nodeName": "n1", "containers": [container]}}
+    modules = [nodelifecycle.controller(), tainteviction.CONTROLLER, podgc.controller()]
+    lines = ""
+
+    async def main() -> None:
+        nonlocal lines
+        async with Flow(modules, nodes=("n1", "n2", "n3")) as sim:
+            sim.horizon = 0.0
+            await sim.do(Create(POD, one))
+            await asyncio.sleep(20)
+            sim.nodes.stop_node("n1")
+            sim.commits.clear()
+            await asyncio.sleep(400)
+            lines = traced(sim.commits)
+
+    run(main())
+    assert lines == NODE_SILENT.strip()

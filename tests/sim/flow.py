@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.api.core.configmap import KIND as CONFIGMAP
+from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.serviceaccount import KIND as ACCOUNT
 from pelamis.api.kind import Kind
 from pelamis.base.errors import AlreadyExists
 from pelamis.client.types import Action, Create, Patch
+from pelamis.kubelet.actions import Evicted
 from pelamis.kubelet.hollow.agent import Delays
 from pelamis.kubelet.hollow.lookup import ROOT_CA
 from pelamis.kubelet.hollow.node import HollowNode
@@ -35,7 +37,8 @@ class Flow(Cluster):
         finish: Callable[[Any], int | None] = lambda pod: None,
         **options: Any,
     ) -> None:
-        specs = [HollowNode(name, pod_cidr=f"10.1.{i}.0/24") for i, name in enumerate(nodes)]
+        ranged = run_controllers is not None  # else node IPAM gives them their ranges
+        specs = [HollowNode(name, pod_cidr=f"10.1.{i}.0/24" if ranged else "") for i, name in enumerate(nodes)]
         self.commits: list[list[Action]] = []
         self.finish = finish
         delays = Delays(start=ready_after_s)
@@ -81,5 +84,19 @@ class Flow(Cluster):
         for container in found.pod.spec.containers if found is not None else ():
             self.nodes.crash_container(key[0], key[1], container.name, code)
 
-    def default_pods(self) -> list[Any]:
+    def fail(self, key: Any) -> None:
+        """The node evicts the pod: it has failed for good."""
+        self.nodes.pods[key].feed(Evicted("Evicted", "for a test", 0, ("DisruptionTarget", "TerminationByKubelet", "")))
+
+    async def join(self, name: str, index: int) -> None:
+        """One more node."""
+        self.nodes.add_node(HollowNode(name, pod_cidr=f"10.1.{index}.0/24"))
+        await self.welcome(name)
+
+    def mine(self) -> list[Any]:
+        """The pods of the default namespace."""
         return list(self.pods("default"))
+
+    def told(self, component: str = "") -> list[str]:
+        """Of the Events that a component has recorded, or all."""
+        return [e.reason for e in self.objects(EVENT) if not component or component in e.source.component]

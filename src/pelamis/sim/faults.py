@@ -8,7 +8,7 @@ kind's stream for itself, in order. Lost watches and crashes are single happenin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -50,6 +50,8 @@ class Faults:
         self.rng = rng
         self.rates: dict[str, Rates] = dict(rates or {})
         self.injected: dict[str, int] = {}
+        self.script: Callable[[str, Action], StatusError | None] | None = None
+        """Refuses a component's action, or lets chance decide."""
 
     def of(self, component: str) -> Rates:
         return self.rates.get(component, NONE)
@@ -73,6 +75,9 @@ class Faults:
 
     def judge(self, component: str, action: Action) -> StatusError | None:
         """An error to answer instead of carrying the action out."""
+        if self.script is not None and (refused := self.script(component, action)) is not None:
+            self.count("refusals")
+            return refused
         rates = self.of(component)
         if _contended(action) and self.chance(rates.conflict):
             self.count("conflicts")

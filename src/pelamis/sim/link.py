@@ -306,7 +306,7 @@ class Link:
 
     async def _commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
         faults = self._faults
-        if faults is not None and faults.of(self._component).commits:
+        if faults is not None and (faults.script is not None or faults.of(self._component).commits):
             return await self._commit_with(faults, actions)
         client = self._local()
         outcomes: Sequence[Outcome] = await client.commit(actions)
