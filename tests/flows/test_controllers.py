@@ -66,7 +66,7 @@ async def live() -> AsyncIterator[Live]:
         server = harness.server
         client = server.client(LOOPBACK_USER)
         nodes = hollow_nodes(server, "node-1", "node-2")
-        options = Options(ca_bundle="PEM", node_ranges=(("10.244.0.0/16", 24),))
+        options = Options(ca_bundle=harness.ca.pair.cert.decode(), node_ranges=(("10.244.0.0/16", 24),))
         reader = server.client("system:kube-controller-manager")
 
         def client_for(user: str) -> Any:
