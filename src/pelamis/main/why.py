@@ -198,7 +198,8 @@ async def _fetch(client: HttpClient, world: World, kind: Kind, namespace: str, s
             if error.code not in (403, 404):
                 raise
             found = ()
-            world.unreadable[kind.plural] = error.message or error.reason
+            if error.code == 403 or kind.group != "resource.k8s.io":  # where devices are not served, there are none
+                world.unreadable[kind.plural] = error.message or error.reason
         world.load(kind, namespace, found)
 
 
