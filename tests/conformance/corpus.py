@@ -208,7 +208,7 @@ MINIMAL: dict[str, Tree] = {
         "spec": {
             "reinvocationPolicy": "Never",
             "matchConstraints": {"resourceRules": _RULE},
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test'}]"}}],
         }
     },
     "admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding": {"spec": {"policyName": "x"}},
