@@ -88,6 +88,7 @@ def test_ordered_map_is_a_sorted_dict_with_snapshots(seed: int, size: int) -> No
                 twin[k] for k in sorted(twin) if (not namespace or k[0] == namespace) and (after is None or k > after)
             ]
             held.append((real.snapshot(namespace, after), expected))
+            assert real.page(namespace, after, 0) == (expected, 0)
             page, left = real.page(namespace, after, 3)
             assert (page, left) == (expected[:3], max(len(expected) - 3, 0))
     for snapshot, expected in held:

@@ -154,6 +154,15 @@ class OrderedMap(Generic[V]):
 
     def page(self, namespace: str, after: Key | None, limit: int) -> tuple[list[V], int]:
         """Up to ``limit`` members (0 = all), and how many are left after them."""
+        if not limit and after is None and len(self._chunks) < 2:
+            # Kinds with few objects are asked for at each event of others.
+            if not self._chunks:
+                return [], 0
+            keys, values = self._chunks[0].keys, self._chunks[0].values
+            if not namespace:
+                return values[:], 0
+            start = bisect_left(keys, (namespace, ""))
+            return values[start : bisect_left(keys, (namespace + "\0", ""), start)], 0
         if not limit:
             return list(self.part(namespace, after)), 0
         found = self.part(namespace, after)
