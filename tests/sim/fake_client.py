@@ -1,7 +1,9 @@
 """An in-memory Client on virtual time: resourceVersions, uids, finalizers, graceful deletion, conflicts, patches.
 
-It is the twin that the simulator and the controllers' tests run against. ``faults`` may refuse a commit or lose its
-answer; ``delay_s`` lets views lag behind the commits, as they do over HTTP.
+A twin for units alone: the runner, the scheduler's executor and the real kubelet are tried with objects that an API
+server would refuse (hand-set statuses, uids, pods of one field), on real time and real containers too. Whatever is
+about controllers, nodes or whole clusters runs on the simulator (``flow``). ``refuse`` may refuse an action; ``delay``
+lets views lag behind the commits, as they do over HTTP.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from typing import Any
 
 import msgspec
 
-from pelamis.api.core.namespace import KIND as NAMESPACE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.kind import Kind
 from pelamis.base import errors
@@ -158,11 +159,6 @@ class FakeServer:
         objects = self.stored.setdefault(kind, {})
         if key in objects:
             raise errors.AlreadyExists(kind.plural, kind.group, meta["name"])
-        parent = self.stored.get(NAMESPACE, {}).get(("", namespace))
-        if namespace and parent is not None and parent["metadata"].get("deletionTimestamp"):
-            raise errors.StatusError(
-                403, "Forbidden", "is being terminated", details={"causes": [{"reason": "NamespaceTerminating"}]}
-            )
         meta["uid"] = f"uid-{self.serial}"
         meta["creationTimestamp"] = rfc3339(self.clock())
         if kind.generation or kind.plural in ("replicationcontrollers",):
@@ -234,8 +230,6 @@ class FakeServer:
             new = {**old, "status": tree.get("status", {}), "metadata": {**old["metadata"]}}
             if meta.get("annotations"):
                 new["metadata"]["annotations"] = meta["annotations"]
-        elif subresource == "finalize":
-            new = {**old, "spec": tree.get("spec", {})}
         else:
             if "status" in old and "status" in kind.reset:
                 new["status"] = old["status"]
@@ -246,7 +240,7 @@ class FakeServer:
         if struct_of(kind, new) == struct_of(kind, before):
             return Outcome(self.rev, struct_of(kind, old))
         gone = new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers")
-        if gone and kind is not POD and not (kind is NAMESPACE and new.get("spec", {}).get("finalizers")):
+        if gone and kind is not POD:
             return self._remove(kind, key)
         if gone and kind is POD and new["metadata"].get("deletionGracePeriodSeconds") == 0:
             return self._remove(kind, key)
@@ -283,8 +277,7 @@ class FakeServer:
             )
             if old.get("status", {}).get("phase") in ("Succeeded", "Failed"):
                 grace = 0
-        stays = bool(finalizers) or grace > 0 or (kind is NAMESPACE and bool(old.get("spec", {}).get("finalizers")))
-        if not stays:
+        if not finalizers and grace <= 0:
             return self._remove(kind, key)
         new = {**old, "metadata": {**meta}}
         if finalizers:
@@ -294,8 +287,6 @@ class FakeServer:
         if not meta.get("deletionTimestamp"):
             new["metadata"]["deletionTimestamp"] = rfc3339(self.clock() + grace)
             new["metadata"]["deletionGracePeriodSeconds"] = grace
-            if kind is NAMESPACE:
-                new["status"] = {**old.get("status", {}), "phase": "Terminating"}
         if struct_of(kind, new) == struct_of(kind, old):
             return Outcome(self.rev, struct_of(kind, old))
         return self._store(kind, key, new)
