@@ -44,6 +44,7 @@ NAMES = {
     "simulate": ("benchmarks.simulate", "rows", "a day of 100 nodes with churn, and a year, on virtual time"),
     "hollow": ("benchmarks.hollow", "rows", "5,000 hollow nodes, 100,000 pods on them, and their cost at rest"),
     "upstream": ("benchmarks.upstream", "rows", "beside kube-apiserver (PELAMIS_KUBE_APISERVER names the program)"),
+    "components": ("benchmarks.components", "rows", "beside kube-controller-manager and kube-scheduler (see the file)"),
     "kubelet-start": ("benchmarks.kubelet_start", "rows", "created to Running on the agent alone (needs root)"),
 }
 
