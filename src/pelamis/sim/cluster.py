@@ -28,7 +28,7 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -192,7 +192,7 @@ class Cluster:
 
     # -- life
 
-    async def __aenter__(self) -> Cluster:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
