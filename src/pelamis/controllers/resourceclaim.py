@@ -160,9 +160,17 @@ def _made_of(template: ResourceClaimTemplate, pod: Pod, entry: str) -> ResourceC
 
 
 def _told(pod: Pod, known: Mapping[str, str]) -> Patch:
-    statuses = [{"name": name, "resourceClaimName": claim} for name, claim in sorted(known.items())]
-    body = {"metadata": {"uid": pod.metadata.uid}, "status": {"resourceClaimStatuses": statuses}}
-    return Patch(POD, pod.metadata.namespace, pod.metadata.name, body, "strategic", "status")
+    # what was applied before and is left out now would go
+    names = {**{s.name: s.resourceClaimName for s in pod.status.resourceClaimStatuses}, **known}
+    statuses = [{"name": n, **({"resourceClaimName": claim} if claim else {})} for n, claim in sorted(names.items())]
+    meta = pod.metadata
+    body = {
+        "apiVersion": POD.api_version,
+        "kind": POD.kind,
+        "metadata": {"name": meta.name, "uid": meta.uid},
+        "status": {"resourceClaimStatuses": statuses},
+    }
+    return Patch(POD, meta.namespace, meta.name, body, "apply", "status", force=True, manager="ResourceClaimController")
 
 
 def _reservations(world: PodWorld) -> list[Action]:
