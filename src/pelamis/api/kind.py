@@ -84,6 +84,7 @@ class Kind:
     deprecated: the warning that every request for this version gets.
     warns_on_update: whether an update is answered with ``warnings`` too; writes of subresources never are.
     update_warnings: in place of ``warnings`` for updates that move the generation of a kind that has one.
+    names_itself: an object that comes without a name is given one.
     unowned: fields, besides ``reset``, that no manager is noted for.
     own_rules: a further version is held to its own rules in place of the hub's.
     computed: made when it is asked for; nothing is stored, no cache holds it.
@@ -122,6 +123,7 @@ class Kind:
     update_warnings: Callable[[Any], Sequence[str]] | None = None
     own_rules: bool = False
     unowned: tuple[str, ...] = ()
+    names_itself: bool = False
     selectable: Mapping[str, Callable[[Any], str]] | None = None
     indexes: Mapping[str, Callable[[Any], Sequence[str]]] | None = None
     storage: str = ""

@@ -161,6 +161,8 @@ def create(
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = ids.generate_name(meta["generateName"], entropy(8))
         write.generated = True
+    elif not meta.get("name") and hub.names_itself:
+        meta["name"] = ids.uid(entropy(16))
     write.name = meta.setdefault("name", "") or ""
     if not normalised and (write.patch is None or write.patch.type != "apply"):
         own(write, None, (*hub.reset, *hub.unowned))

@@ -132,12 +132,6 @@ def _check_bounds(item: LimitRangeItem, resource: str, path: str, errors: list[F
         errors.append(invalid(f"{path}.defaultRequest[{resource}]", shown, detail))
 
 
-def prepare_create(tree: Tree) -> None:
-    """One without a name is called by its uid."""
-    metadata = tree["metadata"]
-    metadata["name"] = metadata.get("name") or metadata["uid"]
-
-
 def validate_update(obj: LimitRange, old: LimitRange) -> list[FieldError]:
     return validate(obj)
 
@@ -163,7 +157,7 @@ KIND = Kind(
     storage_hash="EBKMFVe6cwo=",
     cells=cells,
     default=default,
-    prepare_create=prepare_create,
+    names_itself=True,
     validate=validate,
     validate_update=validate_update,
 )
