@@ -64,7 +64,7 @@ class Bind:
         )
         conditions = tuple(c for c in pod.status.conditions if c.type != "PodScheduled")
         scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=rfc3339(now))
-        status = replace(pod.status, conditions=(*conditions, scheduled))
+        status = replace(pod.status, conditions=(*conditions, scheduled), nominatedNodeName="")
         return replace(pod, metadata=meta, spec=replace(pod.spec, nodeName=node), status=status)
 
     @staticmethod
