@@ -94,7 +94,7 @@ def test_from_the_template_to_running_and_back() -> None:
             (waiting,) = set("abc") - {*running}
             claims = {c.metadata.ownerReferences[0].name: c for c in cluster.objects(CLAIM)}
             assert sorted(devices_of(claims[n])[0] for n in running) == ["node-1/gpu-0", "node-2/gpu-0"]
-            assert not any(cluster.get(POD, "default", n).status.nominatedNodeName for n in running), "binding clears it"
+            assert not any(cluster.get(POD, "default", n).status.nominatedNodeName for n in running)
             one = claims[running[0]]
             assert one.metadata.name.startswith(f"{running[0]}-gpu-")
             assert one.metadata.annotations["resource.kubernetes.io/pod-claim-name"] == "gpu"
