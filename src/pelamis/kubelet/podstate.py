@@ -106,13 +106,14 @@ class Ending:
 
 @dataclass(slots=True)
 class Resizing:
-    """A resize that waits to be granted (``pending``), or is being carried out (``generation``: who asked; 0 = none).
+    """A resize that waits to be granted (``pending``), or is being carried out (``active``; ``generation``: who asked).
 
     before: the pod's cgroup as it is, ``resources.for_pod``; empty when that is not known. sent: what the containers
     of the instruction under way will have. error: why the last attempt failed.
     """
 
     pending: Pending | None = None
+    active: bool = False
     generation: int = 0
     before: dict[str, int] = field(default_factory=dict)
     after: dict[str, int] = field(default_factory=dict)

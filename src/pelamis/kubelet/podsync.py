@@ -207,7 +207,7 @@ class PodMachine:
         s.restarting = s.ending is None and any(slot.action() == RESTART_ALL for slot in s.slots.values())
         under_way = next((c for c in status.conditions if c.type == "PodResizeInProgress"), None)
         if under_way is not None and s.ending is None:
-            s.resize = Resizing(generation=under_way.observedGeneration, after=resources.for_pod(s.pod))
+            s.resize = Resizing(active=True, generation=under_way.observedGeneration, after=resources.for_pod(s.pod))
 
     def _sandbox_stopped(self, id_: str, error: str, now: float) -> None:
         s = self.state
@@ -571,7 +571,7 @@ class PodMachine:
         """Bring the pod to what it was granted; False while containers must not be started."""
         s = self.state
         resizing = s.resize
-        if resizing is None or not resizing.generation:
+        if resizing is None or not resizing.active:
             return True
         if resizing.busy:
             return False

@@ -37,8 +37,9 @@ def begin(state: PodState, old: Any) -> a.Note:
     resizing = state.resize
     if resizing is None:
         resizing = state.resize = Resizing()
-    if not resizing.generation:
+    if not resizing.active:
         resizing.before = resources.for_pod(old)
+    resizing.active = True
     resizing.generation = state.pod.metadata.generation
     resizing.after = resources.for_pod(state.pod)
     resizing.error, resizing.retry_at = "", 0.0
@@ -62,7 +63,7 @@ def wait(state: PodState, pending: a.Pending | None) -> a.Note | None:
 
 
 def _settle(state: PodState) -> None:
-    if state.resize is not None and not state.resize.generation and state.resize.pending is None:
+    if state.resize is not None and not state.resize.active and state.resize.pending is None:
         state.resize = None
 
 
@@ -137,7 +138,7 @@ def finish(state: PodState, resizing: Resizing) -> a.Note | None:
     if any(slot.restart_now or slot.busy in ("start", "stop") for slot in state.slots.values()):
         return None
     text = _text(state.pod, "Pod resize completed", resizing.generation)
-    resizing.generation = 0
+    resizing.active = False
     resizing.error = ""
     _settle(state)
     return a.Note("Normal", "ResizeCompleted", text)

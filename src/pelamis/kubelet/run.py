@@ -212,9 +212,9 @@ class Kubelet:
         self._uids[key] = uid
         worker = self.workers.get(uid)
         if worker is not None:
-            asks = pod.metadata.generation != worker.pod.metadata.generation and self.allocations.declare(
-                pod, self.now()
-            )
+            generation = pod.metadata.generation
+            newer = not generation or generation != worker.pod.metadata.generation
+            asks = newer and self.allocations.declare(pod, self.now())
             worker.changed(self.allocations.apply(pod))
             worker.waits(self.allocations.pending(uid))
             if asks or (self.allocations.waiting and pod.status.phase in TERMINAL):

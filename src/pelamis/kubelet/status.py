@@ -242,7 +242,7 @@ def _whole(state: PodState, old: PodStatus, host: Host) -> dict[str, Any]:
         limits |= {n: v for n, v in declared.limits.items() if n not in limits}
     if not requests and not limits:
         return {}
-    running = state.resize is not None and bool(state.resize.generation) and old.resources is not None
+    running = state.resize is not None and state.resize.active and old.resources is not None
     current = old.resources if running else ResourceRequirements(limits=limits, requests=requests)
     return {"allocatedResources": requests, "resources": current}
 
@@ -378,7 +378,7 @@ def _resize_conditions(state: PodState, old: dict[str, PodCondition], now: float
     wanted = []
     if resize.pending is not None:
         wanted.append((RESIZE_PENDING, resize.pending.reason, resize.pending.message, resize.pending.generation))
-    if resize.generation:
+    if resize.active:
         wanted.append((RESIZE_IN_PROGRESS, "Error" if resize.error else "", resize.error, resize.generation))
     out = []
     for type_, reason, message, generation in wanted:
