@@ -172,7 +172,14 @@ async def play(
     options = Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),))
     if scenario.grace_s is not None:
         options = Options(ca_bundle=CA, node_ranges=(("10.244.0.0/16", 24),), node_monitor_grace_s=scenario.grace_s)
-    cluster = Cluster(seed=used, nodes=scenario.nodes, mirror=scenario.mirror, options=options, node_events=True)
+    cluster = Cluster(
+        seed=used,
+        nodes=scenario.nodes,
+        mirror=scenario.mirror,
+        planes=scenario.planes,
+        options=options,
+        node_events=True,
+    )
     observer = Observer(loop, say)
     cluster.reasons = observer.events
     judge = _Judge(cluster, scenario.expects, observer)

@@ -55,6 +55,7 @@ class Scenario:
     for_s: float
     expects: Sequence[Expect]
     grace_s: float | None
+    planes: int = 1
     path: str = ""
 
     @property
@@ -108,7 +109,11 @@ class _Reader:
             raise Mistake("say how long it runs, such as `for: 1h`")
         for_s = _span(tree["for"], "for")
         cluster = _mapping(tree.get("cluster") or {}, "cluster")
-        _only(cluster, "cluster", "nodes", "nodeMonitorGrace")
+        _only(cluster, "cluster", "nodes", "nodeMonitorGrace", "controlPlanes")
+        planes = _whole(cluster.get("controlPlanes", 1), "cluster.controlPlanes")
+        steps = self._timeline(tree.get("timeline") or [], for_s)
+        if planes < 2 and any(step.plane for step in steps):
+            raise Mistake("what happens to one control plane needs several: `cluster: {controlPlanes: 3}`")
         grace = cluster.get("nodeMonitorGrace")
         return Scenario(
             name=str(tree.get("name") or Path(path).stem or "scenario"),
@@ -117,10 +122,11 @@ class _Reader:
             start=_time(tree["start"]) if "start" in tree else EPOCH,
             nodes=self._nodes(cluster.get("nodes", 3)),
             workloads=self._manifests(tree.get("workloads") or [], "workloads"),
-            steps=self._timeline(tree.get("timeline") or [], for_s),
+            steps=steps,
             for_s=for_s,
             expects=self._expects(tree.get("expect") or [], for_s),
             grace_s=None if grace is None else _span(grace, "cluster.nodeMonitorGrace"),
+            planes=max(planes, 1),
             path=path,
         )
 

@@ -35,7 +35,7 @@ LOAD = PREFIX + "cpu-total"
 class Step:
     """what: step or fault. mirror: needs views that can break. interferes: nodes or components are disturbed.
 
-    nodes: those that are, when nothing else is.
+    nodes: those that are, when nothing else is. plane: it is about one of several control planes.
     """
 
     at: float
@@ -46,6 +46,7 @@ class Step:
     interferes: bool = False
     refused: bool = False
     nodes: tuple[str, ...] = ()
+    plane: bool = False
 
 
 Parameters = Mapping[str, Any]
@@ -64,7 +65,7 @@ def make(verb: str, step: Parameters, at: float, registry: Registry) -> Step:
     lags = verb == "fault" and isinstance(step["fault"], Mapping) and "lag" in step["fault"]
     nodes = _names(step[verb]) if verb in _OF_NODES else ()
     refused = bool(step.get("refused", False))
-    return Step(at, shown, act, what, mirror or crashes_server or lags, interferes, refused, nodes)
+    return Step(at, shown, act, what, mirror or crashes_server or lags, interferes, refused, nodes, verb in _OF_PLANES)
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -338,6 +339,26 @@ def _crash(step: Parameters, registry: Registry) -> tuple[str, Act]:
     ), act
 
 
+def _plane(verb: str, text: str, do: Callable[[Cluster, str, float], Awaitable[None] | None]) -> Maker:
+    """Of a control plane by its name, or of the one whose controllers lead."""
+
+    def maker(step: Parameters, registry: Registry) -> tuple[str, Act]:
+        name, duration = str(step[verb]), _span(step.get("for", 0), "for")
+
+        async def act(cluster: Cluster) -> None:
+            plane = cluster.leader() if name == "leader" else name
+            if plane not in cluster.planes:
+                raise Mistake(f'{verb}: there is no control plane "{name}"; there are {", ".join(cluster.planes)}')
+            waits = do(cluster, plane, duration)
+            if waits is not None:
+                await waits
+
+        who = "the leading control plane" if name == "leader" else f"control plane {name}"
+        return f"{who} {text}" + (f", for {span(duration)}" if duration else ""), act
+
+    return maker
+
+
 def _fault(step: Parameters, registry: Registry) -> tuple[str, Act]:
     value = step["fault"]
     if not isinstance(value, Mapping):
@@ -428,6 +449,7 @@ def _span(value: Any, where: str) -> float:
 
 
 _IN = ("namespace",)
+_OF_PLANES = frozenset(("planeDown", "planePause", "planeCut"))
 _OF_NODES = frozenset(("nodeRemove", "nodeDown", "nodeCut", "nodeUp"))
 VERBS: dict[str, tuple[Maker, tuple[str, ...], str, bool, bool]] = {
     # verb: (maker, parameters, what, mirror, interferes)
@@ -447,6 +469,9 @@ VERBS: dict[str, tuple[Maker, tuple[str, ...], str, bool, bool]] = {
     "uncordon": (_cordon("uncordon", False), (), "step", False, False),
     "drain": (_drain, (), "step", False, False),
     "crash": (_crash, ("for",), "fault", False, True),
+    "planeDown": (_plane("planeDown", "dies", lambda c, n, s: c.crash(n, s)), ("for",), "fault", True, True),
+    "planePause": (_plane("planePause", "stands still", lambda c, n, s: c.pause(n, s)), ("for",), "fault", True, True),
+    "planeCut": (_plane("planeCut", "is cut off", lambda c, n, s: c.cut(n, s)), ("for",), "fault", True, True),
     "fault": (_fault, ("for", "component"), "fault", False, True),
     "loseWatches": (_lose, ("for", "kinds"), "fault", True, True),
     "clockStep": (_clock, (), "fault", False, True),
