@@ -14,7 +14,7 @@ from pelamis.base.errors import Forbidden
 from pelamis.client.types import Create, Delete, Outcome, Patch, Update
 from pelamis.controllers.resourceclaim import CONTROLLER, ClaimWorld, PodWorld, reconcile
 from pelamis.reconcile.plan import Found, Plan
-from tests.sim.fake_client import struct_of
+from tests.sim.fake_client import FakeView, struct_of
 
 Tree = dict[str, Any]
 NOW = 1_700_000_000.0
@@ -253,3 +253,15 @@ def test_who_is_woken() -> None:
     assert of_claims(views, claim("named"), None) == [("default", "pod:p")]
     assert of_claims(views, claim("named"), claim("named", labels={"x": "y"})) == [("default", "claim:named")]
     assert of_templates(views, None, ONE) == [("default", "pod:p")]
+
+
+@pytest.mark.parametrize("phase, looked_at", [("Pending", True), ("Running", True), ("Succeeded", False)])
+def test_a_pod_that_has_ended_gets_no_claims(phase: str, looked_at: bool) -> None:
+    """Its claims are given back; to make them anew would go on for ever."""
+    found = pod(phase=phase)
+    key = (found.metadata.namespace, found.metadata.name)
+    held = FakeView(POD)
+    held.objects[key] = found
+    views: Any = {POD: held}
+    world: Any = CONTROLLER.gather(lambda kind: views.get(kind, FakeView(kind)), (key[0], f"pod:{key[1]}"))  # type: ignore
+    assert (world is not None) == looked_at
