@@ -224,6 +224,12 @@ def test_users_that_are_no_pods_stay() -> None:
     assert not reconcile(ClaimWorld(found, {}), NOW).actions
 
 
+def test_a_pod_that_has_ended_gets_no_claim_again() -> None:
+    ended = pod(told={"t": "deleted"}, phase="Succeeded")
+    views: Any = type("Views", (), {"__call__": lambda self, kind: self, "get": lambda self, *key: ended})()
+    assert CONTROLLER.gather(views, ("default", "pod:p")) is None
+
+
 class _Views:
     def __init__(self, *pods: Any) -> None:
         self._pods = pods

@@ -78,6 +78,8 @@ def gather(views: Views, key: Key) -> PodWorld | ClaimWorld | None:
     if pod is None or pod.metadata.deletionTimestamp is not None or pod.spec.schedulingGroup is not None:
         return None
     if is_finished(pod):
+        return None  # its claims have been deleted, and are not made again
+    if is_finished(pod):
         return None  # its claims have been given back, and it needs no others
     found = {name: c for name in claim_names(pod) if (c := views(CLAIM).get(namespace, name)) is not None}
     wanted = {e.resourceClaimTemplateName for e in pod.spec.resourceClaims if e.resourceClaimTemplateName}
