@@ -86,7 +86,8 @@ CASES: list[tuple[Kind, dict[str, Any], list[tuple[str, Any, list[str]]]]] = [
     ]),
     (HPA, {"spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "maxReplicas": 3}}, [
         ("spec.maxReplicas", 0, ["spec.maxReplicas: Required value: must be set and greater than 0", "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`"]),
-        ("spec.minReplicas", 0, ["spec.minReplicas: Invalid value: 0: must be greater than or equal to 1", "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"]),
+        ("spec.minReplicas", 0, ["spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"]),
+        ("spec.minReplicas", -1, ["spec.minReplicas: Invalid value: -1: must be greater than or equal to 0"]),
         ("spec.scaleTargetRef.kind", "", ["spec.scaleTargetRef.kind: Required value"]),
         ("spec.metrics", [{"type": "Pods"}], ["spec.metrics[0].pods: Required value: must populate information for the given metric source"]),
         ("spec.metrics", [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization"}}}], ["spec.metrics[0].resource.target.averageUtilization: Required value: must set either a target raw value or a target utilization"]),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as changed
 
 from pelamis.api import codec
 from pelamis.api.apps.deployment import KIND as DEPLOYMENT
@@ -151,6 +152,7 @@ def test_what_is_written_when_it_scales() -> None:
         "AbleToScale": ("True", "SucceededRescale"),
         "ScalingActive": ("True", "ValidMetricFound"),
         "ScalingLimited": ("True", "ScaleUpLimit"),
+        "ScaledToZero": ("False", "NotScaledToZero"),
     }
     assert (status.currentReplicas, status.desiredReplicas, status.lastScaleTime) == (2, 4, rfc3339(NOW))
     current = status.currentMetrics[0].resource.current
@@ -171,6 +173,7 @@ def test_a_refused_scale_is_told() -> None:
 
 VALUE = {"items": [{"metricName": "x", "value": "95"}]}
 HIT = {"items": [{"describedObject": {"name": "main"}, "metric": {"name": "hits"}, "value": "6k"}]}
+IDLE = Found({"items": [{"metricName": "x", "value": "0"}]})
 EACH = {"items": [{"describedObject": {"name": f"p{i}"}, "value": "30"} for i in range(2)]}
 
 
@@ -255,6 +258,43 @@ def test_selectors_that_name_no_pods_for_sure(selector: str, rivals: Any, reason
     assert scaled is None
     assert conditions["ScalingActive"] == ("False", reason)
     assert reasons(plan) == [event, "FailedComputeMetricsReplicas"]
+
+
+_DOUBLE = {"type": "Percent", "value": 100, "periodSeconds": 15}
+_UP = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [{**_DOUBLE, "type": "Pods", "value": 4}]}
+AT_ONCE = {"scaleDown": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": [_DOUBLE]}, "scaleUp": _UP}
+
+
+def asleep(obj: Any) -> Any:
+    """As it is after it scaled its target to zero."""
+    return changed(obj, status=carried(world(obj, 1, [IDLE]))[2])
+
+
+@pytest.mark.parametrize(
+    ("least", "was_asleep", "answer", "scaled", "conditions"),
+    [
+        (0, False, IDLE, None, {"ScalingActive": ("False", "ScalingDisabled")}),
+        (0, True, IDLE, None, {"ScaledToZero": ("True", "ScaledToZero")}),
+        (0, True, Found(VALUE), 4, {"ScaledToZero": ("False", "NotScaledToZero")}),
+        (3, True, IDLE, 3, {"ScaledToZero": ("False", "NotScaledToZero")}),
+    ],
+)
+def test_a_target_of_none(least: int, was_asleep: bool, answer: Found, scaled: int | None, conditions: Any) -> None:
+    """Switched off by somebody it stays off; what its autoscaler scaled to zero wakes with its work."""
+    obj = hpa((QUEUE,), minReplicas=0, behavior=AT_ONCE)
+    if was_asleep:
+        obj = asleep(obj)
+    obj = changed(obj, spec=changed(obj.spec, minReplicas=least))
+    _, found, _, replicas = carried(world(obj, 0, [answer]))
+    assert replicas == scaled
+    assert conditions.items() <= found.items()
+
+
+def test_work_that_ends_scales_to_zero() -> None:
+    _, conditions, status, scaled = carried(world(hpa((QUEUE,), minReplicas=0, behavior=AT_ONCE), 1, [IDLE]))
+    assert scaled == 0
+    assert conditions["ScaledToZero"] == ("True", "ScaledToZero")
+    assert (status.currentReplicas, status.desiredReplicas) == (1, 0)
 
 
 def test_a_target_that_is_not_there() -> None:
@@ -382,6 +422,7 @@ def test_a_custom_resource_is_scaled() -> None:
             assert {c.type: c.reason for c in found.status.conditions} == {
                 "AbleToScale": "SucceededGetScale",
                 "ScalingActive": "InvalidSelector",
+                "ScaledToZero": "NotScaledToZero",
             }
 
     loop.run(main())

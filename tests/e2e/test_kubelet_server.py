@@ -83,7 +83,7 @@ def test_figures_and_streams() -> None:
                 "p",
                 {
                     "command": ["sh", "-c", "httpd -p 8080 -h /etc; sleep 1000"],
-                    "resources": dict.fromkeys(("limits", "requests"), {"cpu": "500m", "memory": "32Mi"}),
+                    "resources": {key: {"cpu": "500m", "memory": "32Mi"} for key in ("limits", "requests")},
                 },
             )
         )

@@ -39,6 +39,9 @@ from pelamis.reconcile.scalingbehavior import At, Decision, History, decide, not
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 PERIOD_S = 15.0
+ASLEEP = "ScaledToZero"
+"""The condition that tells a target which its autoscaler scaled to zero from one that somebody switched off."""
+_TOO_FEW = "Current number of replicas below Spec.MinReplicas"
 
 
 # -- gathering
@@ -270,6 +273,11 @@ def _rescaled(world: World, now: float, desired: int, reason: str, round_: Round
         message = f"the HPA controller was able to update the target scale to {desired}"
         round_.condition("AbleToScale", "True", "SucceededRescale", message)
         round_.event("Normal", "SuccessfulRescale", f"New size: {desired}; reason: {reason}")
+        if current > 0 and desired == 0 and world.hpa.spec.minReplicas == 0 and _may_sleep(world.hpa):
+            round_.condition(ASLEEP, "True", "ScaledToZero", "the HPA controller scaled the workload to zero")
+        else:
+            message = "the HPA controller did not scale the workload to zero"
+            round_.condition(ASLEEP, "False", "NotScaledToZero", message)
         round_.figures(current, desired, figures, rescaled=True)
         done = noted(world.hpa.spec.behavior, history, current, desired, now)
         return round_.plan(replace(memory, history=done))
@@ -295,7 +303,9 @@ def reconcile(world: World, now: float) -> Plan:
         return round_.plan(memory)
     current = scale.spec.replicas
     minimum = 1 if hpa.spec.minReplicas is None else hpa.spec.minReplicas
-    by_metrics = not (current == 0 and minimum != 0) and minimum <= current <= hpa.spec.maxReplicas
+    slept = any(c.type == ASLEEP and c.status == "True" for c in hpa.status.conditions)
+    is_off = current == 0 and not (slept and (minimum != 0 or _may_sleep(hpa)))
+    by_metrics = not is_off and (current == 0 or minimum <= current <= hpa.spec.maxReplicas)
     wanted = reads(world) if by_metrics and scale.status.selector else []
     if by_metrics and (memory.answers is None or any(read not in memory.answers for read in wanted)):
 
@@ -308,7 +318,7 @@ def reconcile(world: World, now: float) -> Plan:
     round_.condition("AbleToScale", "True", "SucceededGetScale", message)
     if memory.history is None:
         memory = replace(memory, history=History(recommended=(At(now, current),)))
-    if current == 0 and minimum != 0:
+    if is_off:
         text = "scaling is disabled since the replica count of the target is zero"
         round_.condition("ScalingActive", "False", "ScalingDisabled", text)
         round_.figures(current, current, ())
@@ -316,9 +326,8 @@ def reconcile(world: World, now: float) -> Plan:
     if current > hpa.spec.maxReplicas:
         reason = "Current number of replicas above Spec.MaxReplicas"
         return _rescaled(world, now, hpa.spec.maxReplicas, reason, round_, (), memory)
-    if current < minimum:
-        reason = "Current number of replicas below Spec.MinReplicas"
-        return _rescaled(world, now, minimum, reason, round_, (), memory)
+    if not by_metrics:
+        return _rescaled(world, now, minimum, _TOO_FEW, round_, (), memory)
     computed = _computed(world, round_, now)
     if computed is None:
         return round_.plan(memory)
@@ -331,10 +340,18 @@ def reconcile(world: World, now: float) -> Plan:
     round_.condition("AbleToScale", "True", *decision.able)
     round_.condition("ScalingLimited", "True" if decision.is_limited else "False", *decision.limited)
     memory = replace(memory, history=decision.history)
-    if decision.replicas != current:
-        return _rescaled(world, now, decision.replicas, reason, round_, statuses, memory)
+    replicas = decision.replicas
+    if current == 0 and replicas < minimum:
+        replicas, reason = minimum, reason or _TOO_FEW
+    if replicas != current:
+        return _rescaled(world, now, replicas, reason, round_, statuses, memory)
     round_.figures(current, current, statuses)
     return round_.plan(memory)
+
+
+def _may_sleep(hpa: HorizontalPodAutoscaler) -> bool:
+    """Whether something tells of work while no pod runs."""
+    return any(m.type in ("Object", "External") for m in hpa.spec.metrics)
 
 
 def _decided(world: World, desired: int, minimum: int, memory: Memory, now: float) -> Decision:

@@ -37,9 +37,8 @@ def validate(obj: HorizontalPodAutoscaler, old: HorizontalPodAutoscaler | None =
     spec = obj.spec
     errors: Errors = []
     least, most = spec.minReplicas, spec.maxReplicas
-    zero_before = old is not None and old.spec.minReplicas == 0
-    if least is not None and least < (0 if zero_before else 1):
-        errors.append(invalid("spec.minReplicas", least, f"must be greater than or equal to {0 if zero_before else 1}"))
+    if least is not None and least < 0:
+        errors.append(invalid("spec.minReplicas", least, "must be greater than or equal to 0"))
     if not most:
         errors.append(required("spec.maxReplicas", "must be set and greater than 0"))
     elif most < 0:
