@@ -107,12 +107,16 @@ def dropped(claim: ResourceClaim) -> list[Action]:
 
 
 def undo(inventory: Inventory, kept: Reservation) -> list[Action]:
-    """The pod is not bound after all. What is not written is forgotten at once; what may be, see ``settle``."""
+    """The pod is not bound after all. What is not written is forgotten at once; what may be, see ``settle``.
+
+    A claim that was written keeps its devices without its pod, so they stay taken until it is seen with them.
+    """
     out: list[Action] = []
     for part in kept.parts:
-        if part.uid and not part.unsure:
-            inventory.withdraw(part.uid)
         claim = part.claim
+        is_written = claim.status.allocation is not None and not part.mapped
+        if part.uid and not part.unsure and not is_written:
+            inventory.withdraw(part.uid)
         meta = claim.metadata
         if part.mapped:
             out += dropped(claim) if meta.uid else []
@@ -252,6 +256,8 @@ class DeviceBinder:
             users = (*users, consumer_of(info.pod))
         status = replace(claim.status, allocation=allocation, reservedFor=users)
         part.claim = await self._commit(Update(CLAIM, replace(claim, status=status), "status"))
+        if part.uid:
+            self._inventory.wrote(part.uid, int(part.claim.metadata.resourceVersion))
 
     # -- devices that have to be made ready
 

@@ -11,7 +11,7 @@ import pytest
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.base.errors import NotFound
 from pelamis.client.types import Action, Create, Outcome, Update
-from pelamis.scheduler.devicebinding import DeviceBinder, Part, Reservation, undo
+from pelamis.scheduler.devicebinding import DeviceBinder, Part, Reservation, freed, undo
 from pelamis.sim.loop import now, run
 from tests.scheduler.make import pod
 from tests.sim.fake_client import FakeClient, FakeServer
@@ -84,6 +84,33 @@ def test_devices_are_free_again_only_when_that_is_known(losses: str, trouble: st
         assert (status.allocation is not None) is taken
         assert [c.uid for c in status.reservedFor] == (["uid-p"] if taken else [])
         assert bool(stock.pending) is taken, "a view would show it, and then it is not pending any longer"
+
+    run(main())
+
+
+def test_a_claim_that_was_written_keeps_its_devices_without_its_pod() -> None:
+    """The view may be late: until it shows the claim as it was written, or newer, nobody else gets the devices."""
+
+    async def main() -> None:
+        server = FakeServer(now)
+        server.do(Create(CLAIM, {"metadata": {"name": "c", "namespace": "default"}, "spec": {}}))
+        stock = inventory(class_("any"), slice_("s", device("x")))
+        (found,) = granted(stock, claim("c", exactly()))
+        before = server.get(CLAIM, "default", "c")
+        uid = before.metadata.uid
+        stock.set_claim(("default", "c"), before)
+        stock.grant(uid, found)
+        kept = Reservation(pod("p"), [Part(before, found, uid)])
+        line: Any = Line(server, "")
+        assert await DeviceBinder(line, stock, now).bind(kept) == ""
+        assert undo(stock, kept)
+        assert stock.pending
+        stock.set_claim(("default", "c"), before)
+        assert stock.pending, "an older state tells nothing"
+        server.do(freed(server.get(CLAIM, "default", "c")))
+        stock.set_claim(("default", "c"), server.get(CLAIM, "default", "c"))
+        assert not stock.pending
+        assert not stock.allocated
 
     run(main())
 

@@ -47,6 +47,8 @@ class Inventory:
         self.extended: dict[str, Key] = {}
         """Uid of a pod to the claim that was made for its extended resources."""
         self.pending: dict[str, AllocationResult] = {}
+        self._written: dict[str, int] = {}
+        """Uid of a claim to the revision at which what is pending for it was written."""
         self.allocated: dict[DeviceId, int] = {}
         self.shares: dict[DeviceId, int] = {}
         self.consumed: dict[DeviceId, dict[str, int]] = {}
@@ -249,7 +251,7 @@ class Inventory:
         old = self.claims.get(key)
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             uid = old.metadata.uid
-            self.pending.pop(uid, None)
+            self._settled(uid)
             self._hold(uid, None)
             pod = owning_pod(old)[1]
             if self.extended.get(pod) == key:
@@ -259,8 +261,9 @@ class Inventory:
             return
         self.claims[key] = new
         uid = new.metadata.uid
-        if new.status.allocation is not None:
-            self.pending.pop(uid, None)
+        written = self._written.get(uid, 0)
+        if new.status.allocation is not None or 0 < written <= int(new.metadata.resourceVersion or 0):
+            self._settled(uid)
         self._hold(uid, new.status.allocation or self.pending.get(uid))
         if new.metadata.annotations.get(EXTENDED) == "true" and (pod := owning_pod(new)[1]):
             self.extended.setdefault(pod, key)
@@ -271,11 +274,21 @@ class Inventory:
         self.pending[uid] = allocation
         self._hold(uid, allocation)
 
+    def wrote(self, uid: str, rev: int) -> None:
+        """What was granted is in the claim as of that revision, which may not have been seen yet."""
+        if uid in self.pending:
+            self._written[uid] = rev
+
+    def _settled(self, uid: str) -> None:
+        self.pending.pop(uid, None)
+        self._written.pop(uid, None)
+
     def withdraw(self, uid: str) -> bool:
         """False: there is nothing that was granted and not seen."""
         self.serial += 1
-        if self.pending.pop(uid, None) is None:
+        if uid not in self.pending:
             return False
+        self._settled(uid)
         self._hold(uid, None)
         return True
 
