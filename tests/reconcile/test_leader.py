@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.apiserver.user import LOOPBACK_USER
-from pelamis.reconcile.leader import LostLease, lead
+from pelamis.reconcile import leader
+from pelamis.reconcile.leader import LostLease, keep_leading, lead
 from pelamis.sim.cluster import Cluster
 from pelamis.sim.faults import Rates
 from pelamis.sim.link import Link
@@ -55,4 +57,26 @@ def test_one_leads_and_the_other_takes_over() -> None:
             c.cancel()
             await asyncio.wait([c])
 
+    run(main())
+
+
+def test_a_cancelled_candidate_ends_though_it_loses_the_lease_at_the_same_moment(monkeypatch: Any) -> None:
+    async def lost(*args: Any, **more: Any) -> None:
+        async def fails() -> None:
+            raise LostLease("x")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            asyncio.get_running_loop().call_soon(candidate[0].cancel)
+            await asyncio.sleep(10)
+
+    candidate: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        nothing: Any = None
+        candidate.append(asyncio.ensure_future(keep_leading(nothing, "ns", "x", "me", nothing, clock=now)))
+        done, _ = await asyncio.wait(candidate, timeout=100)
+        assert done
+
+    monkeypatch.setattr(leader, "lead", lost)
     run(main())

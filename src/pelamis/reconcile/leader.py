@@ -174,6 +174,10 @@ async def keep_leading(
             await lead(client, namespace, name, identity, led, clock=clock, timing=timing)
         except* LostLease:
             log.warning("the lease %s is lost; another server leads, or the store cannot be reached", name)
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # A task group that has an error of its own to tell does not tell of being cancelled meanwhile.
+                raise asyncio.CancelledError from None
 
 
 async def _try(client: Client, election: Election, clock: Callable[[], float], at: float) -> bool:
