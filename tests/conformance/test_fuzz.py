@@ -57,11 +57,16 @@ QUERIES = [
 
 def allowed(status: int, tree: Any) -> bool:
     """Upstream's own answers of 5xx: a create with a revision, a revision of the future, an apply of unknown
-    fields, an unknown directive in a strategic merge patch."""
+    fields, an unknown directive in a strategic merge patch, a watch from a revision that is no number."""
     if status < 500:
         return True
     message = (tree or {}).get("message", "")
-    known = "resourceVersion should not be set", "failed to create typed patch object", "unknown patch type"
+    known = (
+        "resourceVersion should not be set",
+        "failed to create typed patch object",
+        "unknown patch type",
+        'resourceVersion: Invalid value: "x": strconv.ParseUint',
+    )
     return status in (503, 504) or any(k in message for k in known)
 
 
@@ -175,7 +180,8 @@ def test_odd_requests(api: Api) -> None:
         except (OSError, TimeoutError) as error:
             what, status, said = repr(error), 599, None
         slowest = max(slowest, (time.monotonic() - began, what))
-        if not allowed(status, said):
+        unread = said is None and status == 500 and "watch=1&resourceVersion=x" in what  # in protobuf, or to a HEAD
+        if not allowed(status, said) and not unread:
             bad.append(f"{status} {(said or {}).get('message')} <- {what}")
         done += 1
         answers[status] += 1
