@@ -156,7 +156,8 @@ async def _reader(server: Any, ca: tls.Authority) -> tls.Pair:
 
 def serve_bare(pipe: Connection, body: bytes) -> None:
     """A TLS server of the same stack that answers every request with the same bytes."""
-    from pelamis.net.http1 import Request, Response, Server
+    from pelamis.net.http1 import Request, Response
+    from pelamis.net.httpserver import Server
 
     async def main() -> None:
         now = time.time()

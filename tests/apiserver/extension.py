@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from pelamis.net import tls
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 from tests.apiserver.harness import Harness
 
 Answer = Callable[[str, dict[str, Any]], Any]

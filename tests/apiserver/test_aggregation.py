@@ -15,7 +15,8 @@ from pelamis.apiserver.flow.rules import Flow
 from pelamis.apiserver.user import User
 from pelamis.base.errors import StatusError
 from pelamis.net import tls
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 from tests.apiserver.extension import reached
 from tests.apiserver.harness import running
 

@@ -10,7 +10,8 @@ import pytest
 
 from pelamis.base.errors import StatusError
 from pelamis.net import tls
-from pelamis.net.http1 import Response, Server
+from pelamis.net.http1 import Response
+from pelamis.net.httpserver import Server
 from tests.apiserver.harness import Harness
 from tests.apiserver.test_server import run
 

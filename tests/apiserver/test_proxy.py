@@ -9,8 +9,9 @@ import pytest
 
 from pelamis.apiserver.streams import rewrite
 from pelamis.apiserver.streams.proxy import pass_on
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
 from pelamis.net.httpclient import HttpPool
+from pelamis.net.httpserver import Server
 from tests.apiserver.harness import running
 
 HOSTS = ("10.0.0.1:80", "proxy:6443")

@@ -8,7 +8,8 @@ import pytest
 
 from pelamis.client.connect import connect
 from pelamis.client.kubeconfig import Access, KubeconfigError
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 
 V1 = "client.authentication.k8s.io/v1"
 

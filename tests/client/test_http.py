@@ -16,7 +16,8 @@ from pelamis.api.meta import ObjectMeta
 from pelamis.base.errors import Conflict, Gone, NotFound, StatusError, TooManyRequests
 from pelamis.client.http import HttpClient, warnings_of
 from pelamis.client.types import Create, Delete, Patch, Update
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 
 
 def shown(name: str, rev: int, **data: str) -> dict[str, Any]:

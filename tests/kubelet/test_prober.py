@@ -14,7 +14,8 @@ from pelamis.api.core.pod.container import Container, Probe
 from pelamis.kubelet.cri.client import WireCodec
 from pelamis.kubelet.health_types import HealthCheckRequest, HealthCheckResponse
 from pelamis.kubelet.prober import Target, check
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 
 
 class Health:

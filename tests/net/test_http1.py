@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pelamis.net.http1 import Request, Response, Server, Stream
+from pelamis.net.http1 import Request, Response, Stream
+from pelamis.net.httpserver import Server
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Server], Awaitable[None]]
 

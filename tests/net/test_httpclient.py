@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
 from pelamis.net.httpclient import ConnectionFailed, HttpPool, Refused
+from pelamis.net.httpserver import Server
 
 Use = Callable[[HttpPool], Awaitable[None]]
 

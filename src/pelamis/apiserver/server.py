@@ -66,7 +66,8 @@ from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
 from pelamis.base.tree import get as tree_get
 from pelamis.cache.cache import Cache
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 from pelamis.net.tls import Pair, client_context
 from pelamis.store.types import Closed, Store, StoreFull, Unavailable
 

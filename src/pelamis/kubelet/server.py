@@ -24,7 +24,8 @@ from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
 from pelamis.kubelet.splice import splice
 from pelamis.net import tls
-from pelamis.net.http1 import PeerGone, Request, Response, Server
+from pelamis.net.http1 import PeerGone, Request, Response
+from pelamis.net.httpserver import Server
 
 if TYPE_CHECKING:
     from pelamis.client.types import Client

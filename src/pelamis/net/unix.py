@@ -8,7 +8,7 @@ import stat
 import struct
 from typing import NamedTuple
 
-from pelamis.net.http1 import Server
+from pelamis.net.httpserver import Server
 
 
 class Peer(NamedTuple):

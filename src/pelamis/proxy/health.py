@@ -15,7 +15,8 @@ import msgspec
 from pelamis.api.core.service import Service
 from pelamis.api.discovery.endpointslice import EndpointSlice
 from pelamis.client.types import Key
-from pelamis.net.http1 import Request, Response, Server
+from pelamis.net.http1 import Request, Response
+from pelamis.net.httpserver import Server
 from pelamis.proxy.rules import OTHER_PROXY, counts
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,8 @@ from pelamis.kubelet.hollow.run import HollowNodes
 from pelamis.kubelet.logs import LogOptions
 from pelamis.kubelet.server import TEXT, Gate, json, log_options, subresources, text
 from pelamis.kubelet.settings import KubeletConfig
-from pelamis.net.http1 import PeerGone, Request, Response, Server
+from pelamis.net.http1 import PeerGone, Request, Response
+from pelamis.net.httpserver import Server
 
 log = logging.getLogger("pelamis.kubelet.hollow.server")
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
