@@ -1,12 +1,26 @@
-"""Where the storage of a PersistentVolume is: the sources, of which exactly one is set, and what each may say."""
+"""Where the storage of a PersistentVolume is: the sources, of which exactly one is set, and what each may say.
+
+Many are those of a pod's volume with a reference that names a namespace too: a PersistentVolume has none of its own.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pelamis.api.core.pod import validate_volume as v
+from pelamis.api.core.pod.volume import (
+    AzureFileVolumeSource,
+    CephFSVolumeSource,
+    CinderVolumeSource,
+    FlexVolumeSource,
+    GlusterfsVolumeSource,
+    ISCSIVolumeSource,
+    RBDVolumeSource,
+    ScaleIOVolumeSource,
+    StorageOSVolumeSource,
+)
 from pelamis.api.core.reference import ObjectReference, SecretReference
-from pelamis.api.field import F, Int32, Struct, always
+from pelamis.api.field import F, Struct, always
 from pelamis.base import names
 from pelamis.base.errors import FieldError, forbidden, invalid, required
 
@@ -14,102 +28,52 @@ if TYPE_CHECKING:
     from pelamis.api.core.persistentvolume import PersistentVolumeSpec
 
 
-class GlusterfsPersistentVolumeSource(Struct, frozen=True):
+class GlusterfsPersistentVolumeSource(GlusterfsVolumeSource, frozen=True):
     """Without function since v1.26."""
 
-    endpoints: Annotated[str, F(1, "Name of the Endpoints.", required=True)] = always(str)
-    path: Annotated[str, F(2, "Path of the volume.", required=True)] = always(str)
-    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
     endpointsNamespace: Annotated[str | None, F(4, "Namespace of the Endpoints; null: the claim's.")] = None
 
 
-class RBDPersistentVolumeSource(Struct, frozen=True):
+class RBDPersistentVolumeSource(RBDVolumeSource, frozen=True):
     """Without function since v1.31."""
 
-    monitors: Annotated[tuple[str, ...], F(1, "Addresses of Ceph monitors.", list="atomic", required=True)] = always(
-        tuple
-    )
-    image: Annotated[str, F(2, "Name of the image.", required=True)] = always(str)
-    fsType: Annotated[str, F(3, "File system type; the runtime's default if empty.")] = ""
-    pool: Annotated[str, F(4, "Name of the pool.", default="rbd")] = ""
-    user: Annotated[str, F(5, "User to access as.", default="admin")] = ""
-    keyring: Annotated[str, F(6, "Path of the keyring.", default="/etc/ceph/keyring")] = ""
-    secretRef: Annotated[SecretReference | None, F(7, "Secret with credentials.")] = None
-    readOnly: Annotated[bool, F(8, "Whether writes are refused.")] = False
+    secretRef: Annotated[SecretReference | None, F(7, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
-class ISCSIPersistentVolumeSource(Struct, frozen=True):
+class ISCSIPersistentVolumeSource(ISCSIVolumeSource, frozen=True):
     """An iSCSI disk."""
 
-    targetPortal: Annotated[str, F(1, "Address of the target, with port if it is not 3260.", required=True)] = always(
-        str
-    )
-    iqn: Annotated[str, F(2, "Name of the target: iqn., eui. or naa. notation.", required=True)] = always(str)
-    lun: Annotated[Int32, F(3, "Unit number, 0 to 255.", required=True)] = always(int)
-    iscsiInterface: Annotated[str, F(4, "Name of the interface.", default="default")] = ""
-    fsType: Annotated[str, F(5, "File system type; the runtime's default if empty.")] = ""
-    readOnly: Annotated[bool, F(6, "Whether writes are refused.")] = False
-    portals: Annotated[tuple[str, ...], F(7, "Further addresses of the target.", list="atomic")] = ()
-    chapAuthDiscovery: Annotated[bool, F(8, "Whether discovery authenticates with CHAP.")] = False
-    chapAuthSession: Annotated[bool, F(11, "Whether sessions authenticate with CHAP.")] = False
-    secretRef: Annotated[SecretReference | None, F(10, "Secret with credentials.")] = None
-    initiatorName: Annotated[str | None, F(12, "Name of the initiator instead of the node's.")] = None
+    secretRef: Annotated[SecretReference | None, F(10, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
-class CinderPersistentVolumeSource(Struct, frozen=True):
+class CinderPersistentVolumeSource(CinderVolumeSource, frozen=True):
     """An OpenStack disk; served by its CSI driver."""
 
-    volumeID: Annotated[str, F(1, "Id of the volume.", required=True)] = always(str)
-    fsType: Annotated[str, F(2, "File system type; the runtime's default if empty.")] = ""
-    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
-    secretRef: Annotated[SecretReference | None, F(4, "Secret with credentials.")] = None
+    secretRef: Annotated[SecretReference | None, F(4, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
-class CephFSPersistentVolumeSource(Struct, frozen=True):
+class CephFSPersistentVolumeSource(CephFSVolumeSource, frozen=True):
     """Without function since v1.31."""
 
-    monitors: Annotated[tuple[str, ...], F(1, "Addresses of Ceph monitors.", list="atomic", required=True)] = always(
-        tuple
-    )
-    path: Annotated[str, F(2, "Path in the file system.")] = ""
-    user: Annotated[str, F(3, "User to access as.")] = ""
-    secretFile: Annotated[str, F(4, "Path of the key.")] = ""
-    secretRef: Annotated[SecretReference | None, F(5, "Secret with credentials.")] = None
-    readOnly: Annotated[bool, F(6, "Whether writes are refused.")] = False
+    secretRef: Annotated[SecretReference | None, F(5, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
-class FlexPersistentVolumeSource(Struct, frozen=True):
+class FlexPersistentVolumeSource(FlexVolumeSource, frozen=True):
     """A volume of a driver program on the node; use CSI instead."""
 
-    driver: Annotated[str, F(1, "Name of the driver.", required=True)] = always(str)
-    fsType: Annotated[str, F(2, "File system type; the runtime's default if empty.")] = ""
-    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.")] = None
-    readOnly: Annotated[bool, F(4, "Whether writes are refused.")] = False
-    options: Annotated[dict[str, str], F(5, "Options for the driver.")] = {}
+    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
-class AzureFilePersistentVolumeSource(Struct, frozen=True):
+class AzureFilePersistentVolumeSource(AzureFileVolumeSource, frozen=True):
     """An Azure share; served by its CSI driver."""
 
-    secretName: Annotated[str, F(1, "Secret with credentials.", required=True)] = always(str)
-    shareName: Annotated[str, F(2, "Name of the share.", required=True)] = always(str)
-    readOnly: Annotated[bool, F(3, "Whether writes are refused.")] = False
     secretNamespace: Annotated[str | None, F(4, "Namespace of the Secret; null: the claim's.")] = None
 
 
-class ScaleIOPersistentVolumeSource(Struct, frozen=True):
+class ScaleIOPersistentVolumeSource(ScaleIOVolumeSource, frozen=True):
     """Without function since v1.22."""
 
-    gateway: Annotated[str, F(1, "Address of the gateway.", required=True)] = always(str)
-    system: Annotated[str, F(2, "Name of the system.", required=True)] = always(str)
-    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.", required=True)] = None
-    sslEnabled: Annotated[bool, F(4, "Whether to use TLS.")] = False
-    protectionDomain: Annotated[str, F(5, "Name of the protection domain.")] = ""
-    storagePool: Annotated[str, F(6, "Name of the pool.")] = ""
-    storageMode: Annotated[str, F(7, "ThickProvisioned or ThinProvisioned.", default="ThinProvisioned")] = ""
-    volumeName: Annotated[str, F(8, "Name of the volume.")] = ""
-    fsType: Annotated[str, F(9, "File system type; the runtime's default if empty.", default="xfs")] = ""
-    readOnly: Annotated[bool, F(10, "Whether writes are refused.")] = False
+    secretRef: Annotated[SecretReference | None, F(3, "Secret with credentials.", required=True)] = None  # type: ignore[assignment]
 
 
 class LocalVolumeSource(Struct, frozen=True):
@@ -119,14 +83,10 @@ class LocalVolumeSource(Struct, frozen=True):
     fsType: Annotated[str | None, F(2, "File system type; the runtime's default if empty.")] = None
 
 
-class StorageOSPersistentVolumeSource(Struct, frozen=True):
+class StorageOSPersistentVolumeSource(StorageOSVolumeSource, frozen=True):
     """Without function since v1.25."""
 
-    volumeName: Annotated[str, F(1, "Name of the volume.")] = ""
-    volumeNamespace: Annotated[str, F(2, "Scope of the volume.")] = ""
-    fsType: Annotated[str, F(3, "File system type; the runtime's default if empty.")] = ""
-    readOnly: Annotated[bool, F(4, "Whether writes are refused.")] = False
-    secretRef: Annotated[ObjectReference | None, F(5, "Secret with credentials.")] = None
+    secretRef: Annotated[ObjectReference | None, F(5, "Secret with credentials.")] = None  # type: ignore[assignment]
 
 
 class CSIPersistentVolumeSource(Struct, frozen=True):
