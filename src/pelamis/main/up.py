@@ -49,36 +49,7 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
             raise ConfigError(
                 f'cluster "{cluster.name}" runs with another datastore: stop it first with `pelamis down`'
             )
-        if args.scheduler_config not in (None, cluster.scheduler_config):
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with the new --scheduler-config"
-            )
-        if _with_pool(cluster, args) != cluster:
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with the new --load-balancer-pool"
-            )
-        if _with_components(cluster, args) != cluster:
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with other components"
-            )
-        if _with_audit(cluster, args) != cluster:
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with the new audit options"
-            )
-        if _feature_gates(args) not in (None, cluster.feature_gates):
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with the new --feature-gates"
-            )
-        if _runtime_config(args) not in (None, cluster.runtime_config):
-            raise ConfigError(
-                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, '
-                "then start it with the new --runtime-config"
-            )
+        _refuse_changes(cluster, args)
         cluster = _with_hollow(cluster, args)
         changed = cluster != load(data)
         if changed:
@@ -117,13 +88,8 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
         cluster = with_options(cluster, port=args.port, node=node)
     cluster = _with_hollow(_with_scheduler(_with_datastore(cluster, args, new=new), args), args)
     cluster = _with_components(_with_pool(_with_audit(cluster, args), args), args)
-    versions = _runtime_config(args)
-    if versions is not None:
-        cluster = replace(cluster, runtime_config=versions)
-    gates = _feature_gates(args)
-    if gates is not None:
-        cluster = replace(cluster, feature_gates=gates)
-    if gates is not None or versions is not None:
+    cluster = _with_served(cluster, args)
+    if args.runtime_config is not None or args.feature_gates is not None:
         _remark(cluster)
     # The machine may have moved to another network since the last start.
     found = (_host_ip() or gateway(cluster)) if node else "127.0.0.1"
@@ -167,32 +133,39 @@ def _up(args: argparse.Namespace, data: Path, release: Callable[[], None]) -> in
     return _background(cluster, args, release)
 
 
-def _runtime_config(args: argparse.Namespace) -> str | None:
-    """The flag, checked; None where it is not given."""
-    if args.runtime_config is None:
-        return None
+def _refuse_changes(cluster: Cluster, args: argparse.Namespace) -> None:
+    """What only a start can change is not asked of a cluster that runs."""
+    for changed, what in (
+        (args.scheduler_config is not None and _with_scheduler(cluster, args) != cluster, "the new --scheduler-config"),
+        (_with_pool(cluster, args) != cluster, "the new --load-balancer-pool"),
+        (_with_components(cluster, args) != cluster, "other components"),
+        (_with_audit(cluster, args) != cluster, "the new audit options"),
+        (_with_served(cluster, args) != cluster, "the new --runtime-config or --feature-gates"),
+    ):
+        if changed:
+            raise ConfigError(
+                f'cluster "{cluster.name}" runs already: stop it first with `pelamis down`, then start it with {what}'
+            )
+
+
+def _with_served(cluster: Cluster, args: argparse.Namespace) -> Cluster:
+    """What the flags about versions and features say, checked; what they do not say stays as it was."""
     from pelamis.api.enablement import Enablement, EnablementError
-
-    text = ",".join(args.runtime_config)
-    try:
-        Enablement(text)
-    except EnablementError as error:
-        raise ConfigError(f"--runtime-config {text}: {error}") from None
-    return text
-
-
-def _feature_gates(args: argparse.Namespace) -> str | None:
-    """The flag, checked; None where it is not given."""
-    if args.feature_gates is None:
-        return None
     from pelamis.api.gates import Gates, GatesError
 
-    text = ",".join(args.feature_gates)
+    if args.runtime_config is None and args.feature_gates is None:
+        return cluster
+    versions = cluster.runtime_config if args.runtime_config is None else ",".join(args.runtime_config)
+    features = cluster.feature_gates if args.feature_gates is None else ",".join(args.feature_gates)
     try:
-        Gates(text)
+        Enablement(versions)
+    except EnablementError as error:
+        raise ConfigError(f"--runtime-config {versions}: {error}") from None
+    try:
+        Gates(features)
     except GatesError as error:
-        raise ConfigError(f"--feature-gates {text}: {error}") from None
-    return text
+        raise ConfigError(f"--feature-gates {features}: {error}") from None
+    return replace(cluster, runtime_config=versions, feature_gates=features)
 
 
 def _remark(cluster: Cluster) -> None:
