@@ -21,32 +21,25 @@ _TOKEN = re.compile(
 _TYPES = ("Object", "JSONPatch")
 
 
+_Tokens = list[tuple[str, str]]
+"""Group and text of each."""
+
+
 def rewrite(text: str) -> str:
     """The expression with maps in place of those literals. Text that is no expression comes back as it is."""
-    tokens = [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(text)]
+    tokens = _tokens(text)
+    types, members = _literals(tokens)
     out: list[str] = []
-    braces: list[bool] = []
-    """For each open bracket, whether it is the brace of a literal."""
     at = 0
     while at < len(tokens):
-        group, token = tokens[at]
-        if group == "name" and token in _TYPES and not _follows_dot(tokens, at):
-            end = _type_end(tokens, at)
-            if end is not None:
-                out.append("{")
-                braces.append(True)
-                at = _member(tokens, end + 1, out)
-                continue
-        if token in ("{", "[", "("):
-            braces.append(False)
-        elif token in ("}", "]", ")") and braces:
-            braces.pop()
-        elif token == "," and braces and braces[-1]:
-            out.append(token)
-            at = _member(tokens, at + 1, out)
-            continue
-        out.append(token)
+        if at in types:
+            out.append("{")
+            at = types[at]
+        else:
+            out.append(tokens[at][1])
         at += 1
+        if at in members:
+            at = _member(tokens, at, out)
     return "".join(out)
 
 
@@ -55,58 +48,83 @@ def declared(text: str) -> tuple[str, dict[str, set[str]]]:
 
     ``Object.spec {`` becomes ``Object_spec {``: the same number of characters.
     """
-    tokens = [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(text)]
+    tokens = _tokens(text)
+    types, members = _literals(tokens)
     out: list[str] = []
-    members: dict[str, set[str]] = {}
-    braces: list[str] = []
+    at = 0
+    while at < len(tokens):
+        if at in types:
+            name, width = _name(tokens, at, types[at])
+            out.append(name.ljust(width) + "{")
+            at = types[at]
+        else:
+            out.append(tokens[at][1])
+        at += 1
+    given: dict[str, set[str]] = {name: set() for name in members.values()}
+    for at, name in members.items():
+        found = _member_name(tokens, at)
+        if found is not None:
+            given[name].add(tokens[found][1])
+    return "".join(out), given
+
+
+def _tokens(text: str) -> _Tokens:
+    return [(m.lastgroup or "", m[0]) for m in _TOKEN.finditer(text)]
+
+
+def _literals(tokens: _Tokens) -> tuple[dict[int, int], dict[int, str]]:
+    """Where the type of each literal begins, with its brace's place; and where each member may begin, with its type."""
+    types: dict[int, int] = {}
+    members: dict[int, str] = {}
+    brackets: list[str] = []
     """For each open bracket, the type of the literal, or nothing."""
     at = 0
     while at < len(tokens):
         group, token = tokens[at]
+        end = None
         if group == "name" and token in _TYPES and not _follows_dot(tokens, at):
             end = _type_end(tokens, at)
-            if end is not None:
-                written = "".join(t for _, t in tokens[at:end])
-                bare = "".join(written.split())
-                name = bare.replace(".", "_")
-                out.append(name + " " * (len(written) - len(bare)) + "{")
-                braces.append(name)
-                _note(tokens, end + 1, members.setdefault(name, set()))
-                at = end + 1
-                continue
-        if token in ("{", "[", "("):
-            braces.append("")
-        elif token in ("}", "]", ")") and braces:
-            braces.pop()
-        elif token == "," and braces and braces[-1]:
-            _note(tokens, at + 1, members[braces[-1]])
-        out.append(token)
+        if end is not None:
+            brackets.append(_name(tokens, at, end)[0])
+            types[at] = at = end
+            members[at + 1] = brackets[-1]
+        elif token in ("{", "[", "("):
+            brackets.append("")
+        elif token in ("}", "]", ")") and brackets:
+            brackets.pop()
+        elif token == "," and brackets and brackets[-1]:
+            members[at + 1] = brackets[-1]
         at += 1
-    return "".join(out), members
+    return types, members
 
 
-def _note(tokens: list[tuple[str, str]], at: int, into: set[str]) -> None:
+def _name(tokens: _Tokens, at: int, end: int) -> tuple[str, int]:
+    """``Object_a_b`` for ``Object.a.b``, and how many characters were there."""
+    written = "".join(t for _, t in tokens[at:end])
+    return "".join(written.split()).replace(".", "_"), len(written)
+
+
+def _member_name(tokens: _Tokens, at: int) -> int | None:
     at = _skip(tokens, at)
     if at < len(tokens) and tokens[at][1] == "?":
         at = _skip(tokens, at + 1)
-    if at < len(tokens) and tokens[at][0] == "name":
-        into.add(tokens[at][1])
+    return at if at < len(tokens) and tokens[at][0] == "name" else None
 
 
-def _follows_dot(tokens: list[tuple[str, str]], at: int) -> bool:
+def _follows_dot(tokens: _Tokens, at: int) -> bool:
     at -= 1
     while at >= 0 and tokens[at][0] == "space":
         at -= 1
     return at >= 0 and tokens[at][1] == "."
 
 
-def _skip(tokens: list[tuple[str, str]], at: int) -> int:
+def _skip(tokens: _Tokens, at: int) -> int:
     while at < len(tokens) and tokens[at][0] == "space":
         at += 1
     return at
 
 
-def _type_end(tokens: list[tuple[str, str]], at: int) -> int | None:
+def _type_end(tokens: _Tokens, at: int) -> int | None:
     """Where the opening brace is, when ``Object.a.b {`` stands here."""
     at = _skip(tokens, at + 1)
     while at < len(tokens) and tokens[at][1] == ".":
@@ -117,16 +135,14 @@ def _type_end(tokens: list[tuple[str, str]], at: int) -> int | None:
     return at if at < len(tokens) and tokens[at][1] == "{" else None
 
 
-def _member(tokens: list[tuple[str, str]], at: int, out: list[str]) -> int:
+def _member(tokens: _Tokens, start: int, out: list[str]) -> int:
     """Copies ``name:`` as ``"name":``; returns where to go on."""
-    start = at
-    at = _skip(tokens, at)
-    optional = at < len(tokens) and tokens[at][1] == "?"
-    if optional:
-        at = _skip(tokens, at + 1)
+    at = _member_name(tokens, start)
+    if at is None:
+        return start
     colon = _skip(tokens, at + 1)
-    if at < len(tokens) and tokens[at][0] == "name" and colon < len(tokens) and tokens[colon][1] == ":":
-        out.append(" " if start != at else "")
-        out.append(f'{"?" if optional else ""}"{tokens[at][1]}":')
-        return colon + 1
-    return start
+    if colon >= len(tokens) or tokens[colon][1] != ":":
+        return start
+    first = _skip(tokens, start)
+    out.append(f'{" " if first != start else ""}{"?" if tokens[first][1] == "?" else ""}"{tokens[at][1]}":')
+    return colon + 1
