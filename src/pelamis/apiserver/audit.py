@@ -24,7 +24,7 @@ from pelamis.net.http1 import Response
 
 if TYPE_CHECKING:
     from pelamis.api.field import Tree
-    from pelamis.apiserver.http import Call
+    from pelamis.apiserver.call import Call
 
 log = logging.getLogger("pelamis.apiserver")
 Sink = Callable[[bytes], None]

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pelamis.api.core.componentstatus import KIND as COMPONENT_STATUS
@@ -37,15 +37,17 @@ from pelamis.apiserver.authz.node import NodeAuthorizer
 from pelamis.apiserver.authz.rbac import GROUP as RBAC
 from pelamis.apiserver.authz.rbac import Rbac, compile_rules
 from pelamis.apiserver.bootstrap import Bootstrap, policy
+from pelamis.apiserver.call import Answered
 from pelamis.apiserver.claims import Claims
 from pelamis.apiserver.componentstatus import ComponentStatuses
 from pelamis.apiserver.crd import Definitions
-from pelamis.apiserver.discovery import Discovery, version_info
+from pelamis.apiserver.discovery import Discovery
+from pelamis.apiserver.documents import Documents
 from pelamis.apiserver.flow.objects import LEVELS, SCHEMAS
 from pelamis.apiserver.flow.run import FlowControl
 from pelamis.apiserver.flow.upkeep import Upkeep
 from pelamis.apiserver.health import START_STAGES, Health
-from pelamis.apiserver.http import Answered, Api
+from pelamis.apiserver.http import Api
 from pelamis.apiserver.lists import WAIT_S, Lister
 from pelamis.apiserver.load import Follower, load
 from pelamis.apiserver.local import LocalClient
@@ -64,9 +66,8 @@ from pelamis.apiserver.watch import Watches
 from pelamis.apiserver.write import Patch, Write
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
-from pelamis.base.tree import get as tree_get
 from pelamis.cache.cache import Cache
-from pelamis.net.http1 import Request, Response
+from pelamis.net.http1 import Request
 from pelamis.net.httpserver import Server
 from pelamis.net.tls import Pair, client_context
 from pelamis.store.types import Closed, Store, StoreFull, Unavailable
@@ -138,7 +139,6 @@ class Config:
     cache_most: int = 0
     """Bytes of JSON whose decoded form is kept (three times larger): usually, and while more is in use."""
     retain_s: float = _COMPACT_S
-    extra_documents: list[Callable[[Request], Answered]] = field(default_factory=list)
 
 
 def pooled(source: Callable[[int], bytes], size: int = 4096) -> Callable[[int], bytes]:
@@ -179,6 +179,7 @@ class ApiServer:
         self.component_statuses = ComponentStatuses(self)
         self.discovery = Discovery(self.registry, config.advertise_address)
         self.openapi = OpenAPI(self.registry)
+        self.documents = Documents(self)
         self.specials = {**SPECIALS, **REVIEWS}
         self.aggregation = Aggregation(self)
         self.aggregator: Aggregator | None = self.aggregation.answer
@@ -295,7 +296,7 @@ class ApiServer:
         key = load_private(config.service_account_key)
         self.issuer = Issuer(key, config.issuer)
         keys = [key.public_key(), *(load_public(k) for k in config.more_service_account_keys)]
-        self._jwks = {"keys": [jwk(k) for k in keys]}
+        self.jwks = {"keys": [jwk(k) for k in keys]}
         tokens = Validator(keys, self.objects.get, issuer=config.issuer, audiences=config.api_audiences)
         tokens.used = self._legacy_token_used
         self.authenticator = Authenticator(
@@ -511,94 +512,3 @@ class ApiServer:
     def aggregate(self, request: Request, info: RequestInfo, user: User) -> Answered:
         """What an aggregated API server answers; None = nobody serves the path."""
         return self.aggregator(request, info, user) if self.aggregator is not None else None
-
-    # -- documents
-
-    def document(self, request: Request) -> Answered:
-        """Discovery, OpenAPI, version and keys; None = no such path."""
-        path = request.path
-        headers = request.headers
-        if path in ("/version", "/version/"):
-            return _json(version_info())
-        if path == "/openid/v1/jwks":
-            return _json(self._jwks, "application/jwk-set+json")
-        if path == "/.well-known/openid-configuration":
-            return _json(self._openid())
-        if path == "/":
-            return _json({"paths": self._paths()})
-        for extra in self.config.extra_documents:
-            found = extra(request)
-            if found is not None:
-                return found
-        if path.startswith("/openapi/"):
-            return self._openapi(request)
-        answer = self.discovery.answer(path, headers.get("accept", ""), headers.get("if-none-match", ""))
-        if answer is None:
-            return None
-        status, out, body = answer
-        return _response(status, out, body)
-
-    def _openapi(self, request: Request) -> Answered:
-        headers = request.headers
-        try:
-            document = self.openapi.find(request.path, headers.get("accept", ""))
-        except ValueError:
-            return Response(406, b"", "text/plain; charset=utf-8")
-        if document is None:
-            return None
-        return self._made(request, document)
-
-    async def _made(self, request: Request, document: Any) -> Response:
-        """A document may take a second to make the first time: others run in between."""
-        while document.step():  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        headers = request.headers
-        wanted = request.query_first("hash")
-        if wanted and wanted != document.hash:
-            return Response(301, b"", "", (("Location", f"{request.path}?hash={document.hash}"),))
-        status, out, body = document.answer(headers.get("accept-encoding", ""), headers.get("if-none-match", ""))
-        if wanted:
-            out["Cache-Control"] = "public, immutable, max-age=31536000"
-        return _response(status, out, body)
-
-    def _openid(self) -> dict[str, Any]:
-        issuer = self.config.issuer
-        base = f"https://{self.advertise_address}:{self.port}"
-        algorithms = sorted({tree_get(k, "alg") for k in self._jwks["keys"]})
-        return {
-            "issuer": issuer,
-            "jwks_uri": f"{base}/openid/v1/jwks",
-            "response_types_supported": ["id_token"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": algorithms,
-        }
-
-    def _paths(self) -> list[str]:
-        out = ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis"]
-        for group in self.registry.groups():
-            if group.name:
-                out.append(f"/apis/{group.name}")
-                out.extend(f"/apis/{group.name}/{v}" for v in group.versions)
-        out += [
-            "/healthz",
-            "/livez",
-            "/metrics",
-            "/metrics/slis",
-            "/openapi/v2",
-            "/openapi/v3",
-            "/openid/v1/jwks",
-            "/readyz",
-            "/version",
-        ]
-        return sorted(out)
-
-
-def _json(tree: Any, media: str = "application/json") -> Response:
-    import msgspec
-
-    return Response(200, msgspec.json.format(msgspec.json.encode(tree), indent=2), media)
-
-
-def _response(status: int, headers: dict[str, str], body: bytes) -> Response:
-    media = headers.get("Content-Type", "")
-    return Response(status, body, media, [(k, v) for k, v in headers.items() if k != "Content-Type"])

@@ -1,0 +1,69 @@
+"""One request on its way through the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from pelamis.api.kind import Kind
+from pelamis.apiserver.auditpolicy import Judgment
+from pelamis.apiserver.flow.rules import NONE as NO_FLOW
+from pelamis.apiserver.negotiate import PLAIN, Format
+from pelamis.apiserver.request import RequestInfo
+from pelamis.apiserver.user import User
+from pelamis.net.http1 import Request, Response
+
+Answered = Response | Awaitable[Response | None] | None
+"""None: the answer is under way by itself."""
+_NO_CACHE = ("Cache-Control", "no-cache, private")
+
+
+class Call:
+    """One request on its way through the server."""
+
+    __slots__ = ("audit_id", "audited", "authenticated", "commit_s", "flow", "form", "info", "kind", "labels", "notes",
+                 "request", "seated_s", "started", "user", "warnings")  # fmt: skip
+
+    def __init__(self, request: Request, info: RequestInfo, user: User, audit_id: str) -> None:
+        self.request = request
+        self.info = info
+        self.user = self.authenticated = user
+        self.audit_id = audit_id
+        self.audited: tuple[Judgment, float] | None = None
+        """What the audit policy says of it, and when it came."""
+        self.form: Format = PLAIN
+        self.kind: Kind | None = None
+        self.started = request.received_at
+        self.warnings: list[str] = []
+        self.notes: dict[str, str] | None = None
+        """Annotations for the audit log."""
+        self.labels: tuple[str, ...] = ()
+        self.flow = NO_FLOW
+        self.seated_s = 0.0
+        self.commit_s = 0.0
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        out = (("Audit-Id", self.audit_id), _NO_CACHE, *self.flow.headers)
+        if not self.warnings:
+            return out
+        return (*out, *((("Warning", f"299 - {_quoted(w)}")) for w in dict.fromkeys(self.warnings)))
+
+
+def _quoted(text: str) -> str:
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def slow(call: Call, code: int, took: float) -> str:
+    """Where the time of a request went, in milliseconds."""
+    steps = []
+    if call.seated_s:
+        steps.append(f"waited for a seat {call.seated_s * 1000:.0f} ms")
+    if call.commit_s:
+        steps.append(f"committed to the store {call.commit_s * 1000:.0f} ms")
+    rest = took - call.seated_s - call.commit_s
+    steps.append(f"the rest {rest * 1000:.0f} ms")
+    request = call.request
+    return (
+        f'Trace "{request.method} {request.raw_path}" by {call.user.name} (audit-id {call.audit_id}): {code} after '
+        f"{took * 1000:.0f} ms: {', '.join(steps)}"
+    )
