@@ -157,7 +157,7 @@ INVALID: list[tuple[Kind, Tree, list[str]]] = [
     (
         MIGRATION,
         {"spec": {"resource": {"resource": ""}}},
-        ["spec.resource.resource: Required value: resource is required"],
+        ["spec.resource.resource: Required value: resource is required to be set"],
     ),
 ]
 
@@ -259,10 +259,10 @@ STATUS: list[tuple[Kind, Tree, Tree, list[str]]] = [
     (
         MIGRATION,
         {"status": {"resourceVersion": "5"}},
-        {"status": {"resourceVersion": "6", "conditions": [condition("Succeeded"), condition("Running")]}},
+        {"status": {"resourceVersion": "6", "conditions": [condition("Succeeded"), condition("Failed")]}},
         [
             'status.resourceVersion: Invalid value: "6": field is immutable',
-            "Running condition cannot be true when success condition is true",
+            "Both success and failed conditions cannot be true at the same time",
         ],
     ),
 ]

@@ -29,7 +29,11 @@ KINDS: Mapping[tuple[str, str], str] = {
     ("storagemigration.k8s.io", "storageversionmigrations"): "StorageVersionMigrator",
 }
 """(group, resource) -> the gate that it needs beside ``--runtime-config``."""
-CONTROLLERS: Mapping[str, str] = {"clustertrustbundle": "ClusterTrustBundle", "pcrcleaner": "PodCertificateRequest"}
+CONTROLLERS: Mapping[str, str] = {
+    "clustertrustbundle": "ClusterTrustBundle",
+    "pcrcleaner": "PodCertificateRequest",
+    "storageversionmigrator": "StorageVersionMigrator",
+}
 """Name of a controller of ours -> the gate without which it does not run."""
 EFFECTIVE = frozenset((*KINDS.values(), *CONTROLLERS.values()))
 

@@ -354,6 +354,8 @@ class Rest:
         except Suspended as pause:
             await pause.work()
             result = self._resume(write)
+        if result.keep and write.verb != "delete" and self._outdated(write):
+            result.keep = False
         if write.verb == "delete":
             assert write.old is not None
             self._admission.validate(write, write.old.obj)
@@ -367,6 +369,11 @@ class Rest:
         if write.refusal is not None:
             raise write.refusal
         return result
+
+    def _outdated(self, write: Write) -> bool:
+        """What is stored is not what we would store, although it means the same: any write is a reason to mend it."""
+        outdated, old = self._objects.collection(write.hub).outdated, write.old
+        return bool(outdated) and old is not None and outdated.get(old.key) == old.rev
 
     def _decide(self, write: Write) -> Result:
         collection = self._objects.collection(write.hub)

@@ -502,8 +502,7 @@ class ApiServer:
             return
         collection = self.cache.add(kind, loading=True)
         page = await self.store.range(kind.prefix)
-        items = page.items if refresh is None else [i._replace(value=refresh(i.value)) for i in page.items]
-        collection.load(items, page.rev)
+        collection.load(page.items, page.rev, refresh)
 
     def drop_kind(self, kind: Kind) -> None:
         self.cache.remove(kind)

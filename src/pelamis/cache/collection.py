@@ -1,6 +1,6 @@
 """One ordered collection per API kind: it applies store events, keeps indexes, remembers the recent past, notifies.
 
-An event arrives as key and stored bytes. The collection splices the resourceVersion in once (``entry.served_of``), puts
+An event arrives as key and stored bytes. The collection splices the resourceVersion in once (``entry.spliced``), puts
 the entry in order, updates the indexes, appends an ``Event`` to the ring of the recent past, and calls the subscribers,
 in that order and synchronously. A watch is ``since(rev)`` followed by ``subscribe``; nothing can slip in between,
 because nothing here yields.
@@ -21,7 +21,7 @@ from itertools import count
 from typing import Any, Literal, Protocol
 
 from pelamis.api.kind import Kind
-from pelamis.cache.entry import Decoder, Entry, Key, Shape, served_of, spliced
+from pelamis.cache.entry import Decoder, Entry, Key, Shape, canonical, spliced
 from pelamis.cache.ordered import OrderedMap, Snapshot
 
 log = logging.getLogger("pelamis.cache")
@@ -142,6 +142,9 @@ class Collection:
         """Sum of the served bytes held."""
         self.changes = 0
         """Grows with every change, so that what was made from the objects is known to hold still."""
+        self.outdated: dict[Key, int] = {}
+        """Objects whose stored bytes, as of a revision, are not those that we would write: another server's, or of a
+        former version. A write that changes nothing else is stored all the same."""
         self._prefix = kind.prefix
         self._entries: OrderedMap[Entry] = OrderedMap()
         self._makers = dict(kind.indexes or {})
@@ -238,6 +241,7 @@ class Collection:
         self.synced = False
         self._pending = []
         self._loading = []
+        self.outdated.clear()
 
     def load_page(self, items: Iterable[Stored]) -> None:
         """Some of the objects, in any order. Their bytes are spliced here, so the page can be let go."""
@@ -249,10 +253,18 @@ class Collection:
     def _read(self, key: str, value: bytes, rev: int) -> Entry | None:
         """None, and a word in the log, for what cannot be read: it must not keep all else from being served."""
         try:
-            return Entry(self.shape, self._key(key), rev, served_of(self.kind, value, rev))
+            ours, found = canonical(self.kind, value), self._key(key)
+            self.note_outdated(found, rev, ours is not value)
+            return Entry(self.shape, found, rev, spliced(ours, rev))
         except Exception as error:  # of another server's making, so anything may be wrong with it
             log.error("%s at revision %d cannot be read and is not served: %s", key, rev, error)
             return None
+
+    def note_outdated(self, key: Key, rev: int, outdated: bool) -> None:
+        if outdated:
+            self.outdated[key] = rev
+        elif self.outdated:
+            self.outdated.pop(key, None)
 
     def end_load(self, rev: int) -> None:
         """The pages were all objects of the kind as of ``rev``. Become that, then apply the events kept back."""
@@ -276,11 +288,20 @@ class Collection:
             reset()
         self.apply([e for e in pending if e.rev > rev])
 
-    def load(self, items: Iterable[Stored], rev: int) -> None:
-        """Begin, one page, end: for a collection that is added later, whose events are kept back already."""
+    def load(self, items: Iterable[Stored], rev: int, refresh: Callable[[bytes], bytes] | None = None) -> None:
+        """Begin, one page, end: for a collection that is added later, whose events are kept back already.
+
+        refresh: what the present declaration makes of stored bytes.
+        """
         if self._pending is None:
             self.begin_load()
-        self.load_page(items)
+        if refresh is None:
+            self.load_page(items)
+        else:
+            for item in items:
+                ours, key = refresh(item.value), self._key(item.key)
+                self.note_outdated(key, item.mod_rev, ours != item.value)
+                self._loading.append((key, Entry(self.shape, key, item.mod_rev, spliced(ours, item.mod_rev))))
         self.end_load(rev)
         self.progress.advance(rev)
 
@@ -392,8 +413,11 @@ class Collection:
             if refresh is not None:
                 self.bytes -= len(entry.data)
                 item = values.get(kind.key(*entry.key))
-                source = item.value if item is not None and item.mod_rev == entry.rev else entry.data
-                entry.data = spliced(refresh(source), entry.rev)
+                known = item is not None and item.mod_rev == entry.rev
+                source = item.value if item is not None and known else entry.data
+                ours = refresh(source)
+                self.note_outdated(entry.key, entry.rev, known and ours != source)
+                entry.data = spliced(ours, entry.rev)
                 self.bytes += len(entry.data)
             self._add_to_indexes(entry)
         self.changes += 1
@@ -422,6 +446,8 @@ class Collection:
         self.bytes -= len(old.data)
         self.changes += 1
         self._remove_from_indexes(key)
+        if self.outdated:
+            self.outdated.pop(key, None)
         try:
             self._emit(Event("DELETED", rev, old, None, gone))
         finally:

@@ -55,6 +55,9 @@ class View:
     def keys(self, namespace: str = "") -> Sequence[Key]:
         return [entry.key for entry in self.entries(namespace)]
 
+    def revisions(self) -> Sequence[tuple[Key, int]]:
+        return [(entry.key, entry.rev) for entry in self.entries()]
+
     def __len__(self) -> int:
         if self._match is not None:
             return len(self._matching)

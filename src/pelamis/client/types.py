@@ -111,6 +111,10 @@ class View(Protocol, Generic[T_co]):
 
     def keys(self, namespace: str = "") -> Sequence[Key]: ...
 
+    def revisions(self) -> Sequence[tuple[Key, int]]:
+        """The keys with the revision of each object, undecoded."""
+        ...
+
     def __len__(self) -> int:
         """How many objects there are; of a whole kind, known without counting."""
         ...

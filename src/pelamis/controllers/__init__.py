@@ -46,6 +46,7 @@ from pelamis.controllers import (
     servicecidr,
     servicelb,
     statefulset,
+    storageversionmigrator,
     tainteviction,
     tokencleaner,
     ttl,
@@ -135,6 +136,7 @@ def controllers(options: Options) -> list[Controller]:
         ephemeralvolume.CONTROLLER,
         resourceclaim.CONTROLLER,
         clusterroleaggregation.CONTROLLER,
+        storageversionmigrator.CONTROLLER,
         podgc.controller(options.terminated_pod_threshold),
     ]
     absent = set()

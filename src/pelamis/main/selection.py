@@ -53,6 +53,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "servicecidr": ("service-cidr-controller",),
     "servicelb": ("service-lb-controller", "service"),
     "statefulset": ("statefulset-controller",),
+    "storageversionmigrator": ("storage-version-migrator-controller", "svm"),
     "tainteviction": ("taint-eviction-controller",),
     "tokencleaner": ("token-cleaner-controller",),
     "ttl": ("ttl-controller",),

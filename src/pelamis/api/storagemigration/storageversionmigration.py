@@ -42,7 +42,7 @@ class StorageVersionMigration(Struct, frozen=True):
 def validate(obj: StorageVersionMigration) -> Errors:
     resource, path = obj.spec.resource, "spec.resource"
     if not resource.resource:
-        errors: Errors = [required(f"{path}.resource", "resource is required")]
+        errors: Errors = [required(f"{path}.resource", "resource is required to be set")]
     else:
         errors = _joined(names.is_dns1035_label(resource.resource), resource.resource, f"{path}.resource")
     if resource.group:
@@ -58,7 +58,8 @@ def validate_update(obj: StorageVersionMigration, old: StorageVersionMigration) 
     return validate(obj) + check_immutable(obj.spec, old.spec, "spec")
 
 
-def _is(obj: StorageVersionMigration, type: str) -> bool:
+def is_true(obj: StorageVersionMigration, type: str) -> bool:
+    """Whether it has the condition."""
     return any(c.type == type and c.status == "True" for c in obj.status.conditions)
 
 
@@ -68,18 +69,16 @@ _WELL_FORMED = re.compile("[1-9][0-9]*")
 def validate_status_update(obj: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
     errors: Errors = []
     path, rev, was = "status.resourceVersion", obj.status.resourceVersion, old.status.resourceVersion
-    if not _WELL_FORMED.fullmatch(rev):
+    if rev and not _WELL_FORMED.fullmatch(rev):
         errors.append(invalid(path, rev, f"resource version is not well formed: {rev}"))
     errors += validate_conditions(obj.status.conditions, "status.conditions")
     if was and rev != was:
         errors.append(invalid(path, rev, "field is immutable"))
-    done, failed = _is(obj, "Succeeded"), _is(obj, "Failed")
+    done, failed = is_true(obj, "Succeeded"), is_true(obj, "Failed")
     for wrong, detail in (
         (done and failed, "Both success and failed conditions cannot be true at the same time"),
-        (done and _is(obj, "Running"), "Running condition cannot be true when success condition is true"),
-        (failed and _is(obj, "Running"), "Running condition cannot be true when failed condition is true"),
-        (_is(old, "Succeeded") and not done, "Success condition cannot be set to false once it is true"),
-        (_is(old, "Failed") and not failed, "Failed condition cannot be set to false once it is true"),
+        (is_true(old, "Succeeded") and not done, "Success condition cannot be set to false once it is true"),
+        (is_true(old, "Failed") and not failed, "Failed condition cannot be set to false once it is true"),
     ):
         if wrong:
             errors.append(invalid("status.conditions", obj.status.conditions, detail))
@@ -88,7 +87,14 @@ def validate_status_update(obj: StorageVersionMigration, old: StorageVersionMigr
 
 def cells(obj: StorageVersionMigration, now: float) -> Sequence[Any]:
     resource = obj.spec.resource
-    return obj.metadata.name, f"{resource.resource}.{resource.group}" if resource.group else resource.resource
+    status = next(
+        (c.type for c in reversed(obj.status.conditions) if c.status == "True" and c.type in _STATES), "Unknown"
+    )
+    name = f"{resource.resource}.{resource.group}" if resource.group else resource.resource
+    return obj.metadata.name, name, status
+
+
+_STATES = ("Running", "Failed", "Succeeded")
 
 
 KIND = Kind(
@@ -112,6 +118,7 @@ KIND = Kind(
     columns=(
         Column("Name", "string"),
         Column("Resource", "string"),
+        Column("Status", "string"),
     ),
     storage_hash="pCjmmKOkLy4=",
     reset=("status",),
