@@ -18,6 +18,11 @@ TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": POD}
 SELECTOR = {"matchLabels": {"app": "web"}}
 
 
+def of(cls: type[Any], tree: Tree | None = None, /, **members: Any) -> Any:
+    """A struct as it is written here: nothing is added or checked but the types of its members."""
+    return msgspec.json.decode(msgspec.json.encode({**(tree or {}), **members}), type=cls)
+
+
 def edited(tree: Any, path: str, value: Any) -> Any:
     """A copy with the value at a dotted path (numbers index lists) replaced; ... takes the member away."""
     out = msgspec.json.decode(msgspec.json.encode(tree))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.core.node import Node
@@ -15,14 +14,11 @@ from pelamis.api.storage.volumeattachment import VolumeAttachment
 from pelamis.client.types import Create, Delete, Patch
 from pelamis.controllers import attachdetach as ad
 from pelamis.controllers import expand
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 NAME = ad.attachment_name("handle-1", "disk.example.com", "n1")
 UNIQUE = "kubernetes.io/csi/disk.example.com^handle-1"
-
-
-def of(kind: type[Any], **tree: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def node(*, in_use: bool = False, ready: bool = True, attached: bool = False, taint: str = "") -> Any:

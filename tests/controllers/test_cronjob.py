@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.batch.cronjob import CronJob
@@ -14,6 +13,7 @@ from pelamis.base import errors
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Create, Delete, Outcome
 from pelamis.controllers import cronjob
+from tests.api.made import of
 
 
 def at(text: str) -> float:
@@ -22,10 +22,6 @@ def at(text: str) -> float:
 
 NOON = at("2026-03-10T12:00:00")
 NAME = f"c-{int(NOON) // 60}"
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def declared(schedule: str = "0 * * * *", *, active: tuple[str, ...] = (), last: str = "", **spec: Any) -> Any:

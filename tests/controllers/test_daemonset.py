@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.apps.daemonset import KIND as DAEMONSET
@@ -15,13 +14,10 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.client.types import Create, Delete
 from pelamis.controllers import daemonset
 from pelamis.reconcile.revision import POD_HASH, history
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 LABELS = {"a": "b"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def declared(image: str, *, surge: Any = 0, unavailable: Any = 1, strategy: str = "RollingUpdate", **spec: Any) -> Any:

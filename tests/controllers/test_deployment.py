@@ -17,13 +17,10 @@ from pelamis.base.clock import rfc3339
 from pelamis.client.types import Create, Delete, Outcome, Update
 from pelamis.controllers import deployment
 from pelamis.reconcile import rollout
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 LABELS = {"a": "b"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def template(image: str) -> dict[str, Any]:

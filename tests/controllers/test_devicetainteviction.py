@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.codec import from_tree
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.resource.device import DeviceTaint
 from pelamis.api.resource.devicetaintrule import KIND as RULE
@@ -14,7 +15,6 @@ from pelamis.api.resource.resourceclaim import DeviceRequestAllocationResult
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Delete, Patch
 from pelamis.controllers.devicetainteviction import Cause, PodWorld, RuleWorld, Tally, _until, reconcile
-from tests.sim.fake_client import struct_of
 
 ADDED = "2026-01-01T00:00:00Z"
 THEN = parse_rfc3339(ADDED)
@@ -42,7 +42,7 @@ def test_how_long_a_taint_is_tolerated(tolerations: list[Any], wanted: float | N
 
 
 def test_a_pod_goes_when_its_time_is_over() -> None:
-    pod = struct_of(POD, POD_TREE)
+    pod = from_tree(POD, POD_TREE)
     world = PodWorld(pod, [Cause(THEN + 50, ""), Cause(THEN + 30, "r")], False)
     plan = reconcile(world, THEN)
     assert (plan.requeue_at, plan.memo, list(plan.actions)) == (THEN + 30, "u", [])
@@ -54,14 +54,14 @@ def test_a_pod_goes_when_its_time_is_over() -> None:
     assert list(plan.then) == [Delete(POD, "n", "p", uid="u")]
     assert [e.message for e in plan.events] == ["Marking for deletion"]
     marked = {**POD_TREE, "status": {"conditions": [{**condition, "status": "True"}]}}
-    assert list(reconcile(PodWorld(struct_of(POD, marked), world.causes, True), THEN + 31).actions) == list(plan.then)
+    assert list(reconcile(PodWorld(from_tree(POD, marked), world.causes, True), THEN + 31).actions) == list(plan.then)
     plan = reconcile(PodWorld(pod, [], True), THEN)
     assert ([e.message for e in plan.events], plan.memo) == (["Cancelling deletion"], None)
 
 
 def rule(effect: str, **condition: Any) -> Any:
     conditions = [{"type": "EvictionInProgress", "observedGeneration": 1, **condition}] if condition else []
-    return struct_of(
+    return from_tree(
         RULE,
         {
             "metadata": {"name": "r", "uid": "u", "generation": 1},

@@ -15,12 +15,9 @@ from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Outcome, Update
 from pelamis.controllers import endpoints, endpointslice
 from pelamis.reconcile import endpointset
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def service(**spec: Any) -> Any:

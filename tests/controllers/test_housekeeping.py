@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.apps.replicaset import ReplicaSet
@@ -30,14 +29,11 @@ from pelamis.controllers import (
     ttlafterfinished,
 )
 from pelamis.reconcile.replicas import World as Replicas
-from tests.sim.fake_client import FakeView
+from tests.api.made import of
+from tests.cache.made import view_of
 
 NOW = 1_700_000_000.0
 LABELS = {"a": "b"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 # Sets of pods
@@ -64,10 +60,7 @@ def pod(
 
 def world(controller: Any, one: Any, pods: list[Any]) -> Replicas:
     """What the controller gathers where these are all pods."""
-    view = FakeView(POD)
-    view.objects = {(p.metadata.namespace, p.metadata.name): p for p in pods}
-    owners = FakeView(controller.SHAPE.kind)
-    owners.objects = {("n", "r"): one}
+    view, owners = view_of(POD, *pods), view_of(controller.SHAPE.kind, one)
     views: Any = lambda kind: view if kind is POD else owners  # noqa: E731
     found = controller.gather(views, ("n", "r"))
     assert isinstance(found, Replicas)

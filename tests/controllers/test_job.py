@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.batch.job import KIND as JOB
@@ -15,13 +14,10 @@ from pelamis.base.clock import rfc3339
 from pelamis.client.types import Create, Delete, Outcome, Patch, Update
 from pelamis.controllers import job as jobs
 from pelamis.reconcile.jobpolicy import Backoff
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 UIDS = {"controller-uid": "u"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def declared(status: dict[str, Any] | None = None, **spec: Any) -> Any:

@@ -15,15 +15,12 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Delete, Patch, Update
 from pelamis.controllers import nodeipam, nodelifecycle, podgc, tainteviction
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 OUT = {"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}
 NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}
 UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def node(name: str = "x", ready: str = "True", *, taints: Any = (), zone: str = "", **spec: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.core.persistentvolume import PROVISIONED_BY, PersistentVolume
@@ -21,13 +20,10 @@ from pelamis.base import errors
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Outcome, Update
 from pelamis.controllers import persistentvolumebinder as binder
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 SIZE = {"storage": "1Gi"}
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def claim(*, phase: str = "Pending", notes: Any = (), cls: str | None = "", **spec: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.codec import from_tree
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.api.resource.resourceclaimtemplate import KIND as TEMPLATE
@@ -14,7 +15,7 @@ from pelamis.base.errors import Forbidden
 from pelamis.client.types import Create, Delete, Outcome, Patch, Update
 from pelamis.controllers.resourceclaim import CONTROLLER, ClaimWorld, PodWorld, reconcile
 from pelamis.reconcile.plan import Found, Plan
-from tests.sim.fake_client import FakeView, struct_of
+from tests.cache.made import view_of
 
 Tree = dict[str, Any]
 NOW = 1_700_000_000.0
@@ -33,7 +34,7 @@ def pod(name: str = "p", node: str = "", phase: str = "Pending", told: Tree | No
         "spec": spec,
         "status": {"phase": phase, "resourceClaimStatuses": statuses},
     }
-    return struct_of(POD, tree)
+    return from_tree(POD, tree)
 
 
 def claim(name: str = "c", owner: str = "", users: tuple[str, ...] = (), allocated: bool = False, **meta: Any) -> Any:
@@ -45,12 +46,12 @@ def claim(name: str = "c", owner: str = "", users: tuple[str, ...] = (), allocat
     if allocated:
         status["allocation"] = GIVEN
         meta.setdefault("finalizers", [FINALIZER])
-    return struct_of(
+    return from_tree(
         CLAIM, {"metadata": {"name": name, "namespace": "default", "uid": f"uid-{name}", **meta}, "status": status}
     )
 
 
-ONE = struct_of(
+ONE = from_tree(
     TEMPLATE,
     {
         "metadata": {"name": "one", "namespace": "default"},
@@ -99,7 +100,7 @@ def test_long_names_are_cut_both() -> None:
 
 def test_what_is_there_is_not_made_again() -> None:
     assert not of_pod(pod(told={"t": "mine"}), claim("mine", owner="p")).actions
-    assert not of_pod(struct_of(POD, {"metadata": {"name": "x"}})).actions
+    assert not of_pod(from_tree(POD, {"metadata": {"name": "x"}})).actions
     none = pod(told={"t": "x"})
     without = msgspec.structs.replace(none.status.resourceClaimStatuses[0], resourceClaimName=None)
     status = msgspec.structs.replace(none.status, resourceClaimStatuses=(without,))
@@ -248,7 +249,7 @@ def test_who_is_woken() -> None:
     of_pods, of_claims, of_templates = (watch.keys for watch in CONTROLLER.watches)
     told = pod(told={"t": "mine"})
     views: Any = _Views(told)
-    plain = struct_of(POD, {"metadata": {"name": "x", "namespace": "default"}})
+    plain = from_tree(POD, {"metadata": {"name": "x", "namespace": "default"}})
     assert not of_pods(views, None, plain)
     assert of_pods(views, None, told) == [("default", "pod:p")]
     assert not of_pods(views, told, pod(told={"t": "mine"}, phase="Running"))
@@ -265,9 +266,6 @@ def test_who_is_woken() -> None:
 def test_a_pod_that_has_ended_gets_no_claims(phase: str, looked_at: bool) -> None:
     """Its claims are given back; to make them anew would go on for ever."""
     found = pod(phase=phase)
-    key = (found.metadata.namespace, found.metadata.name)
-    held = FakeView(POD)
-    held.objects[key] = found
-    views: Any = {POD: held}
-    world: Any = CONTROLLER.gather(lambda kind: views.get(kind, FakeView(kind)), (key[0], f"pod:{key[1]}"))  # type: ignore
+    views: Any = lambda kind: view_of(kind, *([found] if kind is POD else []))  # noqa: E731
+    world = CONTROLLER.gather(views, (found.metadata.namespace, f"pod:{found.metadata.name}"))
     assert (world is not None) == looked_at

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.networking.ipaddress import IPAddress
@@ -12,13 +11,10 @@ from pelamis.api.networking.servicecidr import ServiceCIDR
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Patch, Update
 from pelamis.controllers import servicecidr
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
 LABELS = {servicecidr.MANAGED_BY: servicecidr.ALLOCATOR}
-
-
-def of(kind: Any, tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def cidr(name: str, *networks: str, gone_s: float = -1.0, ready: str = "", held: bool = True) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.core.endpoints import Endpoints
@@ -30,12 +29,9 @@ from pelamis.controllers import (
 from pelamis.reconcile import rollout
 from pelamis.reconcile.jobpolicy import Backoff, format_indexes, matched_success, parse_indexes
 from pelamis.reconcile.podstate import deletion_order
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
-
-
-def of(kind: type[Any], **tree: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def pod(name: str, *, ready: bool = True, **more: Any) -> Any:

@@ -16,12 +16,9 @@ from pelamis.api.meta import OwnerReference
 from pelamis.client.types import Create, Delete, Outcome
 from pelamis.controllers import statefulset
 from pelamis.reconcile.revision import history
+from tests.api.made import of
 
 NOW = 1_700_000_000.0
-
-
-def of(kind: type[Any], tree: dict[str, Any]) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def declared(image: str, **spec: Any) -> Any:

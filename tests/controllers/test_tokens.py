@@ -9,7 +9,6 @@ import hmac
 import json
 from typing import Any
 
-import msgspec
 import pytest
 
 from pelamis.api.core.configmap import ConfigMap
@@ -21,14 +20,11 @@ from pelamis.controllers import bootstrapsigner, legacytokencleaner, serviceacco
 from pelamis.controllers.ttl import seconds
 from pelamis.reconcile.bootstraptoken import TYPE
 from pelamis.reconcile.plan import Plan
+from tests.api.made import of
 from tests.apiserver.harness import Harness, running
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
-
-
-def of(kind: type[Any], **tree: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(tree), type=kind)
 
 
 def b64(text: str) -> str:

@@ -10,19 +10,20 @@ from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.configmap import ConfigMap
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.meta import ObjectMeta
+from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.base import errors
 from pelamis.client.types import Create, Outcome, Patch
 from pelamis.reconcile.plan import Found, Plan, Read
 from pelamis.reconcile.runner import Runner
 from pelamis.reconcile.spec import Controller, Watch
 from pelamis.sim.loop import now, run
-from tests.sim.fake_client import FakeClient, FakeServer
+from tests.apiserver.memory import MemoryServer
 
 
 def copier(reconcile: Callable[[Any, float], Plan], **more: Any) -> Controller:
     def gather(views: Any, key: Any) -> Any:
         source = views(CONFIGMAP).get(*key)
-        return None if source is None else (source, views(SECRET).get(*key), views.memo(key))
+        return None if source is None or key[0] != "n" else (source, views(SECRET).get(*key), views.memo(key))
 
     return Controller("copier", (Watch(CONFIGMAP), Watch(SECRET)), gather, reconcile, **more)
 
@@ -34,8 +35,8 @@ def copy(world: Any, at: float) -> Plan:
     return Plan(actions=(Create(SECRET, {"metadata": {"name": source.metadata.name, "namespace": "n"}}),))
 
 
-def start(server: FakeServer, controller: Controller) -> asyncio.Task[None]:
-    client: Any = FakeClient(server)
+def start(server: MemoryServer, controller: Controller) -> asyncio.Task[None]:
+    client = server.client(LOOPBACK_USER, "controllers")
     return asyncio.ensure_future(Runner(controller, client, clock=now, cpu=lambda: 0.0).run())
 
 
@@ -45,8 +46,8 @@ def config(name: str) -> Create:
 
 def test_keys_of_one_turn_share_a_commit_and_idle_costs_nothing() -> None:
     async def main() -> None:
-        server = FakeServer(now)
-        server.do(*(config(f"c{i}") for i in range(50)))
+        server = await MemoryServer(now).start("n")
+        await server.do(*(config(f"c{i}") for i in range(50)))
         task = start(server, copier(copy))
         await asyncio.sleep(1)
         assert [len(c) for c in server.commits] == [50]
@@ -59,8 +60,7 @@ def test_keys_of_one_turn_share_a_commit_and_idle_costs_nothing() -> None:
 
 def test_a_key_does_not_run_before_it_sees_its_own_write() -> None:
     async def main() -> None:
-        server = FakeServer(now)
-        server.delay = lambda: 5.0
+        server = await MemoryServer(now, lag_s=5.0).start("n")
         runs: list[float] = []
 
         def reconcile(world: Any, at: float) -> Plan:
@@ -68,9 +68,9 @@ def test_a_key_does_not_run_before_it_sees_its_own_write() -> None:
             return copy(world, at)
 
         task = start(server, copier(reconcile))
-        server.do(config("a"))
+        await server.do(config("a"))
         await asyncio.sleep(5.5)
-        server.do(Patch(CONFIGMAP, "n", "a", {"data": {"x": "y"}}))
+        await server.do(Patch(CONFIGMAP, "n", "a", {"data": {"x": "y"}}))
         await asyncio.sleep(30)
         assert len(server.objects(SECRET)) == 1
         assert len(server.commits) == 1, "no second create was tried"
@@ -82,7 +82,7 @@ def test_a_key_does_not_run_before_it_sees_its_own_write() -> None:
 
 def test_continuation_errors_memo_and_time() -> None:
     async def main() -> None:
-        server = FakeServer(now)
+        server = await MemoryServer(now).start("n")
         seen: list[tuple[float, Any]] = []
 
         def reconcile(world: Any, at: float) -> Plan:
@@ -99,7 +99,7 @@ def test_continuation_errors_memo_and_time() -> None:
             return Plan(requeue_at=START + 60 if at < START + 60 else None)
 
         START = now()
-        server.do(config("a"))
+        await server.do(config("a"))
         task = start(server, copier(reconcile))
         await asyncio.sleep(61)
         assert [m for _, m in seen[:5]] == [None, 1, 2, 3, 3]
@@ -113,14 +113,14 @@ def test_continuation_errors_memo_and_time() -> None:
 
 def test_a_defect_in_one_key_stops_no_other() -> None:
     async def main() -> None:
-        server = FakeServer(now)
+        server = await MemoryServer(now).start("n")
 
         def reconcile(world: Any, at: float) -> Plan:
             if world[0].metadata.name == "bad":
                 raise ZeroDivisionError
             return copy(world, at)
 
-        server.do(config("bad"), config("good"))
+        await server.do(config("bad"), config("good"))
         task = start(server, copier(reconcile))
         await asyncio.sleep(1)
         assert [s.metadata.name for s in server.objects(SECRET)] == ["good"]
@@ -132,13 +132,13 @@ def test_a_defect_in_one_key_stops_no_other() -> None:
 
 def test_an_unreachable_server_is_tried_again() -> None:
     async def main() -> None:
-        server = FakeServer(now)
-        server.do(config("a"))
+        server = await MemoryServer(now).start("n")
+        await server.do(config("a"))
         broken = errors.Unavailable("down")
-        server.refuse = lambda action: broken
+        server.faults.script = lambda component, action: broken
         task = start(server, copier(copy))
         await asyncio.sleep(3)
-        server.refuse = lambda action: None
+        server.faults.script = None
         await asyncio.sleep(5)
         assert len(server.objects(SECRET)) == 1
         task.cancel()
@@ -148,8 +148,8 @@ def test_an_unreachable_server_is_tried_again() -> None:
 
 def test_a_plan_of_continuations_alone_is_carried_out() -> None:
     async def main() -> None:
-        server = FakeServer(now)
-        server.do(config("a"))
+        server = await MemoryServer(now).start("n")
+        await server.do(config("a"))
         task = start(server, copier(lambda world, at: Plan(then=copy(world, at).actions)))
         await asyncio.sleep(1)
         assert len(server.objects(SECRET)) == 1
@@ -175,15 +175,15 @@ def test_dear_keys_rest_and_their_changes_are_looked_at_together() -> None:
             return now() + spent + (now() * 10 if late else 0.0)
 
         async def main() -> None:
-            server = FakeServer(now)
+            server = await MemoryServer(now).start("n")
             names = [f"c{i}" for i in range(keys)]
-            server.do(*map(config, names))
-            client: Any = FakeClient(server)
+            await server.do(*map(config, names))
+            client = server.client(LOOPBACK_USER, "controllers")
             task = asyncio.ensure_future(Runner(copier(reconcile), client, clock=now, cpu=cpu).run())
             for i in range(100):
                 await asyncio.sleep(0.01)
                 for name in names:
-                    server.do(Patch(CONFIGMAP, "n", name, {"data": {"k": str(i)}}))
+                    await server.do(Patch(CONFIGMAP, "n", name, {"data": {"k": str(i)}}))
             during = len(ran)
             await asyncio.sleep(keys)
             assert dict(ran) == dict.fromkeys(names, "99")  # the last change is seen by all
@@ -203,17 +203,16 @@ def test_dear_keys_rest_and_their_changes_are_looked_at_together() -> None:
 
 
 def test_what_a_plan_reads_is_handed_to_its_continuation_and_holds_up_nobody() -> None:
-    class Reading(FakeClient):
-        async def fetch(self, path: str, *, query: Any = None) -> Any:
-            await asyncio.sleep(10)
-            if path == "/gone":
-                raise errors.NotFound("metrics", "", "gone")
-            if path == "/lost":
-                raise OSError("no route")
-            return {"path": path, **query}
+    async def fetch(path: str, *, query: Any = None) -> Any:
+        await asyncio.sleep(10)
+        if path == "/gone":
+            raise errors.NotFound("metrics", "", "gone")
+        if path == "/lost":
+            raise OSError("no route")
+        return {"path": path, **query}
 
     async def main() -> None:
-        server = FakeServer(now)
+        server = await MemoryServer(now).start("n")
         found: list[Found] = []
         done: dict[str, float] = {}
 
@@ -232,8 +231,9 @@ def test_what_a_plan_reads_is_handed_to_its_continuation_and_holds_up_nobody() -
 
             return Plan(reads=(Read("/a", (("k", "v"),)), Read("/gone"), Read("/lost")), on_reads=on_reads)
 
-        server.do(config("slow"), config("quick"))
-        client: Any = Reading(server)
+        await server.do(config("slow"), config("quick"))
+        client = server.client(LOOPBACK_USER, "controllers")
+        client.fetch = fetch  # type: ignore[method-assign]
         task = asyncio.ensure_future(Runner(copier(reconcile), client, clock=now, cpu=lambda: 0.0).run())
         begin = now()
         await asyncio.sleep(30)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.codec import from_tree
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.scheduler.core import Decision, decide
 from pelamis.scheduler.plugins import PLUGINS
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
-from tests.sim.fake_client import struct_of
 
 
 def node(name: str, cpu: str = "4", memory: str = "8Gi", pods: str = "110", **more: Any) -> Any:
@@ -20,7 +20,7 @@ def node(name: str, cpu: str = "4", memory: str = "8Gi", pods: str = "110", **mo
     images = more.pop("images", [])
     allocatable = {"cpu": cpu, "memory": memory, "pods": pods, "ephemeral-storage": "100Gi", **more}
     status = {"allocatable": allocatable, "images": images}
-    return struct_of(NODE, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status})
+    return from_tree(NODE, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status})
 
 
 def pod_tree(name: str, cpu: str = "", memory: str = "", **more: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def pod_tree(name: str, cpu: str = "", memory: str = "", **more: Any) -> dict[st
 
 
 def pod(name: str, cpu: str = "", memory: str = "", **more: Any) -> PodInfo:
-    return PodInfo(struct_of(POD, pod_tree(name, cpu, memory, **more)))
+    return PodInfo(from_tree(POD, pod_tree(name, cpu, memory, **more)))
 
 
 def cluster(*nodes: Any, pods: tuple[PodInfo, ...] = ()) -> Snapshot:

@@ -14,7 +14,6 @@ import pytest
 
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.client.types import Create
 from pelamis.net import tls
 from pelamis.scheduler import extender as x
 from pelamis.scheduler.config import ConfigError, ExtenderConfig, ExtenderTLS, ManagedResource
@@ -22,7 +21,7 @@ from pelamis.scheduler.core import Diagnosis
 from pelamis.scheduler.preemption import Candidate
 from pelamis.scheduler.profile import Settings
 from pelamis.scheduler.run import Scheduler
-from tests.sim.fake_client import FakeClient, FakeServer
+from tests.apiserver.memory import MemoryServer
 
 from .make import cluster, node, pod, pod_tree
 
@@ -116,10 +115,10 @@ async def serve(answer: Answer, context: Any = None) -> tuple[asyncio.Server, st
     )
 
 
-def play(answer: Answer, wanted: Callable[[FakeServer], Any], context: Any = None, **config: Any) -> FakeServer:
+def play(answer: Answer, wanted: Callable[[MemoryServer], Any], context: Any = None, **config: Any) -> MemoryServer:
     """Three nodes, one pod, and an extender, until ``wanted``."""
 
-    async def main() -> FakeServer:
+    async def main() -> MemoryServer:
         clock = asyncio.get_running_loop().time
         called: list[asyncio.Event] = []
 
@@ -128,15 +127,16 @@ def play(answer: Answer, wanted: Callable[[FakeServer], Any], context: Any = Non
             return answer(verb, body)
 
         server, url = await serve(noted, context)
-        world = FakeServer(clock)
+        world = await MemoryServer(clock).start()
         for name in "abc":
-            world.do(Create(NODE, {"metadata": {"name": name}, "status": {"allocatable": {"cpu": "2", "pods": "9"}}}))
-        world.do(Create(POD, pod_tree("p", "1")))
+            await world.put(NODE, {"metadata": {"name": name}, "status": {"allocatable": {"cpu": "2", "pods": "9"}}})
+        await world.put(POD, pod_tree("p", "1"))
         own = Settings(extenders=(ExtenderConfig(urlPrefix=url, weight=1, nodeCacheCapable=True, **config),))
-        scheduler = Scheduler(FakeClient(world), clock=clock, entropy=lambda: 0.0, settings=own)
+        client = world.client("system:kube-scheduler", "scheduler")
+        scheduler = Scheduler(client, clock=clock, entropy=lambda: 0.0, settings=own)
         task = asyncio.ensure_future(scheduler.run())
         changed = asyncio.Event()
-        FakeClient(world).view(POD).subscribe(lambda key, old, new: changed.set())
+        world.subscribe(POD, lambda key, old, new: changed.set())
         called.append(changed)
         async with asyncio.timeout(20):
             while not wanted(world):
@@ -150,11 +150,11 @@ def play(answer: Answer, wanted: Callable[[FakeServer], Any], context: Any = Non
     return asyncio.run(main())
 
 
-def placed(world: FakeServer) -> str:
+def placed(world: MemoryServer) -> str:
     return str(world.get(POD, "default", "p").spec.nodeName)
 
 
-def told(world: FakeServer) -> Any:
+def told(world: MemoryServer) -> Any:
     return next((c for c in world.get(POD, "default", "p").status.conditions if c.type == "PodScheduled"), None)
 
 

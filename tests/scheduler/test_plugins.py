@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from pelamis.api.apps.replicaset import KIND as REPLICASET
+from pelamis.api.codec import from_tree
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.storage.csinode import KIND as CSI_NODE
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.scheduler import plugins
 from pelamis.scheduler.snapshot import Snapshot
-from tests.sim.fake_client import struct_of
 
 from .make import cluster, node, outcome, place, pod
 
@@ -236,7 +236,7 @@ def test_no_nodes() -> None:
 
 
 def test_replicas_are_spread_over_hosts_without_asking() -> None:
-    owner = struct_of(
+    owner = from_tree(
         REPLICASET, {"metadata": {"name": "r"}, "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": {}}}
     )
     pods = (pod("q", "10m", "10Mi", node="n", **APP), pod("x", "20m", "20Mi", node="m"))
@@ -250,7 +250,7 @@ def claim(name: str, volume: str = "", of: str = "c", **spec: Any) -> Any:
     annotations = {"pv.kubernetes.io/bind-completed": "yes"} if volume else {}
     body = {"storageClassName": of, "resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteOnce"]}
     meta = {"name": name, "namespace": "default", "uid": name, "annotations": annotations}
-    return struct_of(CLAIM, {"metadata": meta, "spec": {**body, "volumeName": volume, **spec}})
+    return from_tree(CLAIM, {"metadata": meta, "spec": {**body, "volumeName": volume, **spec}})
 
 
 def volume(name: str, on: str = "", size: str = "1Gi", **more: Any) -> Any:
@@ -260,11 +260,11 @@ def volume(name: str, on: str = "", size: str = "1Gi", **more: Any) -> Any:
         spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
     spec.update(more.pop("spec", {}))
     meta = {"name": name, **more}
-    return struct_of(VOLUME, {"metadata": meta, "spec": spec, "status": {"phase": "Available"}})
+    return from_tree(VOLUME, {"metadata": meta, "spec": spec, "status": {"phase": "Available"}})
 
 
 def storage_class(provisioner: str = "kubernetes.io/no-provisioner", mode: str = "WaitForFirstConsumer") -> Any:
-    return struct_of(CLASS, {"metadata": {"name": "c"}, "provisioner": provisioner, "volumeBindingMode": mode})
+    return from_tree(CLASS, {"metadata": {"name": "c"}, "provisioner": provisioner, "volumeBindingMode": mode})
 
 
 VOLUME_CASES: dict[str, tuple[list[Any], list[Any], Any, str]] = {
@@ -333,7 +333,7 @@ def test_a_driver_takes_only_so_many_volumes() -> None:
 
     snapshot = cluster(node("n"), pods=(pod("q", node="n", **uses("d1")),))
     driver = {"name": "x", "nodeID": "n", "topologyKeys": [], "allocatable": {"count": 1}}
-    snapshot.storage.csi_nodes["n"] = struct_of(CSI_NODE, {"metadata": {"name": "n"}, "spec": {"drivers": [driver]}})
+    snapshot.storage.csi_nodes["n"] = from_tree(CSI_NODE, {"metadata": {"name": "n"}, "spec": {"drivers": [driver]}})
     for i in ("1", "2"):
         snapshot.storage.claims[("default", f"d{i}")] = claim(f"d{i}", f"v{i}")
         snapshot.storage.volumes[f"v{i}"] = volume(f"v{i}", spec={"csi": {"driver": "x", "volumeHandle": i}})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.codec import from_tree
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
 from pelamis.scheduler.plugins import PLUGINS
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.preemption import Preemption, preempt
 from pelamis.scheduler.snapshot import Snapshot
-from tests.sim.fake_client import struct_of
 
 from .make import cluster, node, place, pod
 
@@ -69,7 +69,7 @@ def test_budgets_are_kept_where_they_can_be() -> None:
     )
     budget = {"metadata": {"name": "b", "namespace": "default"}, "spec": {"selector": {"matchLabels": {"a": "b"}}}}
     assert victims(tried(snapshot, pod("p", "1", priority=9))) == ["q"]
-    snapshot.budgets[("default", "b")] = struct_of(BUDGET, {**budget, "status": {"disruptionsAllowed": 0}})
+    snapshot.budgets[("default", "b")] = from_tree(BUDGET, {**budget, "status": {"disruptionsAllowed": 0}})
     assert victims(tried(snapshot, pod("p", "1", priority=9))) == ["r"]
 
 

@@ -13,7 +13,6 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.affinity import NodeAffinity, TopologySpreadConstraint
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.client.types import Create
 from pelamis.scheduler import args as a
 from pelamis.scheduler import extension as x
 from pelamis.scheduler.core import decide
@@ -31,7 +30,7 @@ from pelamis.scheduler.queue import BACKOFF, UNSCHEDULABLE, Queue
 from pelamis.scheduler.run import Scheduler
 from pelamis.scheduler.userplugin import guarded
 from pelamis.sim.loop import now, run
-from tests.sim.fake_client import FakeClient, FakeServer
+from tests.apiserver.memory import MemoryServer
 
 from .make import cluster, node, pod, pod_tree
 from .test_plugins import APP, A, B, affinity, near
@@ -169,28 +168,24 @@ def test_a_plugin_that_says_nothing_is_asked_after_every_change() -> None:
 # -- all of it
 
 
-def play(settings: Settings, *pods: dict[str, Any], seconds: float = 3.0) -> tuple[FakeServer, Scheduler]:
-    server = FakeServer(now)
-    made: list[Scheduler] = []
-
-    async def main() -> None:
+def play(settings: Settings, *pods: dict[str, Any], seconds: float = 3.0) -> tuple[MemoryServer, Scheduler]:
+    async def main() -> tuple[MemoryServer, Scheduler]:
+        server = await MemoryServer(now).start()
         for name, cpu in (("n", "4"), ("m", "8")):
-            server.do(Create(NODE, {"metadata": {"name": name}, "status": {"allocatable": {"cpu": cpu, "pods": "9"}}}))
-        for tree in pods:
-            (outcome,) = server.do(Create(POD, tree))
-            assert outcome.error is None
-        scheduler = Scheduler(FakeClient(server), clock=now, entropy=lambda: 0.0, cpu=lambda: 0.0, settings=settings)
-        made.append(scheduler)
+            await server.put(NODE, {"metadata": {"name": name}, "status": {"allocatable": {"cpu": cpu, "pods": "9"}}})
+        await server.put(POD, *pods)
+        client = server.client("system:kube-scheduler", "scheduler")
+        scheduler = Scheduler(client, clock=now, entropy=lambda: 0.0, cpu=lambda: 0.0, settings=settings)
         task = asyncio.ensure_future(scheduler.run())
         await asyncio.sleep(seconds)
         assert not task.done()
         task.cancel()
+        return server, scheduler
 
-    run(main())
-    return server, made[0]
+    return run(main())
 
 
-def where(server: FakeServer) -> dict[str, str]:
+def where(server: MemoryServer) -> dict[str, str]:
     return {p.metadata.name: p.spec.nodeName for p in server.objects(POD)}
 
 

@@ -1,4 +1,4 @@
-"""The executor on virtual time against the fake server: bindings, conditions, events, faults."""
+"""The executor on virtual time against the API server in memory: bindings, conditions, events, faults."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.base import errors
-from pelamis.client.types import Create, Delete, Patch
+from pelamis.client.types import Delete, Patch
 from pelamis.scheduler.run import Scheduler
 from pelamis.sim.loop import now, run
-from tests.sim.fake_client import FakeClient, FakeServer
+from tests.apiserver.memory import MemoryServer
 
 from .make import pod_tree
 
 
 class Rig:
-    def __init__(self) -> None:
-        self.server = FakeServer(now)
-        self.scheduler = Scheduler(FakeClient(self.server), clock=now, entropy=random.Random(7).random, cpu=lambda: 0.0)
+    def __init__(self, lag_s: float) -> None:
+        self.server = MemoryServer(now, lag_s=lag_s)
 
-    def node(self, name: str, cpu: str = "2", **spec: Any) -> None:
+    async def start(self) -> asyncio.Task[None]:
+        await self.server.start()
+        client = self.server.client("system:kube-scheduler", "scheduler")
+        self.scheduler = Scheduler(client, clock=now, entropy=random.Random(7).random, cpu=lambda: 0.0)
+        return asyncio.ensure_future(self.scheduler.run())
+
+    async def node(self, name: str, cpu: str = "2", **spec: Any) -> None:
         allocatable = {"cpu": cpu, "memory": "8Gi", "pods": "110"}
         meta = {"name": name, "labels": {"kubernetes.io/hostname": name}}
-        self.server.do(Create(NODE, {"metadata": meta, "spec": spec, "status": {"allocatable": allocatable}}))
+        await self.server.put(NODE, {"metadata": meta, "spec": spec, "status": {"allocatable": allocatable}})
 
-    def pod(self, name: str, *args: Any, **more: Any) -> None:
-        (outcome,) = self.server.do(Create(POD, pod_tree(name, *args, **more)))
-        assert outcome.error is None
+    async def pod(self, name: str, *args: Any, **more: Any) -> None:
+        await self.server.put(POD, pod_tree(name, *args, **more))
 
     def where(self) -> dict[str, str]:
         return {p.metadata.name: p.spec.nodeName for p in self.server.objects(POD)}
@@ -47,10 +51,10 @@ class Rig:
         return [(e.involvedObject.name, e.reason, e.message) for e in self.server.objects(EVENT)]
 
 
-def scenario(main: Callable[[Rig], Coroutine[Any, Any, None]]) -> None:
+def scenario(main: Callable[[Rig], Coroutine[Any, Any, None]], lag_s: float = 0.0) -> None:
     async def body() -> None:
-        rig = Rig()
-        task = asyncio.ensure_future(rig.scheduler.run())
+        rig = Rig(lag_s)
+        task = await rig.start()
         await asyncio.sleep(0.1)
         await main(rig)
         assert not task.done()
@@ -62,9 +66,9 @@ def scenario(main: Callable[[Rig], Coroutine[Any, Any, None]]) -> None:
 def test_pods_are_bound_in_one_commit() -> None:
     async def main(rig: Rig) -> None:
         for name in "abc":
-            rig.node(name)
+            await rig.node(name)
         for i in range(6):
-            rig.pod(f"p{i}", "1")
+            await rig.pod(f"p{i}", "1")
         await asyncio.sleep(1)
         assert sorted(rig.where().values()) == ["a", "a", "b", "b", "c", "c"]
         bindings = [c for c in rig.server.commits if any(getattr(a, "subresource", "") == "binding" for a in c)]
@@ -77,11 +81,11 @@ def test_pods_are_bound_in_one_commit() -> None:
 
 def test_says_why_not_and_binds_when_there_is_room() -> None:
     async def main(rig: Rig) -> None:
-        rig.pod("p", "1")
+        await rig.pod("p", "1")
         await asyncio.sleep(1)
         assert rig.condition("p").message == "no nodes available to schedule pods"
-        rig.node("small", "500m")
-        rig.node("cordoned", unschedulable=True)
+        await rig.node("small", "500m")
+        await rig.node("cordoned", unschedulable=True)
         await asyncio.sleep(20)
         why = (
             "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. "
@@ -93,7 +97,7 @@ def test_says_why_not_and_binds_when_there_is_room() -> None:
         writes = len(rig.server.commits)
         await asyncio.sleep(200)
         assert len(rig.server.commits) == writes, "nothing happens, nothing is done"
-        rig.node("big")
+        await rig.node("big")
         await asyncio.sleep(11)
         assert rig.where() == {"p": "big"}
 
@@ -104,12 +108,12 @@ def test_a_refused_binding_frees_its_place_and_is_tried_again() -> None:
     async def main(rig: Rig) -> None:
         refusals = [errors.StatusError(500, "InternalError", "no")]
 
-        def refuse(action: Any) -> Any:
+        def refuse(component: str, action: Any) -> Any:
             return refusals.pop() if getattr(action, "subresource", "") == "binding" and refusals else None
 
-        rig.server.refuse = refuse
-        rig.node("n", "1")
-        rig.pod("p", "1")
+        rig.server.faults.script = refuse
+        await rig.node("n", "1")
+        await rig.pod("p", "1")
         await asyncio.sleep(0.5)
         assert rig.where() == {"p": ""} and rig.condition("p").reason == "SchedulerError"
         assert rig.scheduler.snapshot.pods == {}
@@ -121,24 +125,23 @@ def test_a_refused_binding_frees_its_place_and_is_tried_again() -> None:
 
 def test_views_that_lag_do_not_lead_to_overcommitment() -> None:
     async def main(rig: Rig) -> None:
-        rig.server.delay = lambda: 3.0
         for name in "ab":
-            rig.node(name, "2")
+            await rig.node(name, "2")
         for i in range(4):
-            rig.pod(f"p{i}", "1")
+            await rig.pod(f"p{i}", "1")
             await asyncio.sleep(1.3)
         await asyncio.sleep(20)
         assert sorted(rig.where().values()) == ["a", "a", "b", "b"]
 
-    scenario(main)
+    scenario(main, lag_s=3.0)
 
 
 def test_preemption_evicts_and_takes_the_place() -> None:
     async def main(rig: Rig) -> None:
-        rig.node("n", "1")
-        rig.pod("low", "1", terminationGracePeriodSeconds=5)
+        await rig.node("n", "1")
+        await rig.pod("low", "1", terminationGracePeriodSeconds=5)
         await asyncio.sleep(1)
-        rig.pod("high", "1", priority=100)
+        await rig.pod("high", "1", priority=100)
         await asyncio.sleep(1)
         low = rig.server.get(POD, "default", "low")
         assert low.metadata.deletionTimestamp is not None
@@ -146,9 +149,9 @@ def test_preemption_evicts_and_takes_the_place() -> None:
         high = rig.server.get(POD, "default", "high")
         assert high.status.nominatedNodeName == "n"
         assert any(reason == "Preempted" and message.endswith("on node n") for _, reason, message in rig.events())
-        rig.pod("mid", "1", priority=50)
+        await rig.pod("mid", "1", priority=50)
         await asyncio.sleep(5)
-        rig.server.do(Delete(POD, "default", "low", grace_s=0))
+        await rig.server.do(Delete(POD, "default", "low", grace_s=0))
         await asyncio.sleep(12)
         assert rig.where() == {"high": "n", "mid": ""}
 
@@ -157,12 +160,12 @@ def test_preemption_evicts_and_takes_the_place() -> None:
 
 def test_gates_other_schedulers_and_deleted_pods_are_left_alone() -> None:
     async def main(rig: Rig) -> None:
-        rig.node("n")
-        rig.pod("gated", schedulingGates=[{"name": "g"}])
-        rig.pod("foreign", schedulerName="another")
+        await rig.node("n")
+        await rig.pod("gated", schedulingGates=[{"name": "g"}])
+        await rig.pod("foreign", schedulerName="another")
         await asyncio.sleep(1)
         assert rig.where() == {"gated": "", "foreign": ""} and rig.events() == []
-        rig.server.do(Patch(POD, "default", "gated", {"spec": {"schedulingGates": None}}))
+        await rig.server.do(Patch(POD, "default", "gated", {"spec": {"schedulingGates": None}}))
         await asyncio.sleep(1)
         assert rig.where()["gated"] == "n"
 
@@ -172,21 +175,20 @@ def test_gates_other_schedulers_and_deleted_pods_are_left_alone() -> None:
 def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
     async def main(rig: Rig) -> None:
         made = {"metadata": {"name": "c"}, "provisioner": "x.com/y", "volumeBindingMode": "WaitForFirstConsumer"}
-        body = {"storageClassName": "c", "resources": {"requests": {"storage": "1Gi"}}}
-        rig.server.do(
-            Create(CLASS, made),
-            Create(
-                VOLUME,
-                {
-                    "metadata": {"name": "v"},
-                    "spec": {"storageClassName": "c", "capacity": {"storage": "1Gi"}},
-                    "status": {"phase": "Available"},
-                },
-            ),
-            *(Create(CLAIM, {"metadata": {"name": n, "namespace": "default"}, "spec": body}) for n in ("a", "b")),
-        )
-        rig.node("n")
-        rig.pod("p", volumes=[{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in ("a", "b")])
+        body = {
+            "storageClassName": "c",
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        }
+        volume = {"storageClassName": "c", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}
+        volume["nfs"] = {"server": "s", "path": "/"}
+        available = {"metadata": {"name": "v"}, "spec": volume, "status": {"phase": "Available"}}
+        await rig.server.put(CLASS, made)
+        await rig.server.put(VOLUME, available)
+        claims = ({"metadata": {"name": n, "namespace": "default"}, "spec": body} for n in ("a", "b"))
+        await rig.server.put(CLAIM, *claims)
+        await rig.node("n")
+        await rig.pod("p", volumes=[{"name": n, "persistentVolumeClaim": {"claimName": n}} for n in ("a", "b")])
         await asyncio.sleep(1)
         assert rig.where() == {"p": ""}
         assert rig.server.get(VOLUME, "", "v").spec.claimRef.name == "a"
@@ -195,7 +197,7 @@ def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
         assert rig.server.get(POD, "default", "p").status.nominatedNodeName == "n"  # told while it waits
         for name in ("a", "b"):
             bound = {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}}
-            rig.server.do(Patch(CLAIM, "default", name, {**bound, "spec": {"volumeName": f"v-{name}"}}))
+            await rig.server.do(Patch(CLAIM, "default", name, {**bound, "spec": {"volumeName": f"v-{name}"}}))
         await asyncio.sleep(1)
         assert rig.where() == {"p": "n"}
 
@@ -204,16 +206,16 @@ def test_a_claim_that_waits_for_its_consumer_gets_its_volume_first() -> None:
 
 def test_a_status_report_is_no_news_and_a_finished_pod_makes_room() -> None:
     async def main(rig: Rig) -> None:
-        rig.node("n", "1")
-        rig.pod("p", "1")
-        rig.pod("q", "1", priority=-1)
+        await rig.node("n", "1")
+        await rig.pod("p", "1")
+        await rig.pod("q", "1", priority=-1)
         await asyncio.sleep(1)
         assert rig.where() == {"p": "n", "q": ""}
         running = {"status": {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}}
-        rig.server.do(Patch(POD, "default", "p", running, "merge", "status"))
+        await rig.server.do(Patch(POD, "default", "p", running, "merge", "status"))
         await asyncio.sleep(1)
-        assert rig.scheduler.snapshot.pods["uid-2"].start is not None
-        rig.server.do(Patch(POD, "default", "p", {"status": {"phase": "Succeeded"}}, "merge", "status"))
+        assert rig.scheduler.snapshot.pods[rig.server.get(POD, "default", "p").metadata.uid].start is not None
+        await rig.server.do(Patch(POD, "default", "p", {"status": {"phase": "Succeeded"}}, "merge", "status"))
         await asyncio.sleep(11)
         assert rig.where() == {"p": "n", "q": "n"}
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.codec import from_tree
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
@@ -17,7 +18,6 @@ from pelamis.scheduler import core
 from pelamis.scheduler.plugins import PLUGINS
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
-from tests.sim.fake_client import struct_of
 
 from .twin import draws
 from .twin.basics import Tree
@@ -43,7 +43,7 @@ def _change(r: Random, snapshot: Snapshot, world: World, number: int) -> None:
         for uid in r.sample(sorted(snapshot.pods), min(3, len(snapshot.pods))):
             snapshot.remove_pod(uid)
     elif what < 0.5:
-        snapshot.set_node(struct_of(NODE, draws.node(r, r.randrange(20))))
+        snapshot.set_node(from_tree(NODE, draws.node(r, r.randrange(20))))
     elif what < 0.56 and snapshot.size > 2:
         snapshot.remove_node(r.choice(snapshot.nodes).name)
     elif what < 0.62:
@@ -68,7 +68,7 @@ def _change_storage(r: Random, snapshot: Snapshot, world: World, number: int) ->
     if what < 0.2:
         storage.volumes.pop(name, None)
     elif what < 0.5:
-        storage.volumes[name] = struct_of(VOLUME, tree)
+        storage.volumes[name] = from_tree(VOLUME, tree)
     elif what < 0.6 and name in storage.volumes and world.claims:
         storage.assumed[name] = r.choice(sorted(world.claims))
     elif what < 0.7 and storage.assumed:
@@ -79,11 +79,11 @@ def _change_storage(r: Random, snapshot: Snapshot, world: World, number: int) ->
         key = r.choice(sorted(world.claims))
         claim = world.claims[key]
         spec = {**claim["spec"], "volumeName": name}
-        storage.claims[key] = struct_of(CLAIM, {**claim, "spec": spec} if r.random() < 0.5 else claim)
+        storage.claims[key] = from_tree(CLAIM, {**claim, "spec": spec} if r.random() < 0.5 else claim)
     else:
         spec = {"attacher": "a", "nodeName": f"n{r.randrange(9)}", "source": {"persistentVolumeName": name}}
         tree = {"metadata": {"name": f"a{number % 3}"}, "spec": spec}
-        storage.attachments[f"a{number % 3}"] = struct_of(ATTACHMENT, tree)
+        storage.attachments[f"a{number % 3}"] = from_tree(ATTACHMENT, tree)
 
 
 def _play(seed: int, steps: int) -> None:
@@ -151,7 +151,7 @@ def test_a_pod_of_a_template_costs_only_changed_rows() -> None:
     r = Random(1)
     snapshot = Snapshot()
     for i in range(100):
-        snapshot.set_node(struct_of(NODE, draws.node(r, i)))
+        snapshot.set_node(from_tree(NODE, draws.node(r, i)))
     template = {
         "metadata": {"name": "t", "namespace": "default"},
         "spec": {"containers": [{"name": "c", "image": "i"}]},

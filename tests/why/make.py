@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.codec import from_tree
 from pelamis.api.kind import Kind
 from pelamis.api.registry import builtin
 from pelamis.base.clock import parse_rfc3339
 from pelamis.why.answer import answer
 from pelamis.why.cause import Cause
 from pelamis.why.world import World
-from tests.sim.fake_client import struct_of
 
 NOW = "2026-01-01T01:00:00Z"
 HOUR_AGO, MINUTE_AGO = "2026-01-01T00:00:00Z", "2026-01-01T00:59:00Z"
@@ -87,7 +87,7 @@ def world(*objects: dict[str, Any]) -> World:
     by: dict[Kind, list[Any]] = {kind: [] for kind in REGISTRY.all()}
     for obj in objects:
         kind = kind_of(obj["kind"])
-        by[kind].append(struct_of(kind, {k: v for k, v in obj.items() if k != "kind"}))
+        by[kind].append(from_tree(kind, {k: v for k, v in obj.items() if k != "kind"}))
     for kind, found in by.items():
         made.load(kind, "", found)
     return made

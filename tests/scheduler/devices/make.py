@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.codec import from_tree
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.resource.deviceclass import KIND as CLASS
 from pelamis.api.resource.devicetaintrule import KIND as RULE
@@ -13,7 +14,6 @@ from pelamis.scheduler.devices.allocator import Found
 from pelamis.scheduler.devices.ask import Problem
 from pelamis.scheduler.devices.grant import grants
 from pelamis.scheduler.devices.inventory import Inventory
-from tests.sim.fake_client import struct_of
 
 Tree = dict[str, Any]
 DRIVER = "d.example.com"
@@ -51,17 +51,17 @@ def slice_(name: str, *devices: Tree, pool: str = "", count: int = 1, generation
         **({} if where else {"allNodes": True}),
         **more,
     }
-    return struct_of(SLICE, {"metadata": {"name": name}, "spec": spec})
+    return from_tree(SLICE, {"metadata": {"name": name}, "spec": spec})
 
 
 def class_(name: str = "any", *expressions: str, **more: Any) -> Any:
     spec = {"selectors": [{"cel": {"expression": e}} for e in expressions], **more}
-    return struct_of(CLASS, {"metadata": {"name": name}, "spec": spec})
+    return from_tree(CLASS, {"metadata": {"name": name}, "spec": spec})
 
 
 def rule(name: str, taint: Tree, **selector: str) -> Any:
     spec = {"taint": taint, **({"deviceSelector": selector} if selector else {})}
-    return struct_of(RULE, {"metadata": {"name": name}, "spec": spec})
+    return from_tree(RULE, {"metadata": {"name": name}, "spec": spec})
 
 
 def exactly(name: str = "r", cls: str = "any", count: int | None = 1, **more: Any) -> Tree:
@@ -89,7 +89,7 @@ def claim(name: str, *requests: Tree, **more: Any) -> Any:
     if reserved := more.pop("reserved", ()):
         status["reservedFor"] = [{"resource": "pods", "name": uid.removeprefix("uid-"), "uid": uid} for uid in reserved]
     meta = {"name": name, "namespace": "default", "uid": f"uid-claim-{name}", "resourceVersion": "1", **more}
-    return struct_of(CLAIM, {"metadata": meta, "spec": {"devices": devices}, "status": status})
+    return from_tree(CLAIM, {"metadata": meta, "spec": {"devices": devices}, "status": status})
 
 
 def given(*devices: str, **more: Any) -> Tree:
@@ -106,7 +106,7 @@ def given(*devices: str, **more: Any) -> Tree:
 
 
 def node(name: str = "n1", **labels: str) -> Any:
-    return struct_of(NODE, {"metadata": {"name": name, "labels": labels}})
+    return from_tree(NODE, {"metadata": {"name": name, "labels": labels}})
 
 
 def inventory(*objects: Any) -> Inventory:

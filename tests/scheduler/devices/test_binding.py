@@ -9,22 +9,23 @@ from typing import Any
 import pytest
 
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
-from pelamis.base.errors import NotFound
-from pelamis.client.types import Action, Create, Outcome, Update
+from pelamis.client.types import Action, Outcome, Update
 from pelamis.scheduler.devicebinding import DeviceBinder, Part, Reservation, freed, undo
 from pelamis.sim.loop import now, run
+from tests.apiserver.memory import MemoryServer
 from tests.scheduler.make import pod
-from tests.sim.fake_client import FakeClient, FakeServer
 
 from .make import claim, class_, device, exactly, granted, inventory, slice_
+
+WANTED = {"name": "r", "exactly": {"deviceClassName": "any", "allocationMode": "ExactCount", "count": 1}}
+ASKED = {"metadata": {"name": "c", "namespace": "default"}, "spec": {"devices": {"requests": [WANTED]}}}
 
 
 class Line:
     """A client whose status writes lose their answers: ``y`` it is carried out, ``n`` it is not, ``-`` all is well."""
 
-    def __init__(self, server: FakeServer, losses: str) -> None:
-        self._server = server
-        self._client = FakeClient(server, "scheduler")
+    def __init__(self, server: MemoryServer, losses: str) -> None:
+        self._client = server.client("system:kube-scheduler", "scheduler")
         self._losses = list(losses)
 
     async def commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
@@ -40,10 +41,7 @@ class Line:
         return outcomes
 
     async def get(self, kind: Any, namespace: str, name: str) -> Any:
-        found = self._server.get(kind, namespace, name)
-        if found is None:
-            raise NotFound(kind.plural, kind.group, name)
-        return found
+        return await self._client.get(kind, namespace, name)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +57,9 @@ class Line:
 )
 def test_devices_are_free_again_only_when_that_is_known(losses: str, trouble: str, taken: bool) -> None:
     async def main() -> None:
-        server = FakeServer(now)
+        server = await MemoryServer(now).start()
         asked = claim("c", exactly())
-        server.do(Create(CLAIM, {"metadata": {"name": "c", "namespace": "default"}, "spec": {}}))
+        await server.put(CLAIM, ASKED)
         stock = inventory(class_("any"), slice_("s", device("x")))
         (found,) = granted(stock, asked)
         stored = server.get(CLAIM, "default", "c")
@@ -92,8 +90,8 @@ def test_a_claim_that_was_written_keeps_its_devices_without_its_pod() -> None:
     """The view may be late: until it shows the claim as it was written, or newer, nobody else gets the devices."""
 
     async def main() -> None:
-        server = FakeServer(now)
-        server.do(Create(CLAIM, {"metadata": {"name": "c", "namespace": "default"}, "spec": {}}))
+        server = await MemoryServer(now).start()
+        await server.put(CLAIM, ASKED)
         stock = inventory(class_("any"), slice_("s", device("x")))
         (found,) = granted(stock, claim("c", exactly()))
         before = server.get(CLAIM, "default", "c")
@@ -107,7 +105,7 @@ def test_a_claim_that_was_written_keeps_its_devices_without_its_pod() -> None:
         assert stock.pending
         stock.set_claim(("default", "c"), before)
         assert stock.pending, "an older state tells nothing"
-        server.do(freed(server.get(CLAIM, "default", "c")))
+        await server.do(freed(server.get(CLAIM, "default", "c")))
         stock.set_claim(("default", "c"), server.get(CLAIM, "default", "c"))
         assert not stock.pending
         assert not stock.allocated
@@ -117,8 +115,8 @@ def test_a_claim_that_was_written_keeps_its_devices_without_its_pod() -> None:
 
 def test_who_comes_second_is_told() -> None:
     async def main() -> None:
-        server = FakeServer(now)
-        server.do(Create(CLAIM, {"metadata": {"name": "c", "namespace": "default"}, "spec": {}}))
+        server = await MemoryServer(now).start()
+        await server.put(CLAIM, ASKED)
         stock = inventory(class_("any"), slice_("s", device("x"), device("y")))
         found = granted(stock, claim("c", exactly(count=2)))[0]
         other = granted(stock, claim("c", exactly()))[0]

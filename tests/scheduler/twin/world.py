@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pelamis.api.apps.replicaset import KIND as REPLICASET
+from pelamis.api.codec import from_tree
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
@@ -19,7 +20,6 @@ from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Snapshot
-from tests.sim.fake_client import struct_of
 
 Tree = dict[str, Any]
 
@@ -72,27 +72,27 @@ class World:
             out.set_namespace(name, labels)
         for service in self.services:
             meta = service["metadata"]
-            out.workloads.set_service(meta["namespace"], meta["name"], struct_of(SERVICE, service))
+            out.workloads.set_service(meta["namespace"], meta["name"], from_tree(SERVICE, service))
         for owner in self.replicasets:
             meta = owner["metadata"]
-            out.workloads.set_owner("ReplicaSet", meta["namespace"], meta["name"], struct_of(REPLICASET, owner))
-        out.storage.classes.update({k: struct_of(CLASS, v) for k, v in self.classes.items()})
-        out.storage.csi_nodes.update({k: struct_of(CSI_NODE, v) for k, v in self.csi_nodes.items()})
-        out.storage.volumes.update({k: struct_of(VOLUME, v) for k, v in self.volumes.items()})
-        out.storage.claims.update({k: struct_of(CLAIM, v) for k, v in self.claims.items()})
+            out.workloads.set_owner("ReplicaSet", meta["namespace"], meta["name"], from_tree(REPLICASET, owner))
+        out.storage.classes.update({k: from_tree(CLASS, v) for k, v in self.classes.items()})
+        out.storage.csi_nodes.update({k: from_tree(CSI_NODE, v) for k, v in self.csi_nodes.items()})
+        out.storage.volumes.update({k: from_tree(VOLUME, v) for k, v in self.volumes.items()})
+        out.storage.claims.update({k: from_tree(CLAIM, v) for k, v in self.claims.items()})
         for attachment in self.attachments:
-            out.storage.attachments[attachment["metadata"]["name"]] = struct_of(ATTACHMENT, attachment)
+            out.storage.attachments[attachment["metadata"]["name"]] = from_tree(ATTACHMENT, attachment)
         for name in self.counting_drivers:
             driver = {"metadata": {"name": name}, "spec": {"storageCapacity": True}}
-            out.storage.drivers[name] = struct_of(DRIVER, driver)
+            out.storage.drivers[name] = from_tree(DRIVER, driver)
         for capacity in self.capacities:
             key = ("default", capacity["metadata"]["name"])
-            out.storage.capacities[key] = struct_of(CAPACITY, capacity)
+            out.storage.capacities[key] = from_tree(CAPACITY, capacity)
         for budget in self.budgets:
             meta = budget["metadata"]
-            out.budgets[meta["namespace"], meta["name"]] = struct_of(BUDGET, budget)
+            out.budgets[meta["namespace"], meta["name"]] = from_tree(BUDGET, budget)
         for node in self.nodes:
-            out.set_node(struct_of(NODE, node))
+            out.set_node(from_tree(NODE, node))
         for pod in self.pods:
             out.add_pod(info_of(pod), pod["spec"]["nodeName"])
         for pod, name in self.nominated:
@@ -101,4 +101,4 @@ class World:
 
 
 def info_of(pod: Tree) -> PodInfo:
-    return PodInfo(struct_of(POD, pod))
+    return PodInfo(from_tree(POD, pod))
