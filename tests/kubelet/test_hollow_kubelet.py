@@ -14,14 +14,15 @@ from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.event import KIND as EVENT
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.client.types import Create, Delete
+from pelamis.apiserver.user import User
+from pelamis.client.types import Delete
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.settings import KubeletConfig
 from pelamis.reconcile.recorder import Recorder
 from pelamis.sim import loop as virtual
+from tests.apiserver.memory import MemoryServer
 from tests.kubelet.memoryruntime import Delays, MemoryRuntime
-from tests.sim.fake_client import FakeClient, FakeServer
 
 IMAGE = "localhost/app:1"
 
@@ -38,8 +39,9 @@ def tree(name: str, command: str = "run", **spec: Any) -> dict[str, Any]:
 
 class World:
     def __init__(self, folder: Path, **runtime: Any) -> None:
-        self.server = FakeServer(virtual.now)
-        self.client = FakeClient(self.server)
+        self.server = MemoryServer(virtual.now)
+        user = User("system:node:n", ("system:nodes", "system:authenticated"))
+        self.client = self.server.client(user, "kubelet")
         self.runtime = MemoryRuntime(virtual.now, images=(IMAGE,), **runtime)
         self.settings = KubeletConfig(
             node_name="n",
@@ -64,9 +66,8 @@ class World:
         self.events.cancel()
         await asyncio.gather(self.task, self.events, return_exceptions=True)
 
-    def create(self, *trees: dict[str, Any]) -> None:
-        for outcome in self.server.do(*(Create(POD, t) for t in trees)):
-            assert outcome.error is None
+    async def create(self, *trees: dict[str, Any]) -> None:
+        await self.server.put(POD, *trees)
 
     def pods(self) -> dict[str, Any]:
         return {p.metadata.name: p for p in self.server.objects(POD)}
@@ -75,6 +76,7 @@ class World:
 def play(folder: Path, scenario: Callable[[World], Any], **runtime: Any) -> None:
     async def main() -> None:
         world = World(folder, **runtime)
+        await world.server.start()
         await world.start()
         await scenario(world)
         await world.stop()
@@ -84,12 +86,12 @@ def play(folder: Path, scenario: Callable[[World], Any], **runtime: Any) -> None
 
 def test_many_pods_come_and_go(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
-        world.create(*(tree(f"p{i}") for i in range(300)))
+        await world.create(*(tree(f"p{i}") for i in range(300)))
         await asyncio.sleep(5)
         pods = world.pods()
         assert {p.status.phase for p in pods.values()} == {"Running"}
         assert len({p.status.podIP for p in pods.values()}) == 300
-        world.server.do(*(Delete(POD, "default", name) for name in pods))
+        await world.server.do(*(Delete(POD, "default", name) for name in pods))
         await asyncio.sleep(5)
         assert not world.pods() and not world.kubelet.workers
         assert not await world.runtime.list_sandboxes() and not await world.runtime.list_containers()
@@ -109,7 +111,7 @@ def test_an_exit_that_the_runtime_reports_late_is_not_lost(tmp_path: Path) -> No
             return found
 
         world.runtime.container_status = late  # type: ignore[method-assign]
-        world.create(tree("late", "exit 3", restartPolicy="Never"))
+        await world.create(tree("late", "exit 3", restartPolicy="Never"))
         await asyncio.sleep(20)
         assert world.pods()["late"].status.phase == "Running"
         await asyncio.sleep(15)
@@ -122,7 +124,7 @@ def test_a_start_is_one_status_write_and_idle_is_quiet(tmp_path: Path) -> None:
     async def scenario(world: World) -> None:
         await asyncio.sleep(1)
         before = len(world.server.commits)
-        world.create(tree("one"))
+        await world.create(tree("one"))
         await asyncio.sleep(2)
         kinds = [action.kind.plural for commit in world.server.commits[before:] for action in commit]
         assert kinds.count("pods") == 1
@@ -157,11 +159,11 @@ def test_faults_and_restarts_of_the_agent_lose_nothing(tmp_path: Path) -> None:
 
     async def scenario(world: World) -> None:
         for round_ in range(6):
-            world.create(*(tree(f"r{round_}-{i}", dice.choice(["run", "sleep 3", "exit 1"])) for i in range(15)))
+            await world.create(*(tree(f"r{round_}-{i}", dice.choice(["run", "sleep 3", "exit 1"])) for i in range(15)))
             await asyncio.sleep(dice.random() * 2)
             names = list(world.pods())
             for name in dice.sample(names, min(8, len(names))):
-                world.server.do(Delete(POD, "default", name, grace_s=dice.choice([None, 0, 5])))
+                await world.server.do(Delete(POD, "default", name, grace_s=dice.choice([None, 0, 5])))
             for sandbox in dice.sample(list(await world.runtime.list_sandboxes()), 3):
                 world.runtime.kill_sandbox(sandbox.id)
             for container in await world.runtime.list_containers():

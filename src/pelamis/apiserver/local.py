@@ -18,7 +18,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
 from pelamis.apiserver.authz.attributes import Attributes
 from pelamis.apiserver.pipeline import attributes
-from pelamis.apiserver.request import DeleteOptions, WriteOptions, parse_info
+from pelamis.apiserver.request import DeleteOptions, WriteOptions, name_of, parse_info
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.selection import Selection
 from pelamis.apiserver.user import User
@@ -62,7 +62,7 @@ class LocalClient:
     # -- reading
 
     def _allow(self, verb: str, kind: Kind, namespace: str, name: str = "", sub: str = "", fields: str = "") -> None:
-        a = Attributes(verb, kind.group, kind.version, kind.plural, sub, namespace, name, "", fields)
+        a = Attributes(verb, kind.group, kind.version, kind.plural, sub, namespace, name or name_of(fields), "", fields)
         self._server.gate.authorize(self.user, a)
 
     def view(self, kind: Kind, *, namespace: str = "", label_selector: str = "", field_selector: str = "") -> View:

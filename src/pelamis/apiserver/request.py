@@ -99,7 +99,7 @@ def parse_info(method: str, path: str, query: str = "") -> RequestInfo:
         elif verb == "delete":
             info.verb = "deletecollection"
         if query and "fieldSelector" in query and info.verb in ("list", "watch", "deletecollection"):
-            info.name = _name_of(_first(query, "fieldSelector"))
+            info.name = name_of(_first(query, "fieldSelector"))
     elif verb == "get" and not info.subresource and query and "watch" in query and _truthy(_first(query, "watch")):
         info.verb = "watch"
     return info
@@ -126,7 +126,7 @@ def timeout_of(query: str) -> float:
         raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
 
 
-def _name_of(selector: str) -> str:
+def name_of(selector: str) -> str:
     """The name that ``metadata.name=x`` pins: authorization by resource name applies to such lists too."""
     for term in selector.split(","):
         key, sep, value = term.partition("=")
