@@ -44,8 +44,8 @@ def test_logs_and_figures() -> None:
         share = {
             "resources": {"limits": {"cpu": "500m", "memory": "32Mi"}, "requests": {"cpu": "100m", "memory": "32Mi"}}
         }
-        live.create(pod("talks", {"command": ["sh", "-c", COUNT], **share}))
-        live.create(pod("twice", {"command": ["sh", "-c", "echo first; exit 1"]}))
+        await live.create(pod("talks", {"command": ["sh", "-c", COUNT], **share}))
+        await live.create(pod("twice", {"command": ["sh", "-c", "echo first; exit 1"]}))
         await live.until("talks", running)
         base = "/containerLogs/default/talks/main"
         reader, writer = await asyncio.open_connection("127.0.0.1", live.http.port)
@@ -70,7 +70,7 @@ def test_logs_and_figures() -> None:
         assert (await get(live, "/containerLogs/default/twice/main?previous=true"))[1] == b"first\n"
         follow = asyncio.create_task(get(live, f"{base}?follow=true&tailLines=1"))
         await asyncio.sleep(0.3)
-        live.delete("talks", 5)
+        await live.delete("talks", 5)
         assert (await asyncio.wait_for(follow, 10))[1].endswith(b"bye\n")
 
     run(scenario)
@@ -78,7 +78,7 @@ def test_logs_and_figures() -> None:
 
 def test_figures_and_streams() -> None:
     async def scenario(live: Live) -> None:
-        live.create(
+        await live.create(
             pod(
                 "p",
                 {
@@ -126,7 +126,7 @@ def test_figures_and_streams() -> None:
             assert await asyncio.wait_for(reader.readexactly(12), 5) == bytes.fromhex("80030006000000040000000b")
             writer.close()
         assert (await get(live, "/exec/default/p/nope?command=x", "POST"))[0] == 404
-        live.delete("p", 1)
+        await live.delete("p", 1)
         await live.until("p", lambda p: p is None)
 
     run(scenario)

@@ -1,4 +1,4 @@
-"""A kubelet on a real containerd, with an API server that is a fake in memory."""
+"""A kubelet on a real containerd, with an API server in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import uvloop  # noqa: F401 - the loop of the agent
 
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.client.types import Create, Delete
+from pelamis.apiserver.user import User
+from pelamis.client.types import Delete
 from pelamis.kubelet.cri.client import CriClient
 from pelamis.kubelet.run import Kubelet
 from pelamis.kubelet.server import KubeletServer
 from pelamis.kubelet.settings import KubeletConfig
+from tests.apiserver.memory import MemoryServer
 from tests.kubelet.rig import BUSYBOX, Rig
-from tests.sim.fake_client import FakeClient, FakeServer
 
 NODE = "node-1"
 
@@ -54,8 +55,9 @@ class Live:
 
     def __init__(self) -> None:
         self.rig = Rig()
-        self.server = FakeServer(time.time)
-        self.client = FakeClient(self.server)
+        self.server = MemoryServer(time.time)
+        user = User(f"system:node:{NODE}", ("system:nodes", "system:authenticated"))
+        self.client = self.server.client(user, "kubelet")
         self.events: list[tuple[str, str, str, str]] = []
 
     def config(self) -> KubeletConfig:
@@ -77,6 +79,7 @@ class Live:
 
     async def __aenter__(self) -> Live:
         await self.rig.__aenter__()
+        await self.server.start()
         await self.start()
         return self
 
@@ -98,6 +101,7 @@ class Live:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+        await self.server.stop()
         cgroups = self.kubelet._cgroups
         from pelamis.kubelet.volumes import mount
 
@@ -106,17 +110,14 @@ class Live:
         if cgroups is not None:
             cgroups.teardown()
 
-    def create(self, tree: dict[str, Any]) -> Any:
-        outcome = self.server.do(Create(POD, tree))[0]
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.obj
+    async def create(self, tree: dict[str, Any]) -> None:
+        await self.server.put(POD, tree)
 
     def get(self, name: str) -> Any:
         return self.server.get(POD, "default", name)
 
-    def delete(self, name: str, grace_s: int | None = None) -> None:
-        self.server.do(Delete(POD, "default", name, grace_s=grace_s))
+    async def delete(self, name: str, grace_s: int | None = None) -> None:
+        await self.server.do(Delete(POD, "default", name, grace_s=grace_s))
 
     async def until(self, name: str, test: Callable[[Any], bool], timeout: float = 20.0) -> Any:
         """Wait until the pod passes the test (None = gone)."""
@@ -126,7 +127,7 @@ class Live:
             if key == ("default", name) and test(new):
                 found.set()
 
-        cancel = self.server.view(POD).subscribe(on_change, replay=True)
+        cancel = self.server.subscribe(POD, on_change)
         try:
             if test(self.get(name)):
                 return self.get(name)
