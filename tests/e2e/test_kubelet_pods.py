@@ -328,7 +328,8 @@ def test_deadline_deletion_grace_and_host_network() -> None:
 
 def test_tokens_debug_containers_resize_and_oom() -> None:
     async def scenario(live: Live) -> None:
-        await live.server.put(ACCOUNT, {"metadata": {"name": "robot", "namespace": "default"}})
+        robot = {"metadata": {"name": "robot", "namespace": "default"}, "automountServiceAccountToken": False}
+        await live.server.put(ACCOUNT, robot)
         projected = {
             "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3600, "audience": "a"}}]
         }
