@@ -51,15 +51,16 @@ class Sums:
 
 
 class Counter:
-    """sums: the same by value of a label."""
+    """sums: the same by value of a label. live: it is kept up to date; who holds one that is not asks anew."""
 
-    __slots__ = ("array", "covers", "selector", "sums")
+    __slots__ = ("array", "covers", "live", "selector", "sums")
 
     def __init__(self, selector: Selector, covers: Callable[[Group], bool], capacity: int) -> None:
         self.selector = selector
         self.covers = covers
         self.array: Ids = np.zeros(capacity, np.int32)
         self.sums: dict[str, Sums] = {}
+        self.live = True
 
 
 class TermUse:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pelamis.scheduler.extension import CLUSTER, Plugin, Rejection, Rows
+from pelamis.scheduler.extension import CLUSTER, Plugin, Rejection, Rows, Verdict
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.sheet import Sheets
+from pelamis.scheduler.sheet import Plan, Sheets
 from pelamis.scheduler.snapshot import Ints, Mask, NodeInfo, Snapshot
 
 _FEW = 64
@@ -233,14 +233,26 @@ def _with_nominated(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo
 
 def restrict(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> tuple[Rows, Diagnosis]:
     """What ``before`` leaves to look at; an empty array when it rejects the pod."""
+    return _restricted(snapshot, _verdicts(snapshot, plugins, info))
+
+
+def _verdicts(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> list[tuple[Plugin, Verdict]]:
+    """What ``before`` says, up to the first that rejects the pod."""
+    out = []
+    for plugin in plugins:
+        if plugin.before is not None and (verdict := plugin.before(snapshot, info)) is not None:
+            out.append((plugin, verdict))
+            if verdict.message:
+                break
+    return out
+
+
+def _restricted(snapshot: Snapshot, verdicts: Sequence[tuple[Plugin, Verdict]]) -> tuple[Rows, Diagnosis]:
     size = snapshot.size
     why = Diagnosis(size, resolvable=np.ones(size, np.bool_))
     names: frozenset[str] | None = None
     by: list[str] = []
-    for plugin in plugins:
-        verdict = plugin.before(snapshot, info) if plugin.before is not None else None
-        if verdict is None:
-            continue
+    for plugin, verdict in verdicts:
         if verdict.message:
             why.message = verdict.message
             why.plugins.add(plugin.name)
@@ -323,13 +335,17 @@ def choose(
 def decide(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, *, draw: Callable[[], float]) -> Decision:
     """As ``find`` and ``choose``, which work everything out anew; here what is known of like pods is used."""
     if snapshot.size:
+        if snapshot.sheets is None:
+            snapshot.sheets = Sheets()
+        plan = snapshot.sheets.plan(plugins)
         nominated = snapshot.nominee(info.uid)
         own = snapshot.by_name.get(nominated) if nominated else None
         if own is not None and _keeps(snapshot, plugins, info, own.row):
             return Decision(nominated, feasible=1)
-        rows, why = restrict(snapshot, plugins, info)
-        if isinstance(rows, slice) or len(rows) > _FEW:
-            found = _known(snapshot, plugins, info, rows, draw)
+        verdicts = _verdicts(snapshot, plan.before, info)
+        rows, why = _restricted(snapshot, verdicts) if verdicts else (slice(0, snapshot.size), None)
+        if why is None or isinstance(rows, slice) or len(rows) > _FEW:
+            found = _known(snapshot, plan, info, rows, draw)
             if found is not None:
                 return found
         elif not len(rows):
@@ -352,20 +368,26 @@ def _keeps(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, row: in
     return bool(alive[0]) and _Nominated(snapshot, plugins, info).judge(snapshot.nodes[row], None)
 
 
-def _known(
-    snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, rows: Rows, draw: Callable[[], float]
-) -> Decision | None:
+def _known(snapshot: Snapshot, plan: Plan, info: PodInfo, rows: Rows, draw: Callable[[], float]) -> Decision | None:
     """None: no node is feasible; why not is not worked out here."""
-    if snapshot.sheets is None:
-        snapshot.sheets = Sheets()
-    sheet = snapshot.sheets.of(snapshot, plugins, info)
+    plugins = plan.plugins
+    sheet = snapshot.sheets.of(snapshot, plan, info)
+    asked = [p for p in plan.asked if p.idle is None or not p.idle(snapshot, info)]
+    if not asked and not snapshot.nominated and isinstance(rows, slice):
+        stands = sheet.standing(plan, snapshot, info)
+        if stands is not None:
+            standing, weight = stands
+            if not standing.number:
+                return None
+            row = standing.choose(snapshot, weight, draw)
+            return Decision(snapshot.nodes[row].name, feasible=standing.number)
     size = snapshot.size
     alive = sheet.ok
     if not isinstance(rows, slice):
         only = np.zeros(size, np.bool_)
         only[rows] = True
         alive = alive & only
-    for plugin in sheet.asked:
+    for plugin in asked:
         for rejection in rejections(plugin, snapshot, info, slice(0, size), alive):
             alive = alive & ~rejection.mask
     if snapshot.nominated:
@@ -380,7 +402,7 @@ def _known(
     if number <= 1:
         return Decision(snapshot.nodes[int(alive.argmax())].name, feasible=1) if number else None
     found = None if number == size else np.flatnonzero(alive)
-    total = sheet.total(snapshot, info, found)
+    total = sheet.total(plan, snapshot, info, found)
     if total is None:
         total = sheet.best if found is None or alive is sheet.ok else sheet.best[found]
         if alive is sheet.ok:

@@ -10,9 +10,9 @@ hint, where given, looks closer. A plugin that says nothing about it is asked ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 from pelamis.scheduler.args import Args
 from pelamis.scheduler.podinfo import PodInfo
@@ -99,6 +99,25 @@ Filter = Callable[[Snapshot, PodInfo, Rows], Iterable[Rejection]]
 Score = Callable[[Snapshot, PodInfo, Rows], "Ints | None"]
 
 
+class Bands(Protocol):
+    """A score that is the same for many rows: of a row it reads the *band* alone, and of the others which bands occur.
+
+    A row's band changes with its node and the pods on it alone, while the plugin gives the same object.
+    """
+
+    def of(self, snapshot: Snapshot) -> Ints:
+        """The band of each row, 0 or more."""
+        ...
+
+    def one(self, snapshot: Snapshot, row: int) -> int:
+        """The band of a row."""
+        ...
+
+    def points(self, snapshot: Snapshot, bands: Sequence[int], number: int) -> Sequence[int] | None:
+        """What ``score`` gives the rows of each of the bands, all that the feasible rows (``number`` of them) have."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     name: str
@@ -121,6 +140,18 @@ class Plugin:
     raw: Score | None = None
     normalize: Callable[[Ints], Ints | None] | None = None
     """``score`` in two halves, for plugins whose raw scores do not depend on which rows are feasible."""
+    passes: Callable[[Snapshot, PodInfo, int], bool] | None = None
+    points: Callable[[Snapshot, PodInfo, int], int] | None = None
+    """``filter`` and ``score`` of one row without arrays, where pods of a row are read; no opinion is 0."""
+    silent: Callable[[Snapshot, PodInfo], bool] | None = None
+    """Whether the score has no opinion on the pod, whatever rows are feasible; asked when it reads the cluster."""
+    bands: Callable[[Snapshot, PodInfo], Bands | None] | None = None
+    """``score`` by bands, for plugins that read the cluster; None = not for this pod."""
+
+    @property
+    def by_arrays(self) -> Plugin:
+        """Without what says the same as ``filter`` and ``score`` otherwise: for who puts others in their places."""
+        return replace(self, passes=None, points=None, silent=None, bands=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from typing import Any
 
 from pelamis.scheduler.extension import Plugin, Rejection
 from pelamis.scheduler.queue import ACTIVE, BACKOFF, GATED, UNSCHEDULABLE, Queue
+from pelamis.scheduler.sheet import Watched
 from pelamis.scheduler.snapshot import Snapshot
 
-SAMPLE = 16
+SAMPLE = 64
 SCHEDULED, UNSCHEDULED, ERROR = "scheduled", "unschedulable", "error"
 
 
@@ -115,7 +116,7 @@ class Measures:
         if victims:
             self.victims.observe((), victims)
 
-    def timed(self, plugins: Sequence[Plugin], cpu: Callable[[], float]) -> tuple[Plugin, ...]:
+    def timed(self, plugins: Sequence[Plugin], cpu: Callable[[], float]) -> Watched:
         """The same plugins, with a stopwatch around each of their functions."""
 
         def watched(name: str, point: str, function: Any) -> Any:
@@ -132,15 +133,16 @@ class Measures:
 
             return run
 
-        return tuple(
+        watching = (
             replace(
-                p,
+                p.by_arrays,
                 before=watched(p.name, "PreFilter", p.before),
                 filter=watched(p.name, "Filter", p.filter),
                 score=watched(p.name, "Score", p.score),
             )
             for p in plugins
         )
+        return Watched.made(watching, plugins)
 
     def collect(self) -> Iterator[Any]:
         """For a prometheus-client registry."""

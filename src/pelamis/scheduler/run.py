@@ -247,9 +247,9 @@ class Scheduler:
             return
         began = self._cpu()
         profile = self._profiles[info.pod.spec.schedulerName]
-        self._decisions += 1
         self.snapshot.devices.now = self._clock()
         plugins = profile.plugins if self._decisions % SAMPLE else self._timed[profile.name]
+        self._decisions += 1
         asked = [e for e in self._extenders if x.interested(e.config, info)] if self._extenders else ()
         try:
             decision = await self._find(profile, plugins, info, asked)

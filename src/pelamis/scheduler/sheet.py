@@ -4,7 +4,8 @@ Pods of one template differ in name alone. Their *signature* is all that the plu
 for each signature a *sheet* keeps, over all rows: who passes the filters that read nodes and the pods on a row, and
 what the scores of such plugins add up to. The snapshot notes the row of each pod that comes or goes; a sheet brings
 these rows up to date when it is next used, and starts anew when a node has changed. What reads the cluster as a whole
-(spreading, affinity, volumes) is asked each time, and finds what it has prepared for the signature in ``memo``.
+(spreading, affinity, volumes) is asked each time, and finds what it has prepared for the signature in ``memo``; where
+all that it has to say is said by bands, the rows' *standing* is kept too, and a decision looks at no array but one.
 
 The answers are the same as without sheets: ``core.find`` and ``core.score``, which know nothing of them, are the
 reference that the tests compare with.
@@ -13,7 +14,7 @@ reference that the tests compare with.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,37 +22,63 @@ import numpy as np
 from pelamis.scheduler.extension import CLUSTER, NODE, PODS_OF_ROW, Plugin, Rows
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
+from pelamis.scheduler.standing import Standing
 
 SHEETS, SHEETS_BYTES = 48, 2**26
 """How many are kept at least; as many as fit into so much memory."""
-_ROW_BYTES = 16
+_ROW_BYTES = 28
+_FEW = 8
+"""So many changed rows are looked at one by one."""
+
+
+class Watched(tuple[Plugin, ...]):
+    """Plugins that answer as those ``of`` which they are made, with a stopwatch: they share their sheets."""
+
+    of: Sequence[Plugin]
+
+    @classmethod
+    def made(cls, plugins: Iterable[Plugin], of: Sequence[Plugin]) -> Watched:
+        out = cls(plugins)
+        out.of = of
+        return out
+
+
+class Plan:
+    """The plugins of a profile by what they read, and whether changed rows can be looked at one by one."""
+
+    __slots__ = ("asked", "before", "by_node", "by_row", "one_by_one", "plugins", "scores", "sheets")
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self.plugins = plugins
+        self.before = tuple(p for p in plugins if p.before is not None)
+        self.by_node = tuple(p for p in plugins if p.reads == NODE)
+        self.by_row = tuple(p for p in plugins if p.reads == PODS_OF_ROW)
+        self.asked = tuple(p for p in plugins if p.reads == CLUSTER and p.filter is not None)
+        self.scores = tuple(p for p in plugins if p.reads == CLUSTER and p.score is not None)
+        self.one_by_one = all(
+            (p.filter is None or p.passes is not None) and (p.score is None or p.points is not None)
+            for p in self.by_row
+        )
+        self.sheets = id(plugins.of if isinstance(plugins, Watched) else plugins)
+        """Says whose sheets these are."""
 
 
 class Sheet:
     """ok: rows that pass the kept filters. best: the kept scores of these, -1 for the others."""
 
     __slots__ = (
-        "_by_node",
-        "_by_row",
         "_fixed",
         "_generation",
         "_of_nodes",
         "_position",
-        "asked",
+        "_standing",
         "best",
         "memo",
         "normalized",
         "ok",
-        "plugins",
-        "scores",
     )
 
-    def __init__(self, plugins: Sequence[Plugin]) -> None:
-        self.plugins = plugins
-        self._by_node = tuple(p for p in plugins if p.reads == NODE)
-        self._by_row = tuple(p for p in plugins if p.reads == PODS_OF_ROW)
-        self.asked = tuple(p for p in plugins if p.reads == CLUSTER and p.filter is not None)
-        self.scores = tuple(p for p in plugins if p.reads == CLUSTER and p.score is not None)
+    def __init__(self) -> None:
         self._generation = -1
         self._position = -1
         self.memo: dict[Any, Any] = {}
@@ -59,29 +86,42 @@ class Sheet:
         self.best: Ints = np.empty(0, np.int64)
         self._of_nodes: Mask = self.ok
         self._fixed: Ints | None = None
+        self._standing: Standing | None = None
         self.normalized: list[tuple[Plugin, Ints]] = []
         """Plugins whose scores are looked at together, with their raw scores; without those that give all rows 0."""
 
-    def update(self, snapshot: Snapshot, info: PodInfo) -> None:
+    def update(self, plan: Plan, snapshot: Snapshot, info: PodInfo) -> None:
         if self._generation != snapshot.generation:
-            self._start(snapshot, info)
+            self._start(plan, snapshot, info)
+            return
+        position = snapshot.position
+        if position == self._position:
             return
         rows = snapshot.changed_since(self._position)
-        self._position = snapshot.position
+        self._position = position
+        changed: list[int] | None = None
         if rows is None or len(rows) * 4 > snapshot.size:
-            self._refresh(snapshot, info, slice(0, snapshot.size))
-        elif rows:
-            self._refresh(snapshot, info, np.array(list(rows), np.int64))
+            self._refresh(plan, snapshot, info, slice(0, snapshot.size))
+        elif len(rows) <= _FEW and plan.one_by_one:
+            changed = list(rows)
+            for row in changed:
+                self._refresh_one(plan, snapshot, info, row)
+        else:
+            changed = list(rows)
+            self._refresh(plan, snapshot, info, np.array(changed, np.int64))
+        if self._standing is not None:
+            self._standing.update(snapshot, self.ok, self.best, changed)
 
-    def _start(self, snapshot: Snapshot, info: PodInfo) -> None:
+    def _start(self, plan: Plan, snapshot: Snapshot, info: PodInfo) -> None:
         size = snapshot.size
         rows = slice(0, size)
         self._generation, self._position = snapshot.generation, snapshot.position
         self.memo.clear()
         self._of_nodes = np.ones(size, np.bool_)
         self._fixed = None
+        self._standing = None
         self.normalized = []
-        for plugin in self._by_node:
+        for plugin in plan.by_node:
             for rejection in plugin.filter(snapshot, info, rows) if plugin.filter is not None else ():
                 self._of_nodes &= ~rejection.mask
             if plugin.score is None:
@@ -95,14 +135,31 @@ class Sheet:
                 self._fixed = own if self._fixed is None else self._fixed + own
         self.ok = np.empty(size, np.bool_)
         self.best = np.empty(size, np.int64)
-        self._refresh(snapshot, info, rows)
+        self._refresh(plan, snapshot, info, rows)
 
-    def _refresh(self, snapshot: Snapshot, info: PodInfo, rows: Rows) -> None:
+    def _refresh_one(self, plan: Plan, snapshot: Snapshot, info: PodInfo, row: int) -> None:
+        """As ``_refresh`` of a few rows."""
+        total = -1
+        if self._of_nodes[row]:
+            total = 0 if self._fixed is None else self._fixed.item(row)
+            for plugin in plan.by_row:
+                if plugin.filter is not None:
+                    assert plugin.passes is not None
+                    if not plugin.passes(snapshot, info, row):
+                        total = -1
+                        break
+                if plugin.score is not None:
+                    assert plugin.points is not None
+                    total += plugin.points(snapshot, info, row) * plugin.weight
+        self.ok[row] = total >= 0
+        self.best[row] = total
+
+    def _refresh(self, plan: Plan, snapshot: Snapshot, info: PodInfo, rows: Rows) -> None:
         ok = self._of_nodes[rows]
         total: Ints = np.zeros(len(ok), np.int64) if self._fixed is None else self._fixed[rows]
         if isinstance(rows, slice):
             ok, total = ok.copy(), total.copy()
-        for plugin in self._by_row:
+        for plugin in plan.by_row:
             if plugin.filter is not None:
                 for rejection in plugin.filter(snapshot, info, rows):
                     ok &= ~rejection.mask
@@ -112,7 +169,27 @@ class Sheet:
         total[~ok] = -1
         self.best[rows] = total
 
-    def total(self, snapshot: Snapshot, info: PodInfo, found: Ints | None) -> Ints | None:
+    def standing(self, plan: Plan, snapshot: Snapshot, info: PodInfo) -> tuple[Standing, int] | None:
+        """And the weight of its points. None: ``total`` alone says what the scores are."""
+        if self.normalized:
+            return None
+        speaks: Plugin | None = None
+        for plugin in plan.scores:
+            if plugin.silent is None or not plugin.silent(snapshot, info):
+                if plugin.bands is None or speaks is not None:
+                    return None
+                speaks = plugin
+        bands, weight = None, 0
+        if speaks is not None and speaks.bands is not None:
+            bands, weight = speaks.bands(snapshot, info), speaks.weight
+            if bands is None:
+                return None
+        standing = self._standing
+        if standing is None or standing.bands is not bands:
+            standing = self._standing = Standing(bands, snapshot, self.ok, self.best)
+        return (standing, weight) if standing.usable else None
+
+    def total(self, plan: Plan, snapshot: Snapshot, info: PodInfo, found: Ints | None) -> Ints | None:
         """The scores of the rows found; found None = all rows. None: ``best`` says it all."""
         rows: Rows = slice(0, snapshot.size) if found is None else found
         out: Ints | None = None
@@ -121,7 +198,7 @@ class Sheet:
             own = plugin.normalize(raw[rows])
             if own is not None:
                 out = self.best[rows] + own * plugin.weight if out is None else out + own * plugin.weight
-        for plugin in self.scores:
+        for plugin in plan.scores:
             assert plugin.score is not None
             own = plugin.score(snapshot, info, rows)
             if own is not None:
@@ -139,18 +216,25 @@ class Sheets:
     """Of one snapshot, by plugins and signature; those used longest ago are forgotten."""
 
     def __init__(self) -> None:
-        self._sheets: OrderedDict[Any, Sheet] = OrderedDict()
+        self._sheets: OrderedDict[tuple[int, bytes], Sheet] = OrderedDict()
+        self._plans: dict[int, Plan] = {}
 
-    def of(self, snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo) -> Sheet:
+    def plan(self, plugins: Sequence[Plugin]) -> Plan:
+        plan = self._plans.get(id(plugins))
+        if plan is None:
+            plan = self._plans[id(plugins)] = Plan(plugins)  # holds them, so that no others get their id
+        return plan
+
+    def of(self, snapshot: Snapshot, plan: Plan, info: PodInfo) -> Sheet:
         """Up to date, and its memo is the pod's."""
-        key = (id(plugins), info.signature)
+        key = (plan.sheets, info.signature)
         sheet = self._sheets.get(key)
         if sheet is None:
-            sheet = self._sheets[key] = Sheet(plugins)
+            sheet = self._sheets[key] = Sheet()
             if len(self._sheets) > max(SHEETS, SHEETS_BYTES // (_ROW_BYTES * max(snapshot.size, 64))):
                 self._sheets.popitem(last=False)
         else:
             self._sheets.move_to_end(key)
         info.memo = sheet.memo
-        sheet.update(snapshot, info)
+        sheet.update(plan, snapshot, info)
         return sheet

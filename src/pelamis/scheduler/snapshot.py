@@ -484,6 +484,7 @@ class Snapshot:
 
     def _drop(self, key: Any) -> None:
         gone = self._counters.pop(key)
+        gone.live = False
         self._counters_by.pop(gone.selector, key)
         for group in self._groups_by.of(gone.selector):
             if gone in group.counters:

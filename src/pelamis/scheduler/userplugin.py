@@ -76,7 +76,7 @@ def made_by(path: str, name: str, make: Any, args: Any, problems: list[str]) -> 
 def guarded(plugin: Plugin) -> Plugin:
     """Whose functions raise PluginError alone, and return what they must."""
     return replace(
-        plugin,
+        plugin.by_arrays,
         before=None if plugin.before is None else _before(plugin.name, plugin.before),
         filter=None if plugin.filter is None else _filter(plugin.name, plugin.filter),
         score=None if plugin.score is None else _score(plugin.name, plugin.score),

@@ -12,7 +12,10 @@ _OWNERS = {"ReplicationController": "v1", "ReplicaSet": "apps/v1", "StatefulSet"
 
 
 class Workloads:
-    """Kept up to date by the executor. services: namespace to the Services in it, by name."""
+    """Kept up to date by the executor. services: namespace to the Services in it, by name.
+
+    version: grows when pods may belong to others than before; not with an owner's status.
+    """
 
     def __init__(self) -> None:
         self.services: dict[str, dict[str, Any]] = {}
@@ -20,8 +23,8 @@ class Workloads:
         self.version = 0
 
     def set_service(self, namespace: str, name: str, service: Any | None) -> None:
-        self.version += 1
         table = self.services.setdefault(namespace, {})
+        self.version += not _same_selector(table.get(name), service)
         if service is None:
             table.pop(name, None)
             if not table:
@@ -30,8 +33,8 @@ class Workloads:
             table[name] = service
 
     def set_owner(self, kind: str, namespace: str, name: str, owner: Any | None) -> None:
-        self.version += 1
         key = (kind, namespace, name)
+        self.version += not _same_selector(self.owners.get(key), owner)
         if owner is None:
             self.owners.pop(key, None)
         else:
@@ -61,3 +64,7 @@ class Workloads:
                     break
             break
         return Selector(dict.fromkeys(requirements)) if requirements else EVERYTHING
+
+
+def _same_selector(old: Any | None, new: Any | None) -> bool:
+    return old is not None and new is not None and bool(old.spec.selector == new.spec.selector)

@@ -138,6 +138,7 @@ def plugin(args: DynamicResourcesArgs = DynamicResourcesArgs()) -> Plugin:
         score=partial(_score, timeout_s),
         weight=2,
         idle=_idle,
+        silent=_idle,
         dear=True,
         helps=hints,
     )

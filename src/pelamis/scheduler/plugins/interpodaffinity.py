@@ -31,6 +31,7 @@ from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
+_PREFERRED = ("preferred_affinity", "preferred_anti_affinity")
 EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
 
 
@@ -140,6 +141,15 @@ def _score(args: InterPodAffinityArgs, snapshot: Snapshot, info: PodInfo, rows: 
     return (MAX_SCORE * (here / (most - least))).astype(np.int64)
 
 
+def _silent(args: InterPodAffinityArgs, snapshot: Snapshot, info: PodInfo) -> bool:
+    if info.preferred_affinity or info.preferred_anti_affinity:
+        return False
+    if args.ignorePreferredTermsOfExistingPods:
+        return True
+    kinds = ("affinity", *_PREFERRED) if args.hardPodAffinityWeight else _PREFERRED
+    return not any(snapshot.uses(kind, info) for kind in kinds)
+
+
 def _selects(term: Term, pod: PodInfo) -> bool:
     """Without knowing the labels of namespaces: may select."""
     named = pod.namespace in term.namespaces or term.namespace_selector is not None
@@ -179,6 +189,7 @@ def plugin(args: InterPodAffinityArgs = InterPodAffinityArgs()) -> Plugin:
         filter=_filter,
         idle=_idle,
         score=partial(_score, args),
+        silent=partial(_silent, args),
         weight=2,
         helps={
             POD_ADD: _pod_came,

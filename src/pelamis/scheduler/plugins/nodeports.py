@@ -32,9 +32,14 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
     return (Rejection(mask, REASON),)
 
 
+def _passes(snapshot: Snapshot, info: PodInfo, row: int) -> bool:
+    return not info.ports or not conflict(snapshot.nodes[row].ports, info.ports)
+
+
 def _pod_gone(info: PodInfo, event: Event) -> bool:
     return conflict(event.old.ports, info.ports)
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="NodePorts", filter=_filter, reads=PODS_OF_ROW, helps={POD_DELETE: _pod_gone, NODE_ADD: None})
+    helps = {POD_DELETE: _pod_gone, NODE_ADD: None}
+    return Plugin(name="NodePorts", filter=_filter, passes=_passes, reads=PODS_OF_ROW, helps=helps)

@@ -57,8 +57,8 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
 
 def _score_one(snapshot: Snapshot, row: int, cpu: int, memory: int) -> int:
     """The same without arrays: most often one row has changed."""
-    used_cpu, used_memory = int(snapshot.requested[CPU, row]), int(snapshot.requested[MEMORY, row])
-    has_cpu, has_memory = int(snapshot.allocatable[CPU, row]), int(snapshot.allocatable[MEMORY, row])
+    used_cpu, used_memory = snapshot.requested.item(CPU, row), snapshot.requested.item(MEMORY, row)
+    has_cpu, has_memory = snapshot.allocatable.item(CPU, row), snapshot.allocatable.item(MEMORY, row)
 
     def even(cpu: int, memory: int) -> int:
         one, other = min(cpu / has_cpu, 1.0), min(memory / has_memory, 1.0)
@@ -66,6 +66,20 @@ def _score_one(snapshot: Snapshot, row: int, cpu: int, memory: int) -> int:
 
     half = MAX_SCORE // 2
     return half + (half + even(used_cpu + cpu, used_memory + memory) - even(used_cpu, used_memory)) // 2
+
+
+def _points(snapshot: Snapshot, info: PodInfo, row: int) -> int:
+    """``_score`` of one row."""
+    cpu, memory = info.requests.get("cpu", 0), info.requests.get("memory", 0)
+    if (cpu or memory) and snapshot.complete():
+        return _score_one(snapshot, row, cpu, memory)
+    own = _score(snapshot, info, np.array([row], np.int64))
+    return 0 if own is None else int(own[0])
+
+
+def _points_by(args: NodeResourcesBalancedAllocationArgs, snapshot: Snapshot, info: PodInfo, row: int) -> int:
+    own = _score_by(args, snapshot, info, np.array([row], np.int64))
+    return 0 if own is None else int(own[0])
 
 
 def _score_by(args: NodeResourcesBalancedAllocationArgs, snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
@@ -103,5 +117,11 @@ def _spread(parts: Floats, there: Mask) -> Ints:
 
 
 def plugin(args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllocationArgs()) -> Plugin:
-    score = _score if args.resources == CPU_AND_MEMORY else partial(_score_by, args)
-    return Plugin(name="NodeResourcesBalancedAllocation", score=score, weight=1, reads=PODS_OF_ROW)
+    default = args.resources == CPU_AND_MEMORY
+    return Plugin(
+        name="NodeResourcesBalancedAllocation",
+        score=_score if default else partial(_score_by, args),
+        points=_points if default else partial(_points_by, args),
+        weight=1,
+        reads=PODS_OF_ROW,
+    )

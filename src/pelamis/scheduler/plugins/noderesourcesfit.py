@@ -71,7 +71,7 @@ def _filter(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, rows:
 
 
 def _filter_one(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, row: int) -> list[Rejection]:
-    """The same without arrays: most often one row has changed, or one node is tried."""
+    """The same without arrays: one node is tried."""
     vector = snapshot.vector(info)  # makes the columns, so it comes first
     allocatable, requested = snapshot.allocatable, snapshot.requested
     out: list[Rejection] = []
@@ -87,6 +87,20 @@ def _filter_one(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, r
         if int(requested[column, row]) + amount > limit:
             out.append(Rejection(_YES, f"Insufficient {name}", amount <= limit))
     return out
+
+
+def _passes(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, row: int) -> bool:
+    """Whether ``_filter_one`` has nothing to say."""
+    vector = snapshot.vector(info)
+    allocatable, requested = snapshot.allocatable, snapshot.requested
+    if requested.item(PODS, row) >= allocatable.item(PODS, row):
+        return False
+    for column, amount in vector:
+        if amount > 0 and requested.item(column, row) + amount > allocatable.item(column, row):
+            break
+    else:
+        return True
+    return not _filter_one(args, snapshot, info, row)  # what is short may not count
 
 
 def _is_ignored(args: NodeResourcesFitArgs, name: str) -> bool:
@@ -170,11 +184,7 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
     size = snapshot.size
     complete = snapshot.complete()
     if complete and not isinstance(rows, slice) and len(rows) == 1:
-        row, points = int(rows[0]), 0
-        for column, wanted in zip(_SCORED, info.nonzero, strict=True):
-            has = int(snapshot.allocatable[column, row])
-            points += max(has - int(snapshot.nonzero[column, row]) - wanted, 0) * MAX_SCORE // has
-        return np.array([points // len(_SCORED)], np.int64)
+        return np.array([_points(snapshot, info, int(rows[0]))], np.int64)
     total: Ints | None = None
     for column, wanted in zip(_SCORED, info.nonzero, strict=True):
         limit = snapshot.allocatable[column, :size][rows]
@@ -188,6 +198,25 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
         return total // len(_SCORED)
     there = [snapshot.allocatable[column, :size][rows] > 0 for column in _SCORED]
     return total // np.maximum(sum(mask.astype(np.int64) for mask in there), 1)
+
+
+def _points(snapshot: Snapshot, info: PodInfo, row: int) -> int:
+    """``_score`` of one row."""
+    if not snapshot.complete():
+        own = _score(snapshot, info, np.array([row], np.int64))
+        return 0 if own is None else int(own[0])
+    allocatable, used, points = snapshot.allocatable, snapshot.nonzero, 0
+    for column, wanted in zip(_SCORED, info.nonzero, strict=True):
+        has = allocatable.item(column, row)
+        left = has - used.item(column, row) - wanted
+        if left > 0:
+            points += left * MAX_SCORE // has
+    return points // len(_SCORED)
+
+
+def _points_by(args: NodeResourcesFitArgs, snapshot: Snapshot, info: PodInfo, row: int) -> int:
+    own = _score_by(args, snapshot, info, np.array([row], np.int64))
+    return 0 if own is None else int(own[0])
 
 
 def _pod_gone(info: PodInfo, event: Event) -> bool:
@@ -221,10 +250,13 @@ def _class_serves(info: PodInfo, event: Event) -> bool:
 
 def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
     node_fits = partial(_node_fits, args)
+    default = args.scoringStrategy == _DEFAULT
     return Plugin(
         name="NodeResourcesFit",
         filter=partial(_filter, args),
-        score=_score if args.scoringStrategy == _DEFAULT else partial(_score_by, args),
+        passes=partial(_passes, args),
+        score=_score if default else partial(_score_by, args),
+        points=_points if default else partial(_points_by, args),
         weight=1,
         reads=PODS_OF_ROW,
         helps={

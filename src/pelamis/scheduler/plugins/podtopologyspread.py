@@ -7,7 +7,7 @@ over hosts (skew 3) and zones (skew 5) with the pods that its Services and its o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 from pelamis.api.core.pod.affinity import TopologySpreadConstraint
 from pelamis.base.labels import Selector
 from pelamis.scheduler.args import PodTopologySpreadArgs
+from pelamis.scheduler.columns import Counter
 from pelamis.scheduler.extension import (
     MAX_SCORE,
     NODE_ADD,
@@ -157,12 +158,12 @@ def _prepare(
     return out, labelled
 
 
-def _by_value(snapshot: Snapshot, info: PodInfo, prepared: Prepared) -> Ints:
+def _by_value(snapshot: Snapshot, namespace: str, prepared: Prepared) -> Ints:
     """Pods per value of the label. A selector of everything counts nothing, as upstream has it."""
     c = prepared.constraint
     if c.selector.empty:
         return np.zeros(len(prepared.present), np.int64)
-    counter = snapshot.counter(info.namespace, c.selector)
+    counter = snapshot.counter(namespace, c.selector)
     if prepared.among is None:
         return snapshot.counts_by(counter, c.key)
     return snapshot.domains(snapshot.labels(c.key), counter.array[: snapshot.size], prepared.among)
@@ -176,7 +177,7 @@ def _filter(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows
     failed: Mask | None = None
     for p in prepared:
         c = p.constraint
-        counts = _by_value(snapshot, info, p)
+        counts = _by_value(snapshot, info.namespace, p)
         number = int(np.count_nonzero(p.present))
         least = int(counts[p.present].min()) if number else _NEVER
         if number < c.min_domains:
@@ -227,7 +228,7 @@ def _score(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo, rows:
             domains = _values(p, here if counted is None else here[counted], rows)
             if not domains:
                 continue
-            by_value = _by_value(snapshot, info, p) * math.log(domains + 2) + (c.max_skew - 1)
+            by_value = _by_value(snapshot, info.namespace, p) * math.log(domains + 2) + (c.max_skew - 1)
             by_value[-1] = 0.0
             weighted = by_value[here]
         total += weighted
@@ -248,6 +249,91 @@ def _values(p: Prepared, here: Ids, rows: Rows) -> int:
     return int(np.count_nonzero(np.bincount(here + 1)))
 
 
+class _Spread:
+    """``_score`` by bands, where every row has all labels that matter: see ``extension.Bands``.
+
+    A band is how many of the pods that the constraint over hosts counts are on the row, and the value of the label of
+    the other constraint (the last place: the row has none).
+    """
+
+    __slots__ = ("_counter", "_host", "_ids", "_namespace", "_places", "_prepared", "_wide")
+
+    def __init__(self, namespace: str, prepared: list[Prepared], counter: Counter | None) -> None:
+        self._namespace = namespace
+        self._prepared = prepared
+        self._counter = counter
+        self._host = next((p for p in prepared if p.constraint.key == HOSTNAME), None)
+        self._wide = next((p for p in prepared if p.constraint.key != HOSTNAME), None)
+        self._places = 1 if self._wide is None else len(self._wide.present)
+        self._ids = None if self._wide is None else self._wide.ids
+
+    def holds(self, prepared: list[Prepared]) -> bool:
+        """Whether it is what would be made of these, of the same nodes."""
+        if self._counter is not None and not self._counter.live:
+            return False
+        if prepared is not self._prepared:
+            if [p.constraint for p in prepared] != [p.constraint for p in self._prepared]:
+                return False
+            self._prepared = prepared
+        return True
+
+    def of(self, snapshot: Snapshot) -> Ints:
+        out: Ints = np.zeros(snapshot.size, np.int64)
+        if self._counter is not None:
+            out += self._counter.array[: snapshot.size]
+            out *= self._places
+        if self._ids is not None:
+            out += np.where(self._ids < 0, self._places - 1, self._ids)
+        return out
+
+    def one(self, snapshot: Snapshot, row: int) -> int:
+        out = 0 if self._counter is None else self._counter.array.item(row) * self._places
+        if self._ids is not None:
+            place = self._ids.item(row)
+            out += place if place >= 0 else self._places - 1
+        return out
+
+    def points(self, snapshot: Snapshot, bands: Sequence[int], number: int) -> Sequence[int] | None:
+        places = self._places
+        skew = weight = 0.0
+        if self._host is not None:
+            skew, weight = self._host.constraint.max_skew - 1, math.log(number + 2)
+        values: dict[int, float] = {}
+        if self._wide is not None:
+            counts = _by_value(snapshot, self._namespace, self._wide)
+            seen = {band % places for band in bands}
+            by, least = math.log(len(seen) + 2), self._wide.constraint.max_skew - 1
+            values = {place: counts.item(place) * by + least for place in seen}
+            values[places - 1] = 0.0
+        out = []
+        for band in bands:
+            total = band // places * weight + skew
+            if values:
+                total += values[band % places]
+            out.append(math.floor(total + 0.5))
+        most, low = max(out), min(out)
+        return [MAX_SCORE * (most + low - value) // most for value in out] if most else None
+
+
+def _bands(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo) -> _Spread | None:
+    strict = args.defaultingType == "List" or bool(info.pod.spec.topologySpreadConstraints)
+    prepared, labelled = _prepared(args, snapshot, info, "ScheduleAnyway", strict)
+    kept: _Spread | None = info.memo.get("bands")
+    if kept is None or not kept.holds(prepared):
+        kept = info.memo["bands"] = _spread(snapshot, info, prepared, labelled)
+    return kept
+
+
+def _spread(snapshot: Snapshot, info: PodInfo, prepared: list[Prepared], labelled: Mask | None) -> _Spread | None:
+    hosts = [p for p in prepared if p.constraint.key == HOSTNAME]
+    if labelled is not None or len(hosts) > 1 or len(prepared) - len(hosts) > 1:
+        return None
+    if any(p.constraint.selector.empty for p in prepared) or any(p.everywhere[-1] for p in hosts):
+        return None
+    counter = snapshot.counter(info.namespace, hosts[0].constraint.selector) if hosts else None
+    return _Spread(info.namespace, prepared, counter)
+
+
 def _score_one(snapshot: Snapshot, info: PodInfo, p: Prepared, rows: Rows) -> Ints | None:
     """A single constraint over a label that every row has: worked out per value, then looked up."""
     here = p.ids[rows]
@@ -256,7 +342,7 @@ def _score_one(snapshot: Snapshot, info: PodInfo, p: Prepared, rows: Rows) -> In
     else:
         values = np.bincount(here, minlength=len(p.everywhere)) > 0
     weight = math.log(int(np.count_nonzero(values)) + 2)
-    weighted = _by_value(snapshot, info, p) * weight + (p.constraint.max_skew - 1)
+    weighted = _by_value(snapshot, info.namespace, p) * weight + (p.constraint.max_skew - 1)
     out = np.floor(weighted + 0.5).astype(np.int64)
     seen = out[values]
     most, least = int(seen.max()), int(seen.min())
@@ -296,6 +382,7 @@ def plugin(args: PodTopologySpreadArgs = PodTopologySpreadArgs()) -> Plugin:
         filter=partial(_filter, args),
         idle=partial(_idle, args),
         score=partial(_score, args),
+        bands=partial(_bands, args),
         weight=2,
         helps={
             POD_ADD: pod_helps,
