@@ -6,9 +6,12 @@ Shared by admission, which keeps writes within the limits, and by the controller
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.core.resourcename import is_native
+from pelamis.api.resource.podclaim import CLASS_RESOURCE, EXTENDED
 from pelamis.base import quantity
 from pelamis.base.quantity import NANO
 
@@ -17,9 +20,22 @@ Usage = Counter[str]
 COUNTED = ("configmaps", "secrets", "replicationcontrollers", "resourcequotas", "services", "persistentvolumeclaims")
 COMPUTE = ("cpu", "memory", "ephemeral-storage")
 POD_LEVEL = ("cpu", "memory")
+CLAIMS = "resourceclaims.resource.k8s.io"
 _DEVICES = ".deviceclass.resource.k8s.io/devices"
 _MOST_DEVICES = 32
 """What a request for all devices can come to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """What the usage of a ResourceClaim depends on besides the claim, which is its usage at the moment.
+
+    device_class(name); pod(namespace, name); owned(uid): the claims that a pod controls.
+    """
+
+    device_class: Callable[[str], Any]
+    pod: Callable[[str, str], Any]
+    owned: Callable[[str], Sequence[Any]]
 
 
 def amount(text: str) -> int:
@@ -134,6 +150,49 @@ def _resource_claim_usage(claim: Any) -> Usage:
     return out
 
 
+def _extended_usage(claim: Any, usage: Usage, devices: Devices) -> Usage:
+    """What a claim takes of extended resources: devices of a class are had by the resource that the class names too,
+    and by the one that each class has without being told. What its pod counts for already is not counted twice."""
+    extended: Usage = Counter()
+    for name, count in usage.items():
+        if not name.endswith(_DEVICES):
+            continue
+        device_class = devices.device_class(name.removesuffix(_DEVICES))
+        if device_class is None:
+            continue
+        extended[f"requests.{CLASS_RESOURCE}{device_class.metadata.name}"] += count
+        if device_class.spec.extendedResourceName:
+            extended[f"requests.{device_class.spec.extendedResourceName}"] += count
+    if not extended:
+        return usage
+    pod = _pod_of(claim, devices)
+    if pod is not None:
+        counted = _pod_usage(pod)
+        extended = Counter({n: value - counted[n] for n, value in extended.items()})
+    return usage + extended
+
+
+def _pod_of(claim: Any, devices: Devices) -> Any:
+    """The pod for whose extended resources the claim was made, if it is still that pod's one such claim."""
+    meta = claim.metadata
+    owner = next((r for r in meta.ownerReferences if r.controller), None)
+    if meta.annotations.get(EXTENDED) != "true" or owner is None or (owner.kind, owner.apiVersion) != ("Pod", "v1"):
+        return None
+    pod = devices.pod(meta.namespace, owner.name)
+    if pod is None or pod.metadata.uid != owner.uid:
+        return None
+    status = pod.status.extendedResourceClaimStatus
+    if status is not None:
+        return pod if status.resourceClaimName == meta.name else None
+    mine = (meta.creationTimestamp or "", meta.name)
+    for other in devices.owned(owner.uid):
+        its = other.metadata
+        first = its.namespace == meta.namespace and its.annotations.get(EXTENDED) == "true"
+        if first and (its.creationTimestamp or "", its.name) < mine:
+            return None
+    return pod
+
+
 def attributes_classes(claim: Any) -> set[str]:
     """The VolumeAttributesClasses that a claim has, wants, or is about to get."""
     status = claim.status
@@ -147,15 +206,19 @@ _EVALUATORS: dict[str, Callable[[Any], Usage]] = {
     "pods": _pod_usage,
     "services": _service_usage,
     "persistentvolumeclaims": _claim_usage,
-    "resourceclaims.resource.k8s.io": _resource_claim_usage,
+    CLAIMS: _resource_claim_usage,
 }
 
 
-def usage_of(resource: str, obj: Any) -> Usage:
-    """resource: ``pods``, ``deployments.apps``. The result is shared: it is not to be changed."""
+def usage_of(resource: str, obj: Any, devices: Devices | None = None) -> Usage:
+    """resource: ``pods``, ``deployments.apps``. The result is shared: it is not to be changed.
+
+    devices: without it, ResourceClaims take nothing of extended resources.
+    """
     evaluate = _EVALUATORS.get(resource)
     if evaluate is not None:
-        return evaluate(obj)
+        usage = evaluate(obj)
+        return _extended_usage(obj, usage, devices) if devices is not None and resource == CLAIMS else usage
     out: Usage = Counter({f"count/{resource}": NANO})
     if resource in COUNTED:
         out[resource] = NANO
@@ -247,9 +310,11 @@ def resources(quota: Any) -> set[str]:
         elif name == "requests.storage" or "storageclass.storage.k8s.io/" in name:
             out.add("persistentvolumeclaims")
         elif name.endswith(_DEVICES):
-            out.add("resourceclaims.resource.k8s.io")
+            out.add(CLAIMS)
         elif name in COUNTED:
             out.add(name)
         else:
             out.add("pods")
+            if name.startswith("requests.") and (not is_native(name) or name.startswith(f"requests.{CLASS_RESOURCE}")):
+                out.add(CLAIMS)
     return out

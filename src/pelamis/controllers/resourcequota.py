@@ -14,10 +14,13 @@ from typing import Any
 
 import msgspec
 
+from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.resourcequota import KIND as QUOTA
 from pelamis.api.core.resourcequota import ResourceQuota
 from pelamis.api.kind import Kind
-from pelamis.api.quota import Usage, in_scope, resources, usage_of
+from pelamis.api.quota import CLAIMS, Devices, Usage, in_scope, resources, usage_of
+from pelamis.api.resource.deviceclass import KIND as CLASS
+from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.base import quantity
 from pelamis.client.types import Key, Update
 from pelamis.reconcile.plan import Plan
@@ -38,6 +41,7 @@ class World:
     shared: bool = False
     lower: tuple[dict[str, str], float] | None = None
     """What was counted lower than the status says, and since when it is."""
+    devices: Devices | None = None
 
 
 def gather(views: Views, key: Key) -> World | None:
@@ -47,14 +51,20 @@ def gather(views: Views, key: Key) -> World | None:
     wanted = resources(quota)
     objects = [(k.resource, views(k).list(key[0])) for k in views.every() if k.resource in wanted]
     counted_at, lower = views.memo(key) or (0.0, None)
-    return World(quota, objects, counted_at, lower=lower)
+    return World(quota, objects, counted_at, lower=lower, devices=_devices(views) if CLAIMS in wanted else None)
+
+
+def _devices(views: Views) -> Devices:
+    return Devices(
+        lambda name: views(CLASS).get("", name), views(POD).get, lambda uid: views(CLAIM).by_index("owner", uid)
+    )
 
 
 def reconcile(world: World, now: float) -> Plan:
     quota = world.quota
     if quota.status.hard == quota.spec.hard and now - world.counted_at < PERIOD_S:
         return Plan(requeue_at=world.counted_at + PERIOD_S)
-    used = _used(quota, world.objects)
+    used = _used(quota, world.objects, world.devices)
     shown = {
         name: str(quantity.Quantity(used[name], quantity.parse(hard).format)) for name, hard in quota.spec.hard.items()
     }
@@ -68,7 +78,7 @@ def reconcile(world: World, now: float) -> Plan:
     return Plan(actions=(Update(QUOTA, msgspec.structs.replace(quota, status=status), "status"),), memo=(now, None))
 
 
-def _used(quota: ResourceQuota, objects: Sequence[tuple[str, Sequence[Any]]]) -> Usage:
+def _used(quota: ResourceQuota, objects: Sequence[tuple[str, Sequence[Any]]], devices: Devices | None = None) -> Usage:
     """Objects of equal usage share one Counter, so that thousands of them are added by counting."""
     scoped = bool(quota.spec.scopes) or quota.spec.scopeSelector is not None
     used: Usage = Counter()
@@ -78,7 +88,7 @@ def _used(quota: ResourceQuota, objects: Sequence[tuple[str, Sequence[Any]]]) ->
         for obj in found:
             if scoped and not in_scope(quota, resource, obj):
                 continue
-            usage = usage_of(resource, obj)
+            usage = usage_of(resource, obj, devices)
             number = id(usage)
             times[number] = times.get(number, 0) + 1
             usages[number] = usage  # kept, so that no other gets its id
@@ -94,6 +104,10 @@ def _is_lower(shown: Mapping[str, str], before: Mapping[str, str]) -> bool:
 
 def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
     """The quotas of the namespace that count this kind, if what they count has changed."""
+    if kind is CLASS:
+        if old is not None and new is not None and old.spec.extendedResourceName == new.spec.extendedResourceName:
+            return ()
+        return [(q.metadata.namespace, q.metadata.name) for q in views(QUOTA).list() if CLAIMS in resources(q)]
     if not kind.namespaced or kind is QUOTA:
         return ()
     obj = new if new is not None else old

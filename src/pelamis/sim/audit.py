@@ -221,7 +221,7 @@ def _quotas(cluster: Cluster) -> Iterator[str]:
         for resource in resources(quota):
             for obj in cluster.server.objects.list(resource, quota.metadata.namespace):
                 if in_scope(quota, resource, obj):
-                    used.update(usage_of(resource, obj))
+                    used.update(usage_of(resource, obj, cluster.server.quotas.devices))
         wanted = {n: str(quantity.Quantity(used[n], quantity.parse(h).format)) for n, h in quota.spec.hard.items()}
         if dict(quota.status.used) != wanted:
             yield f"{_name(quota)}: used is {dict(quota.status.used)}, in truth {wanted}"

@@ -263,6 +263,41 @@ def selector(scope: str, operator: str = "Exists", *values: str) -> dict[str, An
     return {"scopeSelector": {"matchExpressions": [term]}}
 
 
+def test_a_quota_of_an_extended_resource_counts_claims_of_its_class() -> None:
+    async def scenario(h: Harness) -> None:
+        classes = "/apis/resource.k8s.io/v1/deviceclasses"
+        claims = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+        implicit = "requests.deviceclass.resource.kubernetes.io/gpu"
+        gpu = {"metadata": {"name": "gpu"}, "spec": {"extendedResourceName": "example.com/gpu"}}
+        assert (await h.request("POST", classes, gpu))[0] == 201
+        body = quota("q", {"requests.example.com/gpu": "3", implicit: "9"})
+        assert (await h.request("POST", "/api/v1/namespaces/default/resourcequotas", body))[0] == 201
+
+        def claim(name: str) -> dict[str, Any]:
+            request = {"name": "r", "exactly": {"deviceClassName": "gpu", "count": 2}}
+            return {"metadata": {"name": name}, "spec": {"devices": {"requests": [request]}}}
+
+        used = lambda: h.server.quotas.used("default", "q")  # noqa: E731
+        assert (await h.request("POST", claims, claim("a")))[0] == 201
+        status, refused = await h.request("POST", claims, claim("b"))
+        assert (status, refused["message"]) == (
+            403,
+            'resourceclaims.resource.k8s.io "b" is forbidden: exceeded quota: q, requested: requests.example.com/gpu=2,'
+            " used: requests.example.com/gpu=2, limited: requests.example.com/gpu=3",
+        )
+        assert used() == {"requests.example.com/gpu": "2", implicit: "2"}
+        merge = {"Content-Type": "application/merge-patch+json"}
+        await h.request("PATCH", f"{classes}/gpu", {"spec": {"extendedResourceName": None}}, headers=merge)
+        assert used() == {"requests.example.com/gpu": "0", implicit: "2"}
+        assert (await h.request("POST", claims, claim("b")))[0] == 201
+        await h.request("PATCH", f"{classes}/gpu", {"spec": {"extendedResourceName": "example.com/gpu"}}, headers=merge)
+        assert used() == {"requests.example.com/gpu": "4", implicit: "4"}
+        await h.request("DELETE", f"{claims}/a")
+        assert used() == {"requests.example.com/gpu": "2", implicit: "2"}
+
+    run(scenario)
+
+
 AFFINITY = {
     "podAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": [

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pelamis.api.core.resourcequota import KIND, ResourceQuota
-from pelamis.api.quota import COMPUTE, Usage, amount, in_scope, resources, usage_of
+from pelamis.api.quota import CLAIMS, COMPUTE, Devices, Usage, amount, in_scope, resources, usage_of
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
 from pelamis.base import quantity
@@ -33,22 +33,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pelamis.apiserver")
 _QUOTAS = "resourcequotas"
+_CLASSES = "deviceclasses.resource.k8s.io"
 _ATTEMPTS = 20
 Key = tuple[str, str, str]
 
 
 class _Total:
-    """The usage that one quota counts."""
+    """The usage that one quota counts. claims: what each ResourceClaim was counted for, which changes without it."""
 
     def __init__(self, quota: Any) -> None:
         self.quota = quota
         self.used: Usage = Counter()
         self.reserved: dict[Key, Usage] = {}
+        self.claims: dict[str, Usage] = {}
 
     def add(self, resource: str, obj: Any, sign: int) -> None:
         if in_scope(self.quota, resource, obj):
             for name, value in usage_of(resource, obj).items():
                 self.used[name] += sign * value
+
+    def count(self, claim: str, usage: Usage | None) -> None:
+        """usage None: the claim is gone."""
+        if claim in self.claims:
+            self.used.subtract(self.claims.pop(claim))
+        if usage is not None:
+            self.claims[claim] = usage
+            self.used.update(usage)
 
     def taken(self, name: str) -> int:
         return self.used[name] + sum(r[name] for r in self.reserved.values())
@@ -65,7 +75,13 @@ class Quotas:
         self._followed: set[str] = set()
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         """The writes of this server change a quota one after another: only other servers' can come between."""
-        server.objects.view(_QUOTAS).subscribe(self._on_quota)
+        objects = server.objects
+        self.devices = Devices(
+            lambda name: objects.get(_CLASSES, "", name),
+            lambda namespace, name: objects.get("pods", namespace, name),
+            lambda uid: objects.view(CLAIMS).by_index("owner", uid),
+        )
+        objects.view(_QUOTAS).subscribe(self._on_quota)
 
     def _on_quota(self, key: tuple[str, str], old: Any, new: Any) -> None:
         namespace, name = key
@@ -83,8 +99,40 @@ class Quotas:
         self._by_namespace.setdefault(namespace, {})[name] = total
         for resource in self._resources(new):
             self._follow(resource)
+            if resource == CLAIMS:
+                self._count_claims(namespace, total)
+                continue
             for obj in self._objects.list(resource, namespace):
                 total.add(resource, obj, 1)
+
+    def _count_claims(self, namespace: str, total: _Total) -> None:
+        if not in_scope(total.quota, CLAIMS, None):
+            return
+        for claim in self._objects.list(CLAIMS, namespace):
+            total.count(claim.metadata.name, usage_of(CLAIMS, claim, self.devices))
+
+    def _on_class(self, key: tuple[str, str], old: Any, new: Any) -> None:
+        """What claims of the class take is had by other names now."""
+        if old is not None and new is not None and old.spec.extendedResourceName == new.spec.extendedResourceName:
+            return
+        for namespace, totals in self._by_namespace.items():
+            for total in totals.values():
+                if total.claims:
+                    self._count_claims(namespace, total)
+
+    def _on_claim(self, key: tuple[str, str], new: Any) -> None:
+        for total in self._by_namespace.get(key[0], {}).values():
+            if CLAIMS in self._resources(total.quota) and in_scope(total.quota, CLAIMS, new):
+                total.count(key[1], usage_of(CLAIMS, new, self.devices) if new is not None else None)
+
+    def _on_pod(self, old: Any, new: Any) -> None:
+        """A claim for extended resources counts for what its pod does not."""
+        if old is None or not any(t.claims for t in self._by_namespace.get(old.metadata.namespace, {}).values()):
+            return
+        before = (old.status.phase, old.status.extendedResourceClaimStatus)
+        if new is None or (new.status.phase, new.status.extendedResourceClaimStatus) != before:
+            for claim in self.devices.owned(old.metadata.uid):
+                self._on_claim((claim.metadata.namespace, claim.metadata.name), claim)
 
     def _resources(self, quota: Any) -> set[str]:
         """Those of the resources whose objects the quota has to look at that are served."""
@@ -101,13 +149,22 @@ class Quotas:
         if resource in self._followed:
             return
         self._followed.add(resource)
+        if resource == CLAIMS:
+            self._follow("pods")
+            self._objects.view(_CLASSES).subscribe(self._on_class, replay=False)
 
         def on_change(key: tuple[str, str], old: Any, new: Any) -> None:
             totals = self._by_namespace.get(key[0])
             if not totals:
                 return
+            if resource == CLAIMS:
+                self._on_claim(key, new)
+            elif resource == "pods":
+                self._on_pod(old, new)
             for total in totals.values():
                 total.reserved.pop((resource, *key), None)
+                if resource == CLAIMS:
+                    continue
                 if resource in self._resources(total.quota):
                     if old is not None:
                         total.add(resource, old, -1)
@@ -131,7 +188,7 @@ class Quotas:
             return None
         resource = write.hub.resource
         old = write.old.obj if write.old is not None else None
-        new_usage = usage_of(resource, obj)
+        new_usage = usage_of(resource, obj, self.devices)
         taken: list[tuple[str, Usage]] = []
         for name, total in totals.items():
             added = self._check(write, total, resource, obj, old, new_usage)
@@ -222,7 +279,7 @@ class Quotas:
                 raise write.forbid(self._unset(quota, obj, missing))
         added: Usage = Counter({n: usage[n] for n in hard if n in usage})
         if old is not None and in_scope(quota, resource, old):
-            for name, value in usage_of(resource, old).items():
+            for name, value in usage_of(resource, old, self.devices).items():
                 if name in hard:
                     added[name] -= value
         # Where the quota's status is kept up, it decides about writes under way.
