@@ -23,7 +23,7 @@ from pelamis.cache.collection import Collection
 from pelamis.cache.entry import decode_of
 from pelamis.cache.view import View
 from pelamis.client.path import JSON, PATCH_TYPES, path_of, with_query
-from pelamis.client.reflector import Line, Reflector, head_of, line_of, listed_of, rev_of
+from pelamis.client.reflector import Line, Reflector, Sink, head_of, line_of, listed_of, rev_of
 from pelamis.client.types import Action, Create, Outcome, Patch, Update, WatchEvent
 from pelamis.client.types import View as AnyView
 from pelamis.net.httpclient import HttpPool, Refused, Response, Upgraded
@@ -95,15 +95,23 @@ class HttpClient:
         key = (kind, namespace, label_selector, field_selector)
         found = self._views.get(key)
         if found is None:
-            collection = Collection(kind, decode=self._decode_of(kind))
-            source = _Source(self, kind, namespace, label_selector, field_selector)
-            reflector = Reflector(collection, source, entropy=self._entropy)
-            task = asyncio.get_running_loop().create_task(reflector.run(), name=f"reflector of {kind.resource}")
-            self._reflectors.add(task)
-            task.add_done_callback(self._reflectors.discard)
+            # Nobody asks a view for its past.
+            collection = Collection(kind, decode=self._decode_of(kind), ring_events=0)
+            task = self.feed(collection, namespace, label_selector, field_selector)
             found = self._views[key] = View(collection)
             self._feeds[found] = (key, task)
         return found
+
+    def feed(
+        self, sink: Sink, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> asyncio.Task[None]:
+        """Keeps it equal to what the server has, until the task is cancelled or the client closed."""
+        source = _Source(self, sink.kind, namespace, label_selector, field_selector)
+        reflector = Reflector(sink, source, entropy=self._entropy)
+        task = asyncio.get_running_loop().create_task(reflector.run(), name=f"reflector of {sink.kind.resource}")
+        self._reflectors.add(task)
+        task.add_done_callback(self._reflectors.discard)
+        return task
 
     def release(self, view: AnyView[Any]) -> None:
         """The view is wanted no longer: its watch ends. Asking for it again starts a new one."""

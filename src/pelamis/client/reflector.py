@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
 
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError, from_status, is_reason
-from pelamis.cache.collection import Collection
+from pelamis.cache.collection import Progress
 
 log = logging.getLogger(__name__)
 
@@ -73,12 +73,27 @@ class Source(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """What is kept equal: a ``Collection``, or what takes its place. Bytes are those that the server sent."""
+
+    kind: Kind
+    progress: Progress
+
+    def replace(self, found: Iterable[tuple[str, str, int, bytes]], rev: int) -> None:
+        """Everything that there is at ``rev``: (namespace, name, rev, data)."""
+        ...
+
+    def apply_served(self, type: str, namespace: str, name: str, rev: int, data: bytes) -> None:
+        """One event of a watch."""
+        ...
+
+
 class Reflector:
     """entropy() gives numbers in [0, 1)."""
 
     def __init__(
         self,
-        collection: Collection,
+        collection: Sink,
         source: Source,
         *,
         entropy: Callable[[], float],

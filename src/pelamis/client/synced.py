@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
-from pelamis.client.types import View
+
+class Awaited(Protocol):
+    """A view, or what takes its place."""
+
+    @property
+    def synced(self) -> bool: ...
+
+    def when_reached(self, rev: int, fn: Callable[[], None]) -> None: ...
 
 
-async def synced(*views: View[Any]) -> None:
+async def synced(*views: Awaited) -> None:
     """Returns once each view holds a whole list: who decides on half a picture decides wrong."""
     for view in views:
         if not view.synced:

@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
+from pelamis.cache.sieve import Sieve
 
 T = TypeVar("T")
 F = TypeVar("F")
@@ -139,10 +140,13 @@ class View(Protocol, Generic[T_co]):
         """Call fn once ``revision >= rev``: at once if it already is."""
         ...
 
-    def subscribe(self, fn: Callable[[Key, Any, Any], None], *, replay: bool = True) -> Callable[[], None]:
+    def subscribe(
+        self, fn: Callable[[Key, Any, Any], None], *, replay: bool = True, sieve: Sieve | None = None
+    ) -> Callable[[], None]:
         """fn(key, old, new) on every change, in order; old None = added, new None = deleted. Returns the cancel.
 
         fn must only note the key and return: no I/O, no long work. replay: existing objects first, as added.
+        sieve: what of the changes is all that matters to fn; it may be told of the others too.
         """
         ...
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.kubelet.actions import Backoff, ContainerKind, Pending, Run, Sandbox
 
 _encode = msgspec.json.Encoder().encode
@@ -57,7 +58,7 @@ class Slot:
     stop_deadline: float = 0.0
     restart_now: bool = False
     restarts: int = 0
-    applied: Any = None
+    applied: ResourceRequirements | None = None
 
     @property
     def alive(self) -> bool:

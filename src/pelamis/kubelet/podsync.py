@@ -36,11 +36,17 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 class PodMachine:
     """One per pod uid. ``state`` is read by the status builder and changed here only."""
 
-    def __init__(self, pod: Any, now: float) -> None:
-        self.state = PodState(pod)
-        self.state.started_at = parse_rfc3339(pod.status.startTime) if pod.status.startTime else now
+    __slots__ = ("_out", "_wake", "state")
+
+    def __init__(self, pod: Any, now: float, state: PodState | None = None) -> None:
+        """state: of a machine that was put away."""
         self._out: list[a.Instruction] = []
         self._wake: float | None = None
+        if state is not None:
+            self.state = state
+            return
+        self.state = PodState(pod)
+        self.state.started_at = parse_rfc3339(pod.status.startTime) if pod.status.startTime else now
         self._declare()
 
     def step(self, event: a.Event, now: float) -> list[a.Instruction]:
@@ -61,6 +67,14 @@ class PodMachine:
     def refresh(self, pod: Any) -> None:
         """A newer version that differs in nothing that is decided from: what was published has come back."""
         self.state.pod = pod
+
+    @property
+    def resting(self) -> bool:
+        """Nothing is under way: whatever is still to come is a timer's, or comes from outside."""
+        s = self.state
+        if s.sandbox_busy or s.volumes == "mounting" or s.clean == "busy" or s.resize is not None or s.gone:
+            return False
+        return not any(slot.busy for slot in s.slots.values())
 
     def _emit(self, instruction: a.Instruction) -> None:
         self._out.append(instruction)

@@ -23,6 +23,11 @@ from typing import TYPE_CHECKING, Any
 from pelamis.main.config import Cluster, ConfigError, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pelamis.client.http import HttpClient
+    from pelamis.client.types import Key
+    from pelamis.kubelet.hollow.inbox import Source
     from pelamis.kubelet.hollow.node import HollowNode
     from pelamis.net.tls import Pair
 
@@ -268,6 +273,7 @@ async def serve(cluster: Cluster) -> None:
             rng=random.Random(os.urandom(16)),
             record=record,
             event_limit=EventLimit(_EVENT_BURST),
+            inbox=_inbox_of(client),
         )
         server = HollowServer(hollow, server_context(own, ca))
         async with asyncio.TaskGroup() as group:
@@ -282,6 +288,19 @@ async def serve(cluster: Cluster) -> None:
             ready.unlink(missing_ok=True)
         await renewer.close()
         await client.close()
+
+
+def _inbox_of(client: HttpClient) -> Callable[[Callable[[Key], Any]], Source]:
+    """The pods as this process reads them: a view would keep them all once more."""
+    from pelamis.kubelet.hollow.inbox import Inbox
+    from pelamis.kubelet.hollow.run import BOUND
+
+    def make(keeper: Callable[[Key], Any]) -> Inbox:
+        inbox = Inbox(keeper)
+        client.feed(inbox, field_selector=BOUND)
+        return inbox
+
+    return make
 
 
 def _say(ready: Path, count: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pelamis.kubelet import reference
+from pelamis.kubelet.hollow.rest import Packer
 from pelamis.kubelet.hollow.timer import Timers
 from pelamis.kubelet.hollow.usage import Loads
 from pelamis.reconcile.events import EventLimit
@@ -44,6 +45,7 @@ class Agent:
     report: Callable[[HollowKubelet], None]
     limit: EventLimit | None = None
     loads: Loads = field(default_factory=Loads)
+    packer: Packer = field(default_factory=Packer)
 
     def tell(self, node: str, type_: str, reason: str, message: str) -> None:
         """An Event about a node."""

@@ -144,6 +144,11 @@ class Behaviour:
         if any(key.startswith(PREFIX) for key in annotations):
             self._annotations = annotations
 
+    @property
+    def plain(self) -> bool:
+        """Nothing is said."""
+        return self._annotations is None
+
     def _get(self, name: str, container: str, default: T) -> T:
         found = self._annotations
         if found is None:
@@ -214,6 +219,15 @@ class Behaviour:
     def cpu_total(self) -> Timeline[int] | None:
         """Milli-cores of all pods of the owner together."""
         return self._get("cpu-total", "", None)
+
+
+_PLAIN = Behaviour({})
+
+
+def behaviour(annotations: Mapping[str, str]) -> Behaviour:
+    """One for all pods of which nothing is said."""
+    found = Behaviour(annotations)
+    return _PLAIN if found.plain else found
 
 
 _STOP = Stop()

@@ -251,21 +251,19 @@ class Outbox:
         if outcome is None:
             self._timers.after(RETRY_S, self._again, pod)
         elif outcome.error is None:
-            pod.acked_rev = max(pod.acked_rev, outcome.rev)
-            if int(pod.pod.metadata.resourceVersion or 0) < outcome.rev:
-                pod.sent = built
+            pod.accepted(outcome.rev, built)
         elif outcome.error.reason not in ("NotFound", "Conflict"):
             meta = pod.pod.metadata
             log.warning("status of %s/%s was refused: %s", meta.namespace, meta.name, outcome.error)
             self._timers.after(RETRY_S, self._again, pod)
 
     def _again(self, pod: HollowPod) -> None:
-        if not pod.machine.state.gone:
+        if not pod.picture().state.gone:
             self.status(pod, at_once=True)
 
     def _deleted(self, pod: HollowPod, outcome: Outcome | None) -> None:
         if outcome is not None and (
-            outcome.error is None or outcome.error.reason in ("NotFound", "Conflict") or pod.machine.state.gone
+            outcome.error is None or outcome.error.reason in ("NotFound", "Conflict") or pod.picture().state.gone
         ):
             return
         if outcome is not None and outcome.error is not None:
@@ -274,5 +272,5 @@ class Outbox:
         self._timers.after(RETRY_S, self._confirm_again, pod)
 
     def _confirm_again(self, pod: HollowPod) -> None:
-        if not pod.machine.state.gone:
+        if not pod.picture().state.gone:
             self.confirm(pod)

@@ -6,34 +6,30 @@ is built after the last of it. So a pod that nothing delays goes from Pending to
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pelamis.base import quantity
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import deviceclaims, status
 from pelamis.kubelet.hollow import image as images
 from pelamis.kubelet.hollow import lookup, script
 from pelamis.kubelet.hollow.adopt import adopted
-from pelamis.kubelet.hollow.behaviour import KILLED_CODE, Behaviour, problems
-from pelamis.kubelet.hollow.prober import Probing
+from pelamis.kubelet.hollow.behaviour import KILLED_CODE, behaviour, problems
+from pelamis.kubelet.hollow.containers import Containers, Live
+from pelamis.kubelet.hollow.rest import Packed, Picture, unpack
 from pelamis.kubelet.hollow.thrift import slim
 from pelamis.kubelet.hollow.timer import Timer
 from pelamis.kubelet.images import ImageError, duration, normalize
-from pelamis.kubelet.podstate import container_hash
+from pelamis.kubelet.podstate import PodState, container_hash
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.publish import urgent
-from pelamis.kubelet.resources import limits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pelamis.kubelet.hollow.kubelet import HollowKubelet
 
-MINIMUM_GRACE_S = 2.0
 _hashes: dict[tuple[str, str], str] = {}
 
 
@@ -47,129 +43,219 @@ def _hash(spec: Any) -> str:
     return found
 
 
-class _Live:
-    """A container that runs. exit: the timer of its own end; stop: of its end by a signal, at ``stop_at``."""
-
-    __slots__ = ("exit", "hooked", "oom", "run", "stop", "stop_at", "stop_code")
-
-    def __init__(self, run: a.Run) -> None:
-        self.run = run
-        self.exit: Timer | None = None
-        self.oom: Timer | None = None
-        self.stop: Timer | None = None
-        self.stop_at = 0.0
-        self.stop_code = 0
-        self.hooked = False
-
-
 class HollowPod:
-    """``sent``: the status as the API has it, as far as is known; ``built``: as it should be; ``pod``: the newest."""
+    """``pod``: the newest; ``built``: its status as it should be; ``sent``: as the API has it, as far as is known.
+
+    While nothing is to be done these, and all that the machine knows, are packed (``rest``); whoever asks for them
+    has them again. ``picture`` is for those who only look.
+    """
 
     __slots__ = (
+        "_awake",
+        "_containers",
         "_dirty",
         "_done",
         "_events",
         "_feeding",
-        "_live",
-        "_probing",
+        "_holds",
+        "_machine",
+        "_packed",
+        "_picture",
         "_under_way",
         "_wake",
-        "_watches",
         "acked_rev",
         "behaviour",
-        "built",
         "kubelet",
-        "machine",
-        "pod",
-        "sent",
+        "rev",
         "uid",
     )
 
     def __init__(self, kubelet: HollowKubelet, pod: Any) -> None:
         self.kubelet = kubelet
-        self.pod = pod
         self.uid: str = pod.metadata.uid
-        self.machine = PodMachine(pod, kubelet.agent.now())
-        self.behaviour = Behaviour(pod.metadata.annotations)
-        self.sent = pod.status
-        self.built = pod.status
+        pod = slim(pod)
+        self.rev = int(pod.metadata.resourceVersion or 0)
+        """Of the newest version."""
+        self.behaviour = behaviour(pod.metadata.annotations)
         self.acked_rev = 0
-        self._events: list[a.Event] = []
+        self._packed: Packed | None = None
+        self._machine: PodMachine | None = PodMachine(pod, kubelet.agent.now())
+        self._picture: Picture | None = Picture(pod, self._machine.state, pod.status, pod.status)
+        self._containers: Containers | None = Containers(self)
+        self._events: list[a.Event] | None = None
         self._feeding = False
         self._dirty = False
         self._done = False
+        self._awake = False
+        """It may not rest just now."""
+        self._holds = True
         self._under_way = 0
         self._wake: Timer | None = None
-        self._live: dict[str, _Live] = {}
-        self._probing: dict[str, Probing] | None = None
-        self._watches: dict[str, list[Callable[[], object]]] | None = None
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def _unpack(self) -> Picture:
+        assert self._packed is not None
+        found = self._picture = unpack(self._packed)
+        self._packed = None
+        state = found.state
+        self._machine = PodMachine(found.pod, 0.0, state)
+        if self._containers is None:
+            runs = (slot.current for slot in state.slots.values() if slot.current is not None)
+            self._containers = Containers(self, (run for run in runs if run.state == "running"))
+        return found
+
+    def picture(self) -> Picture:
+        """To look at: a pod that rests goes on resting."""
+        if self._picture is not None:
+            return self._picture
+        assert self._packed is not None
+        return unpack(self._packed)
+
+    @property
+    def pod(self) -> Any:
+        return (self._picture or self._unpack()).pod
+
+    @property
+    def built(self) -> Any:
+        return (self._picture or self._unpack()).built
+
+    @property
+    def sent(self) -> Any:
+        return (self._picture or self._unpack()).sent
+
+    @property
+    def machine(self) -> PodMachine:
+        if self._machine is None:
+            self._unpack()
+        machine = self._machine
+        assert machine is not None
+        return machine
+
+    @property
+    def containers(self) -> Containers:
+        if self._containers is None:
+            self._unpack()
+        containers = self._containers
+        assert containers is not None
+        return containers
+
+    @property
+    def resting(self) -> bool:
+        return self._packed is not None
+
+    def rest(self) -> None:
+        """Pack what is known, unless something is to be done with it soon."""
+        found, machine, containers = self._picture, self._machine, self._containers
+        if found is None or machine is None or self._feeding or self._awake or self._done or self._under_way:
+            return
+        state = machine.state
+        if (
+            self._events
+            or found.built != found.sent
+            or state.pod is not found.pod
+            or not machine.resting
+            or self in self.kubelet.attaching
+        ):
+            return
+        if containers is not None and containers.idle and _told(state, containers.live.values()):
+            self._containers = None
+        self._holds = self.holds
+        self._packed = self.kubelet.agent.packer.pack(found)
+        self._picture = self._machine = self._events = None
 
     # --- events in ----------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         pod = self.pod
-        if self.behaviour._annotations is not None:
+        if not self.behaviour.plain:
             for text in problems(pod.metadata.annotations):
                 self.note("", "Warning", "HollowBehaviour", text)
         if not pod.status.startTime:
             self.feed(a.PodChanged(pod))
             return
+        self._awake = True
+        self._adopt(pod)
+        self._awake = False
+        self.rest()
+
+    def _adopt(self, pod: Any) -> None:
         found = adopted(pod, self._id("sandbox", 0))
         for sandbox in found.sandboxes:
             for ip in sandbox.ips:
                 self.kubelet.mark_address(ip)
         now = self.kubelet.agent.now()
+        containers = self.containers
         for run in found.runs:
             spec = next((spec for spec in _containers(pod) if spec.name == run.name), None)
             if spec is not None and run.state == "running":
                 run.hash = _hash(spec)
-                self._live[run.id] = _Live(run)
+                containers.live[run.id] = Live(run)
         self.feed(found)
-        for live in list(self._live.values()):
-            lasts = self._script(live.run.name).lasts
+        for live in list(containers.live.values()):
+            lasts = self.script(live.run.name).lasts
             if lasts is not None and live.exit is None:
-                self._exit_after(live, live.run.started_at + lasts - now)
+                containers.exit_after(live, live.run.started_at + lasts - now)
         if self.kubelet.strain.watchful or self.behaviour.says_usage:
-            self._weigh()
+            containers.weigh()
 
     def feed(self, event: a.Event) -> None:
         if self._done:
             return
+        if self._events is None:
+            self._events = []
         self._events.append(event)
         if self._feeding:
             return
+        machine = self.machine
         self._feeding = True
         try:
             now = self.kubelet.agent.now()
             while self._events and not self._done:
                 events, self._events = self._events, []
-                for instruction in self.machine.steps(events, now):
+                for instruction in machine.steps(events, now):
                     self._do(instruction)
         finally:
             self._feeding = False
         if self._dirty and not self._done:
             self._dirty = False
             self._publish()
+        self.rest()
+
+    def _answer(self, event: a.Event) -> None:
+        """Of an instruction that took no time."""
+        if self._events is None:
+            self._events = []
+        self._events.append(event)
 
     def changed(self, pod: Any) -> None:
         """The API has a newer version of the pod."""
-        old, self.pod = self.pod, pod
-        if int(pod.metadata.resourceVersion or 0) >= self.acked_rev:
-            self.sent = pod.status
-        if _only_our_word(old, pod, self.built):
-            self.pod = pod = slim(pod)
-            self.machine.refresh(pod)
-            self.built = pod.status
+        picture, machine = self._picture or self._unpack(), self.machine
+        old, built = picture.pod, picture.built
+        picture.pod = pod = slim(pod)
+        self.rev = int(pod.metadata.resourceVersion or 0)
+        if self.rev >= self.acked_rev:
+            picture.sent = pod.status
+        if _only_our_word(old, pod, built):
+            machine.refresh(pod)
+            picture.built = pod.status
+            self.rest()
             return
         if old.metadata.annotations != pod.metadata.annotations:
             said = self.behaviour.says_usage
-            self.behaviour = Behaviour(pod.metadata.annotations)
+            self.behaviour = behaviour(pod.metadata.annotations)
             self._mark_load()
             if said or self.behaviour.says_usage:
-                self._weigh()
+                self.containers.weigh()
         if old.metadata.generation != pod.metadata.generation:
             self.kubelet.claims.add(pod)
         self.feed(a.PodChanged(pod))
+
+    def accepted(self, rev: int, built: Any) -> None:
+        """The API has that status, as of that revision."""
+        self.acked_rev = max(self.acked_rev, rev)
+        if self.rev < rev:
+            (self._picture or self._unpack()).sent = built
 
     def gone(self) -> None:
         self.kubelet.agent.outbox.drop(self)
@@ -177,45 +263,40 @@ class HollowPod:
 
     def crash(self, container: str, exit_code: int, reason: str = "") -> bool:
         """End a running container from within; False when none runs."""
-        for live in self._live.values():
+        containers = self.containers
+        for live in containers.live.values():
             if live.run.name == container:
-                self._exit(live, exit_code, reason)
+                containers.exit(live, exit_code, reason)
                 return True
         return False
 
     def lose_sandbox(self) -> None:
         """The sandbox dies, and all that is in it."""
-        sandbox = self.machine.state.sandbox
-        for live in list(self._live.values()):
-            self._exit(live, KILLED_CODE, "")
+        self._awake = True
+        sandbox, containers = self.machine.state.sandbox, self.containers
+        for live in list(containers.live.values()):
+            containers.exit(live, KILLED_CODE, "")
+        self._awake = False
         if sandbox is not None and sandbox.ready:
             self._release()
             self.feed(a.SandboxDied(sandbox.id))
 
-    def watch_exit(self, id_: str, call: Callable[[], object]) -> None:
-        """call when the container ends."""
-        if self._watches is None:
-            self._watches = {}
-        self._watches.setdefault(id_, []).append(call)
-
-    def unwatch_exit(self, id_: str, call: Callable[[], object]) -> None:
-        if self._watches is not None and call in self._watches.get(id_, ()):
-            self._watches[id_].remove(call)
-
     @property
     def holds(self) -> bool:
         """Whether it takes resources of the node."""
-        ending = self.machine.state.ending
-        if self.pod.status.phase in status.TERMINAL:
+        if self._picture is None:
+            return self._holds
+        state = self._picture.state
+        if self._picture.pod.status.phase in status.TERMINAL:
             return False
-        return ending is None or self.machine.state.running()
+        return state.ending is None or state.running()
 
     # --- instructions out ---------------------------------------------------------------------------------------------
 
     def note(self, container: str, type_: str, reason: str, message: str) -> None:
         self.kubelet.agent.note(self.pod, container, type_, reason, message)
 
-    def _later(self, delay_s: float, fn: Callable[..., None], *args: Any) -> None:
+    def later(self, delay_s: float, fn: Callable[..., None], *args: Any) -> None:
         """Now, if it takes no time."""
         if delay_s <= 0.0:
             fn(*args)
@@ -245,30 +326,30 @@ class HollowPod:
                 self.mount()
             case a.RunSandbox(attempt):
                 seconds = self.behaviour.sandbox_s()
-                self._later((seconds or 0.0) + agent.delays.sandbox, self._run_sandbox, attempt, seconds is None)
+                self.later((seconds or 0.0) + agent.delays.sandbox, self._run_sandbox, attempt, seconds is None)
             case a.StopSandbox(id_):
                 self._release()
-                self._events.append(a.SandboxStopped(id_))
+                self._answer(a.SandboxStopped(id_))
             case a.EnsureImage(name):
                 self._ensure_image(name)
             case a.StartContainer():
                 delay = self.behaviour.start_s(instruction.name) + agent.delays.start
-                self._later(delay, self._start, instruction)
+                self.later(delay, self._start, instruction)
             case a.StopContainer():
-                self._stop(instruction)
+                answer = self.containers.stop(instruction)
+                if answer is not None:
+                    self._answer(answer)
             case a.StartProbes():
-                self._start_probes(instruction)
+                self.containers.start_probes(instruction)
             case a.StopProbes(id_, kinds):
-                found = self._probing.get(id_) if self._probing is not None else None
-                if found is not None and self._probing is not None and found.stop(kinds):
-                    del self._probing[id_]
+                self.containers.stop_probes(id_, kinds)
             case a.Resize(containers):
-                self._events.append(a.Resized(tuple(name for name, _ in containers)))
-                self._weigh()
+                self._answer(a.Resized(tuple(name for name, _ in containers)))
+                self.containers.weigh()
             case a.CleanUp(remove):
                 if self.kubelet.volumes_in_use:
                     self.kubelet.use(self, ())
-                self._events.append(a.CleanedUp(remove))
+                self._answer(a.CleanedUp(remove))
             case a.ConfirmDeletion():
                 agent.outbox.confirm(self)
             case a.Forget():
@@ -280,16 +361,17 @@ class HollowPod:
             self.feed(a.Tick())
 
     def _publish(self) -> None:
-        state = self.machine.state
+        picture = self._picture or self._unpack()
+        state = picture.state
         if state.gone:
             return
         if not self.holds:
             self.kubelet.claims.remove(self.uid)
-        built = status.build(state, self.kubelet.host, self.kubelet.agent.now(), self.built)
-        if built == self.built and built == self.sent:
+        built = status.build(state, self.kubelet.host, self.kubelet.agent.now(), picture.built)
+        if built == picture.built and built == picture.sent:
             return
-        at_once = not self._under_way or urgent(msgspec.to_builtins(self.sent), msgspec.to_builtins(built))
-        self.built = built
+        at_once = not self._under_way or urgent(msgspec.to_builtins(picture.sent), msgspec.to_builtins(built))
+        picture.built = built
         self._mark_load()
         self.kubelet.agent.outbox.status(self, at_once=at_once)
 
@@ -298,8 +380,9 @@ class HollowPod:
         line = self.behaviour.cpu_total()
         if line is not None:
             agent = self.kubelet.agent
-            ready = any(c.type == "Ready" and c.status == "True" for c in self.built.conditions)
-            agent.loads.mark(self.pod, line, agent.now(), ready=ready, gone=gone)
+            found = self.picture()
+            ready = any(c.type == "Ready" and c.status == "True" for c in found.built.conditions)
+            agent.loads.mark(found.pod, line, agent.now(), ready=ready, gone=gone)
 
     def _end(self) -> None:
         self.close()
@@ -313,14 +396,8 @@ class HollowPod:
         self._mark_load(gone=True)
         if self._wake is not None:
             self._wake.cancel()
-        for live in self._live.values():
-            for timer in (live.exit, live.oom, live.stop):
-                if timer is not None:
-                    timer.cancel()
-        self._live.clear()
-        for probing in (self._probing or {}).values():
-            probing.stop(())
-        self._probing = None
+        if self._containers is not None:
+            self._containers.close()
 
     # --- volumes ------------------------------------------------------------------------------------------------------
 
@@ -398,20 +475,20 @@ class HollowPod:
         try:
             reference = normalize(spec.image)
         except ImageError as error:
-            self._events.append(a.ImageFailed(name, error.reason, str(error)))
+            self._answer(a.ImageFailed(name, error.reason, str(error)))
             return
         policy = spec.imagePullPolicy or ("Always" if reference.endswith(":latest") else "IfNotPresent")
         pull_s = self.behaviour.pull_s(name)
         missing = pull_s is None or not agent.exists(reference)
         if policy == "Never" and missing:
             text = f'Container image "{spec.image}" is not present with pull policy of Never'
-            self._events.append(a.ImageFailed(name, "ErrImageNeverPull", text))
+            self._answer(a.ImageFailed(name, "ErrImageNeverPull", text))
         elif not missing and (policy == "Never" or (policy != "Always" and reference in self.kubelet.pulled)):
             agent.note(self.pod, name, "Normal", "Pulled", f'Container image "{spec.image}" already present on machine')
-            self._events.append(a.ImageReady(name, images.digest(reference)))
+            self._answer(a.ImageReady(name, images.digest(reference)))
         else:
             agent.note(self.pod, name, "Normal", "Pulling", f'Pulling image "{spec.image}"')
-            self._later((pull_s or 0.0) + agent.delays.pull, self._pulled, name, reference, missing, agent.now())
+            self.later((pull_s or 0.0) + agent.delays.pull, self._pulled, name, reference, missing, agent.now())
 
     def _pulled(self, name: str, reference: str, missing: bool, began: float) -> None:
         if missing:
@@ -427,7 +504,7 @@ class HollowPod:
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
-    def _script(self, name: str) -> script.Script:
+    def script(self, name: str) -> script.Script:
         slot = self.machine.state.slots.get(name)
         return self.behaviour.run(slot.spec) if slot is not None else script.FOREVER
 
@@ -471,174 +548,18 @@ class HollowPod:
         )
         self.note(name, "Normal", "Created", f"Created container: {name}")
         self.note(name, "Normal", "Started", f"Started container {name}")
-        live = self._live[run.id] = _Live(run)
-        hook = slot.spec.lifecycle.postStart if slot.spec.lifecycle is not None else None
-        if hook is None:
-            self._has_started(live, name)
-        else:
-            took_s, code = _hook(hook)
-            self._later(took_s, self._hooked, live, name, code)
+        self.containers.run(run, slot.spec)
 
-    def _has_started(self, live: _Live, name: str) -> None:
-        self.feed(a.ContainerStarted(name, live.run))
-        if self.kubelet.strain.watchful or self.behaviour.says_usage:
-            self._weigh(live)
-        if live.run.id in self._live and live.exit is None and live.run.state == "running":
-            lasts = self._script(name).lasts
-            if lasts is not None:
-                self._exit_after(live, live.run.started_at + lasts - self.kubelet.agent.now())
 
-    def _hooked(self, live: _Live, name: str, code: int) -> None:
-        """The postStart hook has returned."""
-        if live.run.id not in self._live:
-            return
-        if code == 0:
-            self._has_started(live, name)
-            return
-        del self._live[live.run.id]
-        text = f"PostStartHook failed: command exited with {code}"
-        self.note(name, "Warning", "FailedPostStartHook", text)
-        self.note(name, "Normal", "Killing", "FailedPostStartHook")
-        self.feed(a.ContainerFailed(name, "PostStartHookError", text, self._ended(live, KILLED_CODE, "")))
-
-    def _weigh(self, *some: _Live) -> None:
-        """Those containers, or all, begin or use other amounts: when will they have used more than they may?"""
-        now = self.kubelet.agent.now()
-        self.kubelet.strain.changed(self)
-        for live in some or list(self._live.values()):
-            if live.oom is not None:
-                live.oom.cancel()
-                live.oom = None
-            slot = self.machine.state.slots.get(live.run.name)
-            if slot is None or self.behaviour._annotations is None:
-                continue
-            limit = limits_of(self.pod, slot.spec).get("memory", "")
-            after = self.behaviour.oom_s(slot.spec, quantity.value(limit)) if limit else None
-            if after is not None:
-                delay = max(live.run.started_at + after - now, 0.0)
-                live.oom = self.kubelet.agent.timers.after(delay, self._out_of_memory, live)
-
-    def _out_of_memory(self, live: _Live) -> None:
-        if not self.kubelet.defer(self._out_of_memory, live):
-            self._exit(live, KILLED_CODE, "OOMKilled")
-
-    def _exit_after(self, live: _Live, delay_s: float) -> None:
-        code = self._script(live.run.name).code
-        if delay_s <= 0.0:
-            self._exit(live, code, "", finished_at=self.kubelet.agent.now() + delay_s)
-        else:
-            live.exit = self.kubelet.agent.timers.after(delay_s, self._exits, live, code)
-
-    def _exits(self, live: _Live, code: int) -> None:
-        if not self.kubelet.defer(self._exits, live, code):
-            self._exit(live, code, "")
-
-    def _ended(self, live: _Live, code: int, reason: str, finished_at: float = 0.0) -> a.Run:
-        at = finished_at or self.kubelet.agent.now()
-        return replace(
-            live.run,
-            state="exited",
-            finished_at=max(at, live.run.started_at),
-            exit_code=code,
-            reason=reason or ("Completed" if code == 0 else "Error"),
-        )
-
-    def _exit(self, live: _Live, code: int, reason: str, *, finished_at: float = 0.0) -> None:
-        if self._live.pop(live.run.id, None) is None:
-            return
-        run, stopping = self._ended(live, code, reason, finished_at), live.stop is not None
-        if self.kubelet.strain.watchful:
-            self.kubelet.strain.changed(self)
-        for timer in (live.exit, live.oom, live.stop):
-            if timer is not None:
-                timer.cancel()
-        if self._watches is not None:
-            for call in self._watches.pop(run.id, ()):
-                call()
-        self.feed(a.ContainerStopped(run.name, run.id, run) if stopping else a.ContainerExited(run))
-
-    def _stop(self, order: a.StopContainer) -> None:
-        live = self._live.get(order.id)
-        if live is None:
-            slot = self.machine.state.slots.get(order.name)
-            run = slot.current if slot is not None and slot.current is not None and slot.exited else None
-            self._events.append(a.ContainerStopped(order.name, order.id, run))
-            return
-        delay_s, code = self._stopping(order, live)
-        now = self.kubelet.agent.now()
-        if live.stop is not None:
-            if live.stop_at <= now + delay_s:
-                return  # it ends sooner by what was asked before
-            live.stop.cancel()
-        live.stop_at, live.stop_code = now + delay_s, code
-        live.stop = self.kubelet.agent.timers.after(delay_s, self._stops, live)
-        if delay_s <= 0.0:
-            self._exit(live, code, "")
-
-    def _stops(self, live: _Live) -> None:
-        if not self.kubelet.defer(self._stops, live):
-            self._exit(live, live.stop_code, "")
-
-    def _stopping(self, order: a.StopContainer, live: _Live) -> tuple[float, int]:
-        """How many seconds the container takes to end, and its exit code."""
-        grace, before = float(order.grace_s), 0.0
-        if grace <= 0.0:
-            return 0.0, KILLED_CODE
-        slot = self.machine.state.slots.get(order.name)
-        lifecycle = slot.spec.lifecycle if slot is not None else None
-        if lifecycle is not None and lifecycle.preStop is not None and not live.hooked:
-            live.hooked = True
-            before, code = _hook(lifecycle.preStop)
-            if before > grace:
-                text = f"PreStopHook did not complete within {order.grace_s} seconds"
-                self.note(order.name, "Warning", "FailedPreStopHook", text)
-                before = grace
-            elif code:
-                text = f"PreStopHook failed: command exited with {code}"
-                self.note(order.name, "Warning", "FailedPreStopHook", text)
-            grace = max(grace - before, MINIMUM_GRACE_S)
-        taken = self.behaviour.stop(order.name)
-        if taken.after_s is None or taken.after_s > grace:
-            return before + grace, KILLED_CODE
-        return before + taken.after_s, taken.code
-
-    def _start_probes(self, order: a.StartProbes) -> None:
-        agent = self.kubelet.agent
-        spec = self.machine.state.slots[order.name].spec
-        probing = Probing(
-            order,
-            spec,
-            self.behaviour,
-            agent.now,
-            self._probe_after,
-            self.feed,
-            lambda type_, reason, message: self.note(order.name, type_, reason, message),
-        )
-        if self._probing is None:
-            self._probing = {}
-        self._probing[order.id] = probing
-        probing.run()
-
-    def _probe_after(self, delay_s: float, fn: Callable[[], None]) -> Timer:
-        return self.kubelet.agent.timers.after(delay_s, self._probe, fn)
-
-    def _probe(self, fn: Callable[[], None]) -> None:
-        if not self.kubelet.defer(self._probe, fn):
-            fn()
+def _told(state: PodState, live: Collection[Live]) -> bool:
+    """Whether the machine knows of just these containers."""
+    known = [slot.current for slot in state.slots.values() if slot.current is not None]
+    running = {run.id: run for run in known if run.state == "running"}
+    return len(running) == len(live) and all(running.get(one.run.id) is one.run for one in live)
 
 
 def _containers(pod: Any) -> tuple[Any, ...]:
     return (*pod.spec.initContainers, *pod.spec.containers, *pod.spec.ephemeralContainers)
-
-
-def _hook(handler: Any) -> tuple[float, int]:
-    """(seconds that it takes, exit code) of a lifecycle hook."""
-    if handler.exec is not None:
-        found = script.understand(handler.exec.command)
-        return found.lasts or 0.0, found.code
-    if handler.sleep is not None:
-        return float(handler.sleep.seconds), 0
-    return 0.0, 0
 
 
 def _only_our_word(old: Any, new: Any, built: Any) -> bool:

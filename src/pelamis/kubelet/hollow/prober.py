@@ -50,6 +50,11 @@ class Probing:
             clock = probes.clock(kind, probe, order.started_at, now(), known[kind])
             self._clocks[kind] = (clock, behaviour.probe(kind, spec, probe))
 
+    @property
+    def idle(self) -> bool:
+        """No probe will be run again: each verdict stands for good."""
+        return self._timer is None
+
     def stop(self, kinds: tuple[ProbeKind, ...]) -> bool:
         """True when none is left."""
         for kind in kinds or KINDS:

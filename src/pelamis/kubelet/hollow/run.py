@@ -21,6 +21,7 @@ from pelamis.client.types import Client, Create, Delete, Key, Outcome, Patch, Vi
 from pelamis.kubelet import admit, extended, pressure, status
 from pelamis.kubelet.hollow import image, node, usage
 from pelamis.kubelet.hollow.agent import Agent, Delays
+from pelamis.kubelet.hollow.inbox import Source, Viewed
 from pelamis.kubelet.hollow.kubelet import HollowKubelet
 from pelamis.kubelet.hollow.lookup import Lookups
 from pelamis.kubelet.hollow.node import LEASE_NAMESPACE, HollowNode
@@ -40,6 +41,8 @@ STATUS_S = 10.0
 GRID_S = 0.1
 """Leases are renewed at multiples of it."""
 TERMINAL = status.TERMINAL
+BOUND = "spec.nodeName!="
+"""The pods that are read."""
 
 
 class HollowNodes:
@@ -67,9 +70,12 @@ class HollowNodes:
         lease_s: int = 40,
         status_report_s: float = 300.0,
         in_flight: int = IN_FLIGHT,
+        inbox: Callable[[Callable[[Key], Any]], Source] | None = None,
         sign_in: Callable[[str, str, float], float] = lambda node, what, period: period,
     ) -> None:
-        """sign_in(node, what, period): seconds until the node's next sign of life, a multiple of the period.
+        """inbox(newest): where the pods come from, if not from a view of the client.
+
+        sign_in(node, what, period): seconds until the node's next sign of life, a multiple of the period.
 
         what: ``lease`` or ``status``. A simulator that knows that nothing will happen for a while leaves out what
         nobody could miss.
@@ -93,6 +99,7 @@ class HollowNodes:
         self._lease_s = lease_s
         self._status_report_s = status_report_s
         self._in_flight = in_flight
+        self._inbox = inbox
         self._sign_in = sign_in
         self._spent: dict[Key, str] = {}
         """uid of pods that were refused or had ended before this process began: there is nothing to do but delete."""
@@ -100,7 +107,7 @@ class HollowNodes:
         self._draining = False
         self._unregistered = 0
         self._failure: asyncio.Future[None]
-        self._pod_view: View[Any]
+        self._pod_source: Source
         self._node_view: View[Any]
         self.agent: Agent
 
@@ -123,15 +130,18 @@ class HollowNodes:
             self._report_soon,
             limit=self._event_limit,
         )
-        self._pod_view = self.client.view(POD, field_selector="spec.nodeName!=")
+        if self._inbox is not None:
+            self._pod_source = self._inbox(self._newest)
+        else:
+            self._pod_source = Viewed(self.client.view(POD, field_selector=BOUND))
         self._node_view = self.client.view(NODE)
         cancels: list[Callable[[], None]] = []
         try:
-            await synced(self._pod_view, self._node_view, lookups.roots, lookups.accounts)
+            await synced(self._pod_source, self._node_view, lookups.roots, lookups.accounts)
             for spec in self._nodes:
                 self._add(spec)
             cancels.append(self._node_view.subscribe(self._on_node))
-            cancels.append(self._pod_view.subscribe(self._on_pod))
+            cancels.append(self._pod_source.subscribe(self._on_pod))
             self._unregistered = len(self.kubelets)
             for kubelet in self.kubelets.values():
                 self._register(kubelet)
@@ -167,7 +177,7 @@ class HollowNodes:
         """The node is taken away for good, without a word; its Node object stays until somebody deletes it."""
         kubelet = self.kubelets.pop(name)
         for key in [key for key, pod in self.pods.items() if pod.kubelet is kubelet]:
-            del self.pods[key]
+            self._pod_source.given_back(key, self.pods.pop(key).picture().pod)
         kubelet.close()
 
     def stop_node(self, name: str) -> None:
@@ -209,8 +219,12 @@ class HollowNodes:
         for key, pod in list(self.pods.items()):
             if pod.kubelet is kubelet:
                 self._mark(key)
-        for obj in self._pod_view.by_index("node", kubelet.spec.name):
-            self._mark((obj.metadata.namespace, obj.metadata.name))
+        for key in self._pod_source.on_node(kubelet.spec.name):
+            self._mark(key)
+
+    def _newest(self, key: Key) -> Any:
+        held = self.pods.get(key)
+        return held.picture().pod if held is not None else None
 
     # --- registration, lease, status ----------------------------------------------------------------------------------
 
@@ -399,7 +413,7 @@ class HollowNodes:
 
     def _look(self, key: Key) -> None:
         """Bring what is held in line with the view."""
-        pod = self._pod_view.get(*key)
+        pod = self._pod_source.get(*key)
         held = self.pods.get(key)
         kubelet = held.kubelet if held is not None else None
         if kubelet is None and pod is not None:
@@ -414,6 +428,7 @@ class HollowNodes:
                 return
             if pod is not None and pod.metadata.uid == held.uid:
                 held.changed(pod)
+                self._pod_source.taken(key)
                 return
             del self.pods[key]
             held.gone()
@@ -449,6 +464,7 @@ class HollowNodes:
         held = self.pods[key] = kubelet.pods[pod.metadata.uid] = HollowPod(kubelet, pod)
         kubelet.claims.add(pod)
         held.begin()
+        self._pod_source.taken(key)
 
     def _refuse(self, key: Key, kubelet: HollowKubelet, pod: Any, refusal: admit.Refusal) -> None:
         self._spent[key] = pod.metadata.uid

@@ -169,19 +169,20 @@ class HollowServer:
             options = log_options(dict(request.query_items()), self._nodes.agent.now())
         except ValueError as error:
             return text(422, str(error))
-        slot = pod.machine.state.slots.get(container)
+        picture = pod.picture()
+        slot = picture.state.slots.get(container)
         if slot is None:
             return text(404, f'container "{container}" not found in pod "{name}"')
         previous = request.query_first("previous") in ("true", "1")
         waiting = slot.current is not None and slot.current.state == "exited" and slot.waiting[0]
-        run = (slot.current if waiting and slot.restartable(pod.pod) else slot.last) if previous else slot.current
+        run = (slot.current if waiting and slot.restartable(picture.pod) else slot.last) if previous else slot.current
         if run is None and previous:
             return text(400, f'previous terminated container "{container}" in pod "{name}" not found')
         if run is None:
-            reason = slot.waiting[0] or ("PodInitializing" if pod.pod.spec.initContainers else "ContainerCreating")
+            reason = slot.waiting[0] or ("PodInitializing" if picture.pod.spec.initContainers else "ContainerCreating")
             words = "trying and failing to pull image" if reason == "ErrImagePull" else f"waiting to start: {reason}"
             return text(400, f'container "{container}" in pod "{name}" is {words}')
-        lines = printed.printed(pod.pod, run, pod.behaviour.run(slot.spec))
+        lines = printed.printed(picture.pod, run, pod.behaviour.run(slot.spec))
         now = self._nodes.agent.now()
         body = b"".join(printed.shown([line for line in lines if line[0] <= now], options))
         if options.limit is not None:
@@ -207,7 +208,7 @@ class HollowServer:
         if task is not None:
             stream.on_lost = task.cancel  # type: ignore[assignment]
         ended = asyncio.Event()
-        pod.watch_exit(id_, ended.set)
+        pod.containers.watch_exit(id_, ended.set)
         try:
             if body:
                 stream.write(body)
@@ -221,15 +222,17 @@ class HollowServer:
                     if line is not None:
                         stream.write(b"".join(printed.shown([line], replace(options, tail=None))))
         finally:
-            pod.unwatch_exit(id_, ended.set)
+            pod.containers.unwatch_exit(id_, ended.set)
+            pod.rest()
             stream.close()
 
 
 def _pods(kubelet: HollowKubelet) -> list[Any]:
     out = []
     for pod in kubelet.pods.values():
-        tree = msgspec.json.decode(msgspec.json.encode(pod.pod))
-        tree["status"] = msgspec.to_builtins(pod.built)
+        picture = pod.picture()
+        tree = msgspec.json.decode(msgspec.json.encode(picture.pod))
+        tree["status"] = msgspec.to_builtins(picture.built)
         out.append(tree)
     return out
 
@@ -238,6 +241,6 @@ def _starts(kubelet: HollowKubelet) -> dict[tuple[str, str], float]:
     return {
         (pod.uid, slot.name): slot.current.started_at
         for pod in kubelet.pods.values()
-        for slot in pod.machine.state.slots.values()
+        for slot in pod.picture().state.slots.values()
         if slot.current is not None
     }

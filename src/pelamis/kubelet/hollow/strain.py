@@ -80,7 +80,8 @@ class Strain:
             return
         now = kubelet.agent.now()
         pods = [pod for pod in kubelet.pods.values() if pod.holds]
-        used = {pod.uid: usage.of_pod(pod, now) for pod in pods}
+        pictures = {pod.uid: pod.picture() for pod in pods}
+        used = {pod.uid: usage.of_pod(pod, pictures[pod.uid], now) for pod in pods}
         memory = usage.NODE_MEMORY + sum(found.memory for found in used.values())
         disk = sum(found.disk for found in used.values())
         signals = {
@@ -94,7 +95,7 @@ class Strain:
         if hit:
             self._relieve(hit[0], signals[hit[0]], pods, used)
         for pod in pods:
-            if pod.machine.state.ending is None and (text := _over(pod.pod, used[pod.uid])):
+            if (text := _over(pictures[pod.uid].pod, used[pod.uid])) and pod.picture().state.ending is None:
                 _evict(pod, text, 1)
         changes = [found.changes_at for found in used.values() if found.changes_at is not None]
         over = self._pressure.over_at(now)
@@ -119,9 +120,9 @@ class Strain:
         kubelet.agent.tell(kubelet.spec.name, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
         held = {pod.uid: pod for pod in pods}
         amounts = {uid: found.memory if resource == "memory" else found.disk for uid, found in used.items()}
-        for pod in rank((pod.pod for pod in pods), amounts, resource):
+        for pod in rank((pod.picture().pod for pod in pods), amounts, resource):
             victim = held[pod.metadata.uid]
-            if victim.machine.state.ending is not None:
+            if victim.picture().state.ending is not None:
                 return  # one goes already; see first what that gives
             own = {n: m if resource == "memory" else d for n, (m, d) in used[victim.uid].containers.items()}
             limit = threshold(HARD[name], signal.capacity)

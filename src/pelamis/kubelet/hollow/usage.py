@@ -16,8 +16,10 @@ from pelamis.kubelet.hollow.timeline import Timeline, integral
 
 if TYPE_CHECKING:
     from pelamis.kubelet.actions import Run
+    from pelamis.kubelet.hollow.behaviour import Behaviour
     from pelamis.kubelet.hollow.kubelet import HollowKubelet
     from pelamis.kubelet.hollow.pod import HollowPod
+    from pelamis.kubelet.hollow.rest import Picture
 
 NODE_CPU, NODE_MEMORY = 50, 256 << 20
 """What a node uses beside its pods: milli-cores, bytes."""
@@ -94,11 +96,11 @@ class Used:
     changes_at: float | None
 
 
-def of_pod(pod: HollowPod, now: float) -> Used:
+def of_pod(pod: HollowPod, picture: Picture, now: float) -> Used:
     memory = disk = 0
     found: dict[str, tuple[int, int]] = {}
     changes: list[float] = []
-    for slot in pod.machine.state.slots.values():
+    for slot in picture.state.slots.values():
         run = slot.current
         if run is None or run.state != "running":
             continue
@@ -110,12 +112,11 @@ def of_pod(pod: HollowPod, now: float) -> Used:
     return Used(memory, disk, found, min(changes, default=None))
 
 
-def _container(pod: HollowPod, spec: Any, run: Run, loads: Loads, now: float) -> tuple[int, int, int]:
+def _container(behaviour: Behaviour, pod: Any, spec: Any, run: Run, loads: Loads, now: float) -> tuple[int, int, int]:
     """(nano-cores, core nano-seconds, bytes) of a running container."""
     since = max(now - run.started_at, 0.0)
-    behaviour = pod.behaviour
-    if behaviour.cpu_total() is not None and spec is pod.pod.spec.containers[0]:
-        milli, spent = loads.of(pod.pod, now)
+    if behaviour.cpu_total() is not None and spec.name == pod.spec.containers[0].name:
+        milli, spent = loads.of(pod, now)
     else:
         line = behaviour.cpu(spec)
         milli, spent = line.at(since), integral(line, 0.0, since)
@@ -123,15 +124,16 @@ def _container(pod: HollowPod, spec: Any, run: Run, loads: Loads, now: float) ->
 
 
 def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
-    at, meta, state = rfc3339(now), pod.pod.metadata, pod.machine.state
+    picture = pod.picture()
+    at, meta, state = rfc3339(now), picture.pod.metadata, picture.state
     containers = []
     rate = spent = memory = 0
-    used_disk = of_pod(pod, now).disk if pod.behaviour.says_usage else 0
+    used_disk = of_pod(pod, picture, now).disk if pod.behaviour.says_usage else 0
     for slot in state.slots.values():
         run = slot.current
         if run is None or run.state != "running":
             continue
-        nano, total, used = _container(pod, slot.spec, run, loads, now)
+        nano, total, used = _container(pod.behaviour, picture.pod, slot.spec, run, loads, now)
         rate, spent, memory = rate + nano, spent + total, memory + used
         containers.append(
             {
