@@ -12,7 +12,7 @@ Nothing of it is kept on disk: after a restart it is read from the pods' statuse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,14 +29,14 @@ _UNITS: tuple[tuple[str, Callable[[str], int]], ...] = (("cpu", quantity.milli),
 
 @dataclass(slots=True)
 class _Held:
-    """whole: the pod-level resources; containers: of init and main containers by name. wanted: a pod that waits."""
+    """whole: the pod-level resources; containers: of init and main containers by name. wanted: the pod as
+    declared, while that is something else."""
 
     whole: Any
     containers: dict[str, Any]
     wanted: Any = None
     pending: a.Pending | None = None
     since: float = 0.0
-    differs: bool = field(default=False)
 
 
 class Allocations:
@@ -72,9 +72,7 @@ class Allocations:
         held = self._held[pod.metadata.uid]
         if _same(held, _declared(pod)):
             held.wanted = held.pending = None
-            held.differs = False
             return False
-        held.differs = True
         if held.wanted is None:
             held.since = now
         held.wanted = pod
@@ -83,7 +81,7 @@ class Allocations:
     def apply(self, pod: Any) -> Any:
         """The pod with the resources that it was granted."""
         held = self._held.get(pod.metadata.uid)
-        if held is None or not held.differs:
+        if held is None or held.wanted is None:
             return pod
         replace = msgspec.structs.replace
 
@@ -118,7 +116,6 @@ class Allocations:
                     fresh = _declared(pod)
                     held.whole, held.containers = fresh.whole, fresh.containers
                     held.wanted = held.pending = None
-                    held.differs = False
                     again = True
                     yield pod
                     continue

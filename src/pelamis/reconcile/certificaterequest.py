@@ -110,14 +110,13 @@ def _client_problem(usages: Sequence[str]) -> str:
 
 def refusal(csr: CertificateSigningRequest, request: X509Request) -> str:
     """Why its signer does not sign an approved request; "" when it does."""
-    usages = csr.spec.usages
-    match csr.spec.signerName:
-        case "kubernetes.io/kube-apiserver-client":
-            return _client_problem(usages)
-        case "kubernetes.io/kube-apiserver-client-kubelet":
-            return _kubelet_client_problem(names(request), set(usages))
-        case "kubernetes.io/kubelet-serving":
-            return _serving_problem(names(request), set(usages))
+    usages, signer = csr.spec.usages, csr.spec.signerName
+    if signer == CLIENT:
+        return _client_problem(usages)
+    if signer == KUBELET_CLIENT:
+        return _kubelet_client_problem(names(request), set(usages))
+    if signer == SERVING:
+        return _serving_problem(names(request), set(usages))
     return ""
 
 

@@ -17,8 +17,6 @@ from pelamis.kubelet.volumes.context import Context
 from pelamis.kubelet.volumes.ownership import apply_group
 from pelamis.kubelet.volumes.payload import VolumeError
 
-_MS_RDONLY = 1
-
 
 async def setup(context: Context, volume: Any) -> str:
     pod = context.pod
@@ -77,7 +75,7 @@ async def _local(context: Context, found: Any, read_only: bool) -> str:
         target.mkdir(parents=True, exist_ok=True)
         if _is_device(path):
             kind = await _formatted(path, found.spec.local.fsType or "ext4", read_only)
-            mount.filesystem(_real(path), target, kind, "", _MS_RDONLY if read_only else 0)
+            mount.filesystem(_real(path), target, kind, "", mount.READ_ONLY if read_only else 0)
         else:
             mount.bind(_real(path), target)
             if read_only:
@@ -144,7 +142,7 @@ def nfs(context: Context, name: str, server: str, path: str, read_only: bool) ->
     if not mount.is_mounted(target):
         options = f"addr={server},vers=4.2,clientaddr=0.0.0.0"
         try:
-            mount.filesystem(f"{server}:{path}", target, "nfs4", options, _MS_RDONLY if read_only else 0)
+            mount.filesystem(f"{server}:{path}", target, "nfs4", options, mount.READ_ONLY if read_only else 0)
         except OSError as error:
             raise VolumeError(f"MountVolume.SetUp failed for volume {name!r}: {error}") from error
     return str(target)

@@ -31,8 +31,8 @@ def bind(source: str, target: Path) -> None:
 
 
 _FLAGS = {"ro": 1, "nosuid": 2, "nodev": 4, "noexec": 8, "bind": _MS_BIND, "rbind": _MS_BIND | 16384, "rw": 0}
-_MS_RDONLY, _MS_NOEXEC, _MS_REMOUNT = 1, 8, 32
-REMOUNT_READ_ONLY = _MS_REMOUNT | _MS_BIND | _MS_RDONLY
+READ_ONLY, _MS_NOEXEC, _MS_REMOUNT = 1, 8, 32
+REMOUNT_READ_ONLY = _MS_REMOUNT | _MS_BIND | READ_ONLY
 """Flags that make a bind mount read-only."""
 
 
@@ -44,7 +44,7 @@ def read_only(kind: str, source: str, target: Path, options: Iterable[str]) -> N
             flags |= _FLAGS[option]
         else:
             data.append(option)
-    extra = _MS_RDONLY | _MS_NOEXEC
+    extra = READ_ONLY | _MS_NOEXEC
     if flags & _MS_BIND:
         filesystem(source, target, "", "", flags & ~extra)
         filesystem(source, target, "", "", _MS_REMOUNT | _MS_BIND | extra)

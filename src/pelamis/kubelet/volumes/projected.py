@@ -30,6 +30,13 @@ def _single_user(pod: Any) -> int | None:
     return users.pop() if len(users) == 1 else None
 
 
+def _private(context: Context, content: bytes, mode: int, *users: int | None) -> File:
+    """For its owner alone where that is known: the first of ``users``, or the one that all containers run as."""
+    only = _single_user(context.pod)
+    own = mode if context.fs_group is None and only is None else 0o600
+    return File(content, own, next((user for user in (*users, only) if user is not None), None))
+
+
 async def _files(context: Context, volume: Any) -> dict[str, File]:
     source, pod = volume.projected, context.pod
     namespace = pod.metadata.namespace
@@ -57,10 +64,7 @@ async def _files(context: Context, volume: Any) -> dict[str, File]:
         elif part.serviceAccountToken is not None:
             ref = part.serviceAccountToken
             text = await context.token(pod, ref.audience, ref.expirationSeconds or TOKEN_TTL_S)
-            user = ref.user if ref.user is not None else default_user
-            only = _single_user(pod)
-            own = mode if context.fs_group is None and only is None else 0o600
-            out[ref.path] = File(text.encode(), own, only if user is None else user)
+            out[ref.path] = _private(context, text.encode(), mode, ref.user, default_user)
         elif part.clusterTrustBundle is not None:
             ref = part.clusterTrustBundle
             bundles = context.trust_bundles(ref.name or "", ref.signerName or "")
@@ -73,11 +77,8 @@ async def _files(context: Context, volume: Any) -> dict[str, File]:
                     if ref.name
                     else "combination of signerName and labelSelector matched zero ClusterTrustBundles"
                 )
-            user = ref.user if ref.user is not None else default_user
-            only = _single_user(pod)
-            own = mode if context.fs_group is None and only is None else 0o600
             anchors = put_together(b.spec.trustBundle for b in bundles)
-            out[ref.path] = File(anchors, own, only if user is None else user)
+            out[ref.path] = _private(context, anchors, mode, ref.user, default_user)
         elif part.podCertificate is not None:
             raise payload.VolumeError("podCertificate volumes are not supported by this node")
     return out

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import re
 import textwrap
 from collections.abc import Iterable
 
-_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s(.*?)-----END \1-----", re.DOTALL)
+from pelamis.api.certificates.signer import pem_blocks
 
 
 def put_together(bundles: Iterable[str]) -> bytes:
     """bundles: PEM. Sorted, so that the file changes only with what is in it."""
-    found = {"".join(block.split()) for bundle in bundles for _, block in _BLOCK.findall(bundle)}
-    return b"".join(_pem(der) for der in sorted(base64.b64decode(text) for text in found))
+    found = {der for bundle in bundles for _, der in pem_blocks(bundle.encode())}
+    return b"".join(map(_pem, sorted(found)))
 
 
 def _pem(der: bytes) -> bytes:
