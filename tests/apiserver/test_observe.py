@@ -36,6 +36,9 @@ def test_metrics_for_prometheus() -> None:
         await h.request("POST", CMS, cm("a"))
         await h.request("POST", "/api/v1/namespaces/nowhere/configmaps", cm("a"))
         await events(h, f"{CMS}?watch=1", 1)
+        await h.raw("GET", "/readyz/ping")
+        _, _, data = await h.raw("GET", "/metrics/slis")
+        assert [f.name for f in families(data.decode())] == ["process_start_time_seconds"]
         await h.raw("GET", "/readyz")
         _, _, data = await h.raw("GET", "/metrics/slis")
         assert b'kubernetes_healthcheck{name="ping",type="readyz"} 1' in data

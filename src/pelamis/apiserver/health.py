@@ -43,9 +43,10 @@ _HEADERS = (("X-Content-Type-Options", "nosniff"), ("Cache-Control", "no-cache, 
 
 
 class Health:
-    """Checks in order, for each endpoint."""
+    """Checks in order, for each endpoint. started_at: seconds since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
         self._checks: dict[str, dict[str, Check]] = {"healthz": {}, "livez": {}, "readyz": {}}
         self._last: dict[tuple[str, str], int] = {}
         self._made_so_often: Counter[tuple[str, str, str]] = Counter()
@@ -66,17 +67,25 @@ class Health:
         return self._made(request, endpoint, name, {n: str(why) for n, why in found.items()})
 
     def slis(self) -> str:
-        """``/metrics/slis``: what the checks found, for service level indicators."""
-        last, total = "kubernetes_healthcheck", "kubernetes_healthchecks_total"
-        lines = [f"# HELP {last} [STABLE] What a health check found when it was last made: 1 is fine, 0 is not."]
-        lines.append(f"# TYPE {last} gauge")
-        lines += [f'{last}{{name="{n}",type="{t}"}} {value}' for (n, t), value in sorted(self._last.items())]
-        lines.append(f"# HELP {total} [STABLE] How often a health check was made, by what it found.")
-        lines.append(f"# TYPE {total} counter")
-        lines += [
-            f'{total}{{name="{n}",status="{s}",type="{t}"}} {count}'
-            for (n, s, t), count in sorted(self._made_so_often.items())
-        ]
+        """``/metrics/slis``: what the checks found, for service level indicators. Nothing before somebody has asked for
+        them all, as upstream; when the process started is there from the first moment."""
+        last, total, started = "kubernetes_healthcheck", "kubernetes_healthchecks_total", "process_start_time_seconds"
+        lines: list[str] = []
+        if self._last:
+            lines.append(
+                f"# HELP {last} [STABLE] What a health check found when it was last made: 1 is fine, 0 is not."
+            )
+            lines.append(f"# TYPE {last} gauge")
+            lines += [f'{last}{{name="{n}",type="{t}"}} {value}' for (n, t), value in sorted(self._last.items())]
+            lines.append(f"# HELP {total} [STABLE] How often a health check was made, by what it found.")
+            lines.append(f"# TYPE {total} counter")
+            lines += [
+                f'{total}{{name="{n}",status="{s}",type="{t}"}} {count}'
+                for (n, s, t), count in sorted(self._made_so_often.items())
+            ]
+        lines.append(f"# HELP {started} [ALPHA] When the process started, in seconds since the epoch.")
+        lines.append(f"# TYPE {started} gauge")
+        lines.append(f"{started} {self._started_at}")
         return "\n".join(lines) + "\n"
 
     async def _later(
@@ -88,7 +97,7 @@ class Health:
     def _made(self, request: Request, endpoint: str, name: str, found: dict[str, str]) -> Response:
         """found: why each check that was made fails, empty where it does not."""
         checks = self._checks[endpoint]
-        for made, fault in found.items():
+        for made, fault in found.items() if not name else ():  # one that is asked for by name does not count
             self._last[made, endpoint] = 0 if fault else 1
             self._made_so_often[made, "error" if fault else "success", endpoint] += 1
         if name:

@@ -174,7 +174,7 @@ class ApiServer:
         self.metrics = Metrics()
         self.metrics.count_objects = self._counts
         self.audit_ids = AuditIds(config.entropy)
-        self.health = Health()
+        self.health = Health(self.clock())
         self.metrics_api = MetricsApi(self, config.summaries)
         self.component_statuses = ComponentStatuses(self)
         self.discovery = Discovery(self.registry, config.advertise_address)

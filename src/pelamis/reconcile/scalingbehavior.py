@@ -134,7 +134,7 @@ def _up_limit(rules: HPAScalingRules | None, current: int, history: History, now
     if rules is None or rules.selectPolicy == "Disabled":
         return current
     proposals = []
-    for policy in rules.policies:
+    for policy in rules.policies or ():
         start = _at_start(current, policy.periodSeconds, history, now)
         if policy.type == "Pods":
             proposals.append(start + policy.value)
@@ -150,7 +150,7 @@ def _down_limit(rules: HPAScalingRules | None, current: int, history: History, n
     if rules is None or rules.selectPolicy == "Disabled":
         return current
     proposals = []
-    for policy in rules.policies:
+    for policy in rules.policies or ():
         start = _at_start(current, policy.periodSeconds, history, now)
         if policy.type == "Pods":
             proposals.append(start - policy.value)
@@ -162,7 +162,7 @@ def _down_limit(rules: HPAScalingRules | None, current: int, history: History, n
 
 
 def _longest(rules: HPAScalingRules | None) -> int:
-    return max((p.periodSeconds for p in rules.policies), default=0) if rules is not None else 0
+    return max((p.periodSeconds for p in rules.policies or ()), default=0) if rules is not None else 0
 
 
 def noted(

@@ -91,7 +91,7 @@ class HPAScalingRules(Struct, frozen=True):
         Int32 | None, F(3, "Seconds, 0 to 3600, of past recommendations that are looked at; 0 up, 300 down if unset.")
     ] = None
     selectPolicy: Annotated[str | None, F(1, "Max, Min or Disabled: which of the policies counts.")] = None
-    policies: Annotated[tuple[HPAScalingPolicy, ...], F(2, "Limits of the change.", list="atomic")] = ()
+    policies: Annotated[tuple[HPAScalingPolicy, ...] | None, F(2, "Limits of the change.", list="atomic")] = None
     tolerance: Annotated[Quantity | None, F(4, "Relative deviation from the target that is let pass, such as 0.1.")] = (
         None
     )
@@ -223,7 +223,7 @@ def default(tree: Tree) -> None:
             rules["stabilizationWindowSeconds"] = 0
         if rules.get("selectPolicy") is None:
             rules["selectPolicy"] = "Max"
-        if not rules.get("policies"):
+        if rules.get("policies") is None:  # an empty list is no answer, and is refused
             rules["policies"] = [dict(policy) for policy in policies]
 
 

@@ -105,7 +105,7 @@ def _validate_rules(rules: HPAScalingRules, path: str) -> Errors:
         errors += check_choice(rules.selectPolicy, f"{path}.selectPolicy", ("Disabled", "Max", "Min"))
     if not rules.policies:
         errors.append(required(f"{path}.policies", "must specify at least one Policy"))
-    for i, policy in enumerate(rules.policies):
+    for i, policy in enumerate(rules.policies or ()):
         where = f"{path}.policies[{i}]"
         errors += check_choice(policy.type, f"{where}.type", ("Percent", "Pods"))
         if policy.value <= 0:
