@@ -72,6 +72,9 @@ class _View:
     def __init__(self, objects: list[Any]) -> None:
         self.objects = objects
 
+    def __len__(self) -> int:
+        return len(self.objects)
+
     def list(self, namespace: str = "") -> list[Any]:
         return self.objects
 

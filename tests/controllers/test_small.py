@@ -203,6 +203,9 @@ def test_a_quota_is_counted_anew_when_a_pod_comes_into_its_scope() -> None:
     ]
 
     class Quotas:
+        def __len__(self) -> int:
+            return len(quotas)
+
         def list(self, namespace: str) -> list[Any]:
             return quotas
 

@@ -283,7 +283,7 @@ def test_a_namespace_is_deleted() -> None:
         Create(ACCOUNT, {"metadata": {"name": "default", **in_team}}),
         Create(CONFIGMAP, {"metadata": {"name": ROOT_CA, **in_team}, "data": {"ca.crt": "PEM"}}),
     ]
-    modules = [namespace.CONTROLLER, garbagecollector.controller()]
+    modules = [namespace.controller(), garbagecollector.controller()]
     assert trace(modules, [Create(POD, one)], [Delete(NAMESPACE, "", "team")], before=space) == NAMESPACE_GONE.strip()
 
 

@@ -208,6 +208,8 @@ _EVALUATORS: dict[str, Callable[[Any], Usage]] = {
     "persistentvolumeclaims": _claim_usage,
     CLAIMS: _resource_claim_usage,
 }
+VARYING = frozenset(_EVALUATORS)
+"""Resources of which an object's usage may change; of the others each counts as one, and for every quota alike."""
 
 
 def usage_of(resource: str, obj: Any, devices: Devices | None = None) -> Usage:

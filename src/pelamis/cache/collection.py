@@ -35,6 +35,9 @@ _EVENT_WEIGHT = 400
 """About what an event and its entry weigh besides the bytes."""
 
 
+_Pairs = tuple[tuple[str, str], ...]
+
+
 class Change(Protocol):
     """A store event, as far as the cache reads it (store.types.Event)."""
 
@@ -149,7 +152,7 @@ class Collection:
         self._entries: OrderedMap[Entry] = OrderedMap()
         self._makers = dict(kind.indexes or {})
         self._indexes: dict[str, dict[str, dict[Key, Entry]]] = {OWNER: {}, **{n: {} for n in self._makers}}
-        self._indexed: dict[Key, tuple[tuple[str, str], ...]] = {}
+        self._indexed: dict[Key, _Pairs] = {}
         self._namespaces: dict[str, str] = {}
         self._subscribers: dict[int, Callable[[Event], None]] = {}
         self._resets: dict[int, Callable[[], None]] = {}
@@ -427,17 +430,19 @@ class Collection:
 
     def _put(self, entry: Entry, rev: int) -> None:
         old = self._entries.set(entry.key, entry)
-        self.bytes += len(entry.data)
         self.changes += 1
-        if old is not None:
-            self.bytes -= len(old.data)
-            self._remove_from_indexes(old.key)
-        self._add_to_indexes(entry)
+        if old is None:
+            self.bytes += len(entry.data)
+            self._add_to_indexes(entry)
+            self._emit(Event("ADDED", rev, None, entry))
+            return
+        entry.key = old.key  # one of two equal ones is enough for both
+        self.bytes += len(entry.data) - len(old.data)
+        self._reindex(entry, old)
         try:
-            self._emit(Event("ADDED" if old is None else "MODIFIED", rev, old, entry))
+            self._emit(Event("MODIFIED", rev, old, entry))
         finally:
-            if old is not None:
-                self.decoder.forget(old)
+            self.decoder.forget(old)
 
     def _remove(self, key: Key, rev: int, gone: Entry | None) -> None:
         old = self._entries.remove(key)
@@ -454,12 +459,16 @@ class Collection:
             self.decoder.forget(old)
 
     def _emit(self, event: Event) -> None:
-        self._ring.append(event)
+        ring = self._ring
+        ring.append(event)
         self._ring_weight += _weight(event)
-        while len(self._ring) - self._ring_start > self._ring_events or self._ring_weight > self._ring_bytes:
-            self._floor = self._ring[self._ring_start].rev
-            self._drop()
-        self._shift()
+        if len(ring) - self._ring_start > self._ring_events or self._ring_weight > self._ring_bytes:
+            while len(ring) - self._ring_start > self._ring_events or self._ring_weight > self._ring_bytes:
+                self._floor = ring[self._ring_start].rev
+                self._drop()
+            self._shift()
+        if not self._subscribers:
+            return
         failed: Exception | None = None
         for fn in tuple(self._subscribers.values()):
             try:
@@ -481,18 +490,41 @@ class Collection:
             del self._ring[: self._ring_start]
             self._ring_start = 0
 
-    def _add_to_indexes(self, entry: Entry, decoded: Callable[[], Any] | None = None) -> None:
-        owner = entry.note_meta()
+    def _pairs(self, entry: Entry, decoded: Callable[[], Any] | None = None, old: Entry | None = None) -> _Pairs:
+        """Under which names and values the entry is to be found."""
+        owner = entry.note_meta(old)
         if not owner and entry.labels:
             owner = f"/{entry.key[0]}"
-        pairs: list[tuple[str, str]] = [(OWNER, owner)] if owner else []
-        obj = (decoded() if decoded is not None else entry.obj) if self._makers else None
+        if not self._makers:
+            return ((OWNER, owner),) if owner else ()
+        pairs = [(OWNER, owner)] if owner else []
+        obj = decoded() if decoded is not None else entry.obj
         for name, values_of in self._makers.items():
-            pairs.extend((name, value) for value in values_of(obj))
+            for value in values_of(obj):
+                pairs.append((name, value))
+        return tuple(pairs)
+
+    def _add_to_indexes(self, entry: Entry, decoded: Callable[[], Any] | None = None) -> None:
+        pairs = self._pairs(entry, decoded)
         if pairs:
-            self._indexed[entry.key] = tuple(pairs)
-            for name, value in pairs:
-                self._indexes[name].setdefault(value, {})[entry.key] = entry
+            self._index(entry, pairs)
+
+    def _index(self, entry: Entry, pairs: _Pairs) -> None:
+        self._indexed[entry.key] = pairs
+        for name, value in pairs:
+            self._indexes[name].setdefault(value, {})[entry.key] = entry
+
+    def _reindex(self, entry: Entry, old: Entry) -> None:
+        """As removing the old version and adding the new one: most changes leave it where it was."""
+        key = entry.key
+        before, pairs = self._indexed.get(key, ()), self._pairs(entry, None, old)
+        if pairs == before:
+            for name, value in before:
+                self._indexes[name][value][key] = entry
+            return
+        self._remove_from_indexes(key)
+        if pairs:
+            self._index(entry, pairs)
 
     def _remove_from_indexes(self, key: Key) -> None:
         for name, value in self._indexed.pop(key, ()):

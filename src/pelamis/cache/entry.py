@@ -248,12 +248,16 @@ class Entry(msgspec.Struct, gc=False, eq=False):
             self._maker = make
         return self._facts
 
-    def note_meta(self) -> str:
-        """Reads the labels and returns the uid of the controlling owner ("" for none), in one pass over the bytes."""
+    def note_meta(self, old: Entry | None = None) -> str:
+        """Reads the labels and returns the uid of the controlling owner ("" for none), in one pass over the bytes.
+
+        old: the version before, which most often has the same labels.
+        """
         obj = self._obj
         meta = obj.metadata if obj is not None else _head(self.data).metadata
         if self._labels is None:
-            self._labels = self.shape.labels(meta.labels)
+            same = old is not None and old._labels is not None and old._labels == (meta.labels or _NO_LABELS)
+            self._labels = old._labels if same and old is not None else self.shape.labels(meta.labels)
         for owner in meta.ownerReferences:
             if owner.controller:
                 uid: str = owner.uid

@@ -4,6 +4,9 @@ Keys are ``(namespace, name)``. Two levels: a list of chunks, each chunk a pair 
 most ``2 * LOAD`` members. A snapshot takes the list of chunks as it is, and stamps the map: from then on a chunk that
 an older snapshot may see is copied before it is changed. So a list of 300,000 objects can be walked over many turns
 of the event loop while writes go on, and neither waits for the other. Lookups by key go to a dict beside it.
+
+A new value of a key that is there leaves the order as it is, so it goes to the dict alone, and into the chunks when
+somebody reads in order, or when ``STALE`` of them have come together: most kinds are written far more than listed.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 Key = tuple[str, str]
 LOAD = 512
+STALE = 1024
+"""So many values that were replaced stay in the chunks, and in memory, at most."""
 
 
 class _Chunk(Generic[V]):
@@ -59,12 +64,14 @@ class Snapshot(Generic[V]):
 class OrderedMap(Generic[V]):
     """``get``, ``set`` and ``remove`` by key; ``snapshot`` and ``page`` in key order."""
 
-    __slots__ = ("_by_key", "_chunks", "_firsts", "_stamp")
+    __slots__ = ("_by_key", "_chunks", "_firsts", "_stale", "_stamp")
 
     def __init__(self) -> None:
         self._by_key: dict[Key, V] = {}
         self._chunks: list[_Chunk[V]] = []
         self._firsts: list[Key] = []
+        self._stale: set[Key] = set()
+        """Keys whose value in the chunks is one that was replaced."""
         self._stamp = 0
 
     def __len__(self) -> int:
@@ -83,6 +90,7 @@ class OrderedMap(Generic[V]):
     def fill(self, pairs: Iterable[tuple[Key, V]]) -> None:
         """Replace all members; quicker than one ``set`` each. Snapshots taken before keep what they saw."""
         self._by_key = dict(pairs)
+        self._stale.clear()
         keys = sorted(self._by_key)
         get = self._by_key.__getitem__
         parts = [keys[i : i + LOAD] for i in range(0, len(keys), LOAD)]
@@ -92,18 +100,21 @@ class OrderedMap(Generic[V]):
 
     def set(self, key: Key, value: V) -> V | None:
         """Returns the value before, None if the key is new."""
-        old = self._by_key.get(key)
-        self._by_key[key] = value
+        by_key = self._by_key
+        old = by_key.get(key)
+        by_key[key] = value
+        if old is not None:
+            self._stale.add(key)
+            if len(self._stale) >= STALE:
+                self._settle()
+            return old
         if not self._chunks:
             self._chunks.append(_Chunk([key], [value], self._stamp))
             self._firsts.append(key)
-            return old
+            return None
         i = max(bisect_right(self._firsts, key) - 1, 0)
         chunk = self._own(i)
         j = bisect_left(chunk.keys, key)
-        if old is not None:
-            chunk.values[j] = value
-            return old
         chunk.keys.insert(j, key)
         chunk.values.insert(j, value)
         if j == 0:
@@ -120,6 +131,7 @@ class OrderedMap(Generic[V]):
         old = self._by_key.pop(key, None)
         if old is None:
             return None
+        self._stale.discard(key)
         i = bisect_right(self._firsts, key) - 1
         chunk = self._own(i)
         j = bisect_left(chunk.keys, key)
@@ -136,13 +148,33 @@ class OrderedMap(Generic[V]):
             chunk = self._chunks[i] = _Chunk(chunk.keys[:], chunk.values[:], self._stamp)
         return chunk
 
+    def _settle(self) -> None:
+        """Brings the values in the chunks up to date."""
+        stale, self._stale = self._stale, set()
+        by_key = self._by_key
+        if len(stale) * 8 > len(by_key):
+            for i, old in enumerate(self._chunks):
+                values = [by_key[key] for key in old.keys]
+                if old.stamp == self._stamp:
+                    old.values = values
+                else:
+                    self._chunks[i] = _Chunk(old.keys[:], values, self._stamp)
+            return
+        for key in sorted(stale):
+            chunk = self._own(bisect_right(self._firsts, key) - 1)
+            chunk.values[bisect_left(chunk.keys, key)] = by_key[key]
+
     def snapshot(self, namespace: str = "", after: Key | None = None) -> Snapshot[V]:
         """All members, or those of one namespace, strictly after the key ``after``; later writes do not show in it."""
+        if self._stale:
+            self._settle()
         self._stamp += 1
         return self.part(namespace, after)
 
     def part(self, namespace: str = "", after: Key | None = None) -> Snapshot[V]:
         """As ``snapshot``, but to be used up before the next write."""
+        if self._stale:
+            self._settle()
         low, high = after, None
         if namespace:
             if low is None or low[0] < namespace:
@@ -154,6 +186,8 @@ class OrderedMap(Generic[V]):
 
     def page(self, namespace: str, after: Key | None, limit: int) -> tuple[list[V], int]:
         """Up to ``limit`` members (0 = all), and how many are left after them."""
+        if self._stale:
+            self._settle()
         if not limit and after is None and len(self._chunks) < 2:
             # Kinds with few objects are asked for at each event of others.
             if not self._chunks:

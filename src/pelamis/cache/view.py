@@ -3,17 +3,21 @@
 A view without a selector reads the collection itself. A view with one keeps the set of the keys that match, brought up
 to date by each event before its own subscribers hear of it; for them an object that leaves the selector is deleted, and
 one that enters it is added. It is the same class in the server's process and behind client.reflector.
+
+Who subscribes with a sieve is not called for changes that cannot matter to it: the view sorts a change once, and keeps
+for each sort of change the list of those who want it. A pod's status concerns 4 of the 20 who watch pods.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
 from pelamis.cache.collection import Collection, Event
 from pelamis.cache.entry import Entry, Key
+from pelamis.cache.sieve import Sieve
 
 Listener = Callable[[Key, Any, Any], None]
 F = TypeVar("F")
@@ -30,7 +34,10 @@ class View:
         self._match = match
         self._matching: dict[Key, Entry] = {}
         self._order: list[Key] = []
-        self._listeners: dict[int, Listener] = {}
+        self._listeners: dict[int, tuple[Listener, Sieve | None]] = {}
+        self._sorts: tuple[Callable[[Any, Any], int], ...] = ()
+        self._routes: dict[tuple[int, ...], tuple[Listener, ...]] = {}
+        """Who wants a change, by the bits that the functions of ``_sorts`` give for it."""
         self._ids = count()
         self._cancel: Callable[[], None] | None = None
         if match is not None:
@@ -80,17 +87,16 @@ class View:
         return [entry.obj for entry in self.collection.by_index(index, value) if self._holds(entry)]
 
     def facts(self, index: str, value: str, make: Callable[[Any, Mapping[str, str]], F]) -> Sequence[F]:
-        found: Sequence[F] = [
-            entry._facts if entry._maker is make else entry.facts(make)
-            for entry in self.collection.members(index, value)
-            if self._holds(entry)
-        ]
+        entries: Iterable[Entry] = self.collection.members(index, value)
+        if self._match is not None or self.namespace:
+            entries = filter(self._holds, entries)
+        found: Sequence[F] = [entry._facts if entry._maker is make else entry.facts(make) for entry in entries]
         return found
 
     def when_reached(self, rev: int, fn: Callable[[], None]) -> None:
         self.collection.progress.when_reached(rev, fn)
 
-    def subscribe(self, fn: Listener, *, replay: bool = True) -> Callable[[], None]:
+    def subscribe(self, fn: Listener, *, replay: bool = True, sieve: Sieve | None = None) -> Callable[[], None]:
         if replay:
             for entry in self.entries():
                 fn(entry.key, None, entry.obj)
@@ -98,10 +104,12 @@ class View:
             # Nobody listened so far, so nobody had to be told.
             self._cancel = self.collection.subscribe(self._on_event, self._reset)
         token = next(self._ids)
-        self._listeners[token] = fn
+        self._listeners[token] = fn, sieve
+        self._reroute()
 
         def cancel() -> None:
             self._listeners.pop(token, None)
+            self._reroute()
             if not self._listeners and self._match is None and self._cancel is not None:
                 self._cancel()
                 self._cancel = None
@@ -111,6 +119,7 @@ class View:
     def close(self) -> None:
         """No more updates: for views that are not shared."""
         self._listeners.clear()
+        self._reroute()
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
@@ -127,36 +136,57 @@ class View:
             return None
         return self.collection.get(*key)
 
+    def _reroute(self) -> None:
+        self._sorts = tuple(dict.fromkeys(sieve.sort for _, sieve in self._listeners.values() if sieve is not None))
+        self._routes = {}
+
+    def _route(self, bits: tuple[int, ...]) -> tuple[Listener, ...]:
+        """Those who want a change of these bits, in the order in which they came."""
+        of = dict(zip(self._sorts, bits, strict=True))
+        found = tuple(fn for fn, sieve in self._listeners.values() if sieve is None or sieve.lets(of[sieve.sort]))
+        self._routes[bits] = found
+        return found
+
     def _wanted(self, entry: Entry) -> bool:
         return (not self.namespace or entry.key[0] == self.namespace) and (self._match is None or self._match(entry))
 
-    def _on_event(self, event: Event) -> None:
+    def _seen(self, event: Event) -> tuple[Entry | None, Entry | None]:
+        """The change as it looks through the view; brings the matching ones up to date."""
         new = event.new if event.new is not None and self._wanted(event.new) else None
         if self._match is None:
-            old = event.old if event.old is not None and self._wanted(event.old) else None
-        else:
-            key = event.key
-            old = self._matching.get(key)
-            if new is not None:
-                self._matching[key] = new
-                if old is None:
-                    insort(self._order, key)
-            elif old is not None:
-                del self._matching[key]
-                del self._order[bisect_left(self._order, key)]
-        if (old is None and new is None) or not self._listeners:
-            return
+            return event.old if event.old is not None and self._wanted(event.old) else None, new
         key = event.key
+        old = self._matching.get(key)
+        if new is not None:
+            self._matching[key] = new
+            if old is None:
+                insort(self._order, key)
+        elif old is not None:
+            del self._matching[key]
+            del self._order[bisect_left(self._order, key)]
+        return old, new
+
+    def _on_event(self, event: Event) -> None:
+        if self._match is None and not self.namespace:
+            old, new = event.old, event.new
+        else:
+            old, new = self._seen(event)
+        shown = new if new is not None else old
+        if shown is None or not self._listeners:
+            return
         before = old.obj if old is not None else None
         after = new.obj if new is not None else None
-        for fn in tuple(self._listeners.values()):
+        bits = tuple([sort(before, after) for sort in self._sorts])
+        key = shown.key
+        route = self._routes.get(bits)
+        for fn in route if route is not None else self._route(bits):
             fn(key, before, after)
 
     def _reset(self) -> None:
         """The collection was filled at once: tell the listeners the difference."""
         if self._match is None:
             for entry in self.entries():
-                for fn in tuple(self._listeners.values()):
+                for fn, _ in tuple(self._listeners.values()):
                     fn(entry.key, None, entry.obj)
             return
         before = self._matching
@@ -168,5 +198,5 @@ class View:
             old, new = before.get(key), self._matching.get(key)
             if old is not None and new is not None and old.rev == new.rev:
                 continue
-            for fn in tuple(self._listeners.values()):
+            for fn, _ in tuple(self._listeners.values()):
                 fn(key, old.obj if old is not None else None, new.obj if new is not None else None)

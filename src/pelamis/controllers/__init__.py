@@ -121,7 +121,7 @@ def controllers(options: Options) -> list[Controller]:
         endpointslicemirroring.CONTROLLER,
         servicecidr.CONTROLLER,
         servicelb.controller(options.load_balancer_pool),
-        namespace.CONTROLLER,
+        namespace.controller(),
         garbagecollector.controller(),
         disruption.CONTROLLER,
         horizontalpodautoscaler.CONTROLLER,

@@ -25,6 +25,7 @@ from pelamis.api.storage.csidriver import KIND as DRIVER
 from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.api.storage.volumeattachment import VolumeAttachment
 from pelamis.client.types import Action, Create, Delete, Key, Patch
+from pelamis.reconcile import changes
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import is_finished
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -242,7 +243,7 @@ CONTROLLER = Controller(
     name="attachdetach",
     identity="attachdetach-controller",
     component="attachdetach-controller",
-    watches=(Watch(POD, _pod_keys), Watch(ATTACHMENT, _attachment_keys), Watch(NODE, _node_keys)),
+    watches=(Watch(POD, _pod_keys, (changes.VOLUMES,)), Watch(ATTACHMENT, _attachment_keys), Watch(NODE, _node_keys)),
     kinds=(CLAIM, VOLUME, DRIVER),
     gather=gather,
     reconcile=reconcile,

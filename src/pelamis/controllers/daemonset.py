@@ -26,6 +26,7 @@ from pelamis.api.core.pod.spec import PodSpec
 from pelamis.base.intstr import scaled
 from pelamis.base.labels import Selector, SelectorError, from_node_requirements
 from pelamis.client.types import Action, Key, Outcome, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile.nodehealth import tolerates
 from pelamis.reconcile.ownership import candidates, claim, is_empty, owner_keys, selection, selects
 from pelamis.reconcile.plan import EventNote, Plan, failure
@@ -461,7 +462,7 @@ CONTROLLER = Controller(
     component="daemonset-controller",
     watches=(
         Watch(DAEMONSET),
-        Watch(POD, owner_keys(DAEMONSET, _matches)),
+        Watch(POD, owner_keys(DAEMONSET, _matches), (changes.OF_DAEMONSET | changes.ORPHAN,)),
         Watch(REVISION, owner_keys(DAEMONSET, _matches)),
         Watch(NODE, _node_keys),
     ),

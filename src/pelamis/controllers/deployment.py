@@ -27,8 +27,8 @@ from pelamis.api.meta import LabelSelector, ObjectMeta
 from pelamis.base.clock import parse_rfc3339
 from pelamis.base.ids import hash_of
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Update
+from pelamis.reconcile import changes, rollout
 from pelamis.reconcile import deploymentstatus as status_of
-from pelamis.reconcile import rollout
 from pelamis.reconcile.ownership import (
     candidates,
     claim,
@@ -562,7 +562,7 @@ CONTROLLER = Controller(
     watches=(
         Watch(DEPLOYMENT),
         Watch(REPLICASET, owner_keys(DEPLOYMENT, lambda owner, labels: selects(owner.spec.selector, labels))),
-        Watch(POD, _pod_keys),
+        Watch(POD, _pod_keys, (changes.DELETED | changes.ENDED, changes.OF_REPLICASET)),
     ),
     gather=gather,
     reconcile=reconcile,

@@ -26,6 +26,7 @@ from pelamis.api.resource.resourceslice import KIND as SLICE
 from pelamis.api.resource.resourceslice import ResourceSlice
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Delete, Key, Patch
+from pelamis.reconcile import changes
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import condition
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -357,7 +358,12 @@ CONTROLLER = Controller(
     name="devicetainteviction",
     identity="device-taint-eviction-controller",
     component="device-taint-eviction-controller",
-    watches=(Watch(POD, _pod_keys), Watch(CLAIM, _claim_keys), Watch(SLICE, _slice_keys), Watch(RULE, _rule_keys)),
+    watches=(
+        Watch(POD, _pod_keys, (changes.DEVICES,)),
+        Watch(CLAIM, _claim_keys),
+        Watch(SLICE, _slice_keys),
+        Watch(RULE, _rule_keys),
+    ),
     gather=gather,
     reconcile=reconcile,
 )

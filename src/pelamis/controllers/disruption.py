@@ -28,6 +28,7 @@ from pelamis.api.policy.poddisruptionbudget import PodDisruptionBudget
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.base.intstr import scaled
 from pelamis.client.types import Key, Patch, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile.ownership import controller_of, selection, selects
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import condition, is_ready
@@ -289,6 +290,17 @@ def _stale(pod: Pod, now: float) -> Plan:
     return Plan(actions=(Patch(POD, meta.namespace, meta.name, body, "strategic", "status", rev=meta.resourceVersion),))
 
 
+_CONCERNING = (
+    changes.ADDED
+    | changes.DELETED
+    | changes.READY
+    | changes.DELETION
+    | changes.LABELS
+    | changes.OWNERS
+    | changes.MARKED
+)
+
+
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     namespace = (new if new is not None else old).metadata.namespace
     out: list[Key] = []
@@ -297,7 +309,8 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     if old is not None and new is not None and _facts(old) == _facts(new):
         return out
     mine = 0
-    for budget in views(BUDGET).list(namespace):
+    budgets = views(BUDGET)
+    for budget in budgets.list(namespace) if len(budgets) else ():
         before = old is not None and selects(budget.spec.selector, old.metadata.labels)
         after = new is not None and selects(budget.spec.selector, new.metadata.labels)
         mine += after
@@ -335,7 +348,7 @@ CONTROLLER = Controller(
     component="controllermanager",
     watches=(
         Watch(BUDGET),
-        Watch(POD, _pod_keys),
+        Watch(POD, _pod_keys, (_CONCERNING,)),
         *(Watch(kind, _scale_keys) for kind in _SCALED.values()),
     ),
     kinds=(DEFINITION,),

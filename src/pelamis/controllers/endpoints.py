@@ -188,7 +188,11 @@ CONTROLLER = Controller(
     name="endpoints",
     identity="endpoint-controller",
     component="endpoint-controller",
-    watches=(Watch(SERVICE), Watch(POD, endpointset.pod_keys), Watch(ENDPOINTS, _endpoints_keys)),
+    watches=(
+        Watch(SERVICE),
+        Watch(POD, endpointset.pod_keys, endpointset.POD_NEEDS),
+        Watch(ENDPOINTS, _endpoints_keys),
+    ),
     gather=gather,
     reconcile=reconcile,
 )

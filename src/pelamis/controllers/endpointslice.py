@@ -366,7 +366,7 @@ CONTROLLER = Controller(
     component="endpoint-slice-controller",
     watches=(
         Watch(SERVICE),
-        Watch(POD, endpointset.pod_keys),
+        Watch(POD, endpointset.pod_keys, endpointset.POD_NEEDS),
         Watch(SLICE, _slice_keys),
         Watch(NODE, _node_keys),
     ),

@@ -13,6 +13,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.volume import ephemeral_claim
 from pelamis.api.meta import ObjectMeta
 from pelamis.client.types import Action, Create, Key
+from pelamis.reconcile import changes
 from pelamis.reconcile.ownership import controller_of, is_controlled_by, owner_reference
 from pelamis.reconcile.plan import EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -81,7 +82,7 @@ CONTROLLER = Controller(
     name="ephemeralvolume",
     identity="ephemeral-volume-controller",
     component="ephemeral_volume",
-    watches=(Watch(POD, _pod_keys), Watch(CLAIM, _claim_keys)),
+    watches=(Watch(POD, _pod_keys, (changes.ADDED, changes.VOLUMES)), Watch(CLAIM, _claim_keys)),
     gather=gather,
     reconcile=reconcile,
 )

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pelamis.api.kind import Kind
-from pelamis.api.meta import OwnerReference
+from pelamis.api.meta import ObjectMeta, OwnerReference
 from pelamis.client.types import Action, Delete, Key, Patch
+from pelamis.reconcile import changes
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views
 
@@ -222,6 +223,17 @@ def controller() -> Controller:
     graph = Graph()
     names = Names()
 
+    def all_there(views: Views, kind: Kind, meta: ObjectMeta) -> bool:
+        """Whether every owner exists and stays: then nothing is to be done until one of them changes."""
+        for ref in meta.ownerReferences:
+            owner_kind = names.of(views).owner(ref)
+            if owner_kind is None or (owner_kind.namespaced and not kind.namespaced):
+                return False
+            owner = views(owner_kind).get(meta.namespace if owner_kind.namespaced else "", ref.name)
+            if owner is None or owner.metadata.uid != ref.uid or _in_foreground(owner):
+                return False
+        return True
+
     def every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
         if (kind.group, kind.plural) in IGNORED:
             return ()
@@ -232,7 +244,7 @@ def controller() -> Controller:
         if new is not None:
             doomed = meta.deletionTimestamp is not None and (FOREGROUND in meta.finalizers or ORPHAN in meta.finalizers)
             fresh = old is None or old.metadata.ownerReferences != meta.ownerReferences
-            if doomed or (meta.ownerReferences and fresh):
+            if doomed or (meta.ownerReferences and fresh and not all_there(views, kind, meta)):
                 keys[_key(kind, new)] = None
         else:
             doomed = False
@@ -294,6 +306,7 @@ def controller() -> Controller:
         component="garbage-collector-controller",
         watches=(),
         every=every,
+        every_needs=lambda kind: (changes.ADDED | changes.DELETED | changes.OWNERS | changes.DYING,),
         gather=gather,
         reconcile=reconcile,
     )

@@ -25,6 +25,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.volume import ObjectFieldSelector
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Action, Key, Outcome, Patch, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile import jobpolicy as policy
 from pelamis.reconcile.ownership import candidates, claim, controller_of, owner_keys, selects
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan, failure
@@ -628,7 +629,7 @@ CONTROLLER = Controller(
     name="job",
     identity="job-controller",
     component="job-controller",
-    watches=(Watch(JOB, _job_keys), Watch(POD, _pod_keys)),
+    watches=(Watch(JOB, _job_keys), Watch(POD, _pod_keys, (changes.OF_JOB | changes.ORPHAN | changes.FINALIZERS,))),
     gather=gather,
     reconcile=reconcile,
 )

@@ -188,23 +188,31 @@ def _dotted(resource: str) -> str:
     return resource if "." in resource else f"{resource}."
 
 
-def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
-    """Anything that changes in a namespace that is going away."""
-    if not kind.namespaced:
-        return ()
-    name = (new if new is not None else old).metadata.namespace
-    namespace = views(NAMESPACE).get("", name)
-    if namespace is None or namespace.metadata.deletionTimestamp is None:
-        return ()
-    return (("", name),)
+def controller() -> Controller:
+    """A controller that remembers which namespaces are going away: it is asked at each change of anything."""
+    going: set[str] = set()
 
+    def keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
+        name = (new if new is not None else old).metadata.name
+        if new is not None and new.metadata.deletionTimestamp is not None:
+            going.add(name)
+        else:
+            going.discard(name)
+        return (("", name),)
 
-CONTROLLER = Controller(
-    name="namespace",
-    identity="namespace-controller",
-    component="namespace-controller",
-    watches=(Watch(NAMESPACE),),
-    every=_every,
-    gather=gather,
-    reconcile=reconcile,
-)
+    def every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
+        """Anything that changes in a namespace that is going away."""
+        if not going or not kind.namespaced:
+            return ()
+        name = (new if new is not None else old).metadata.namespace
+        return (("", name),) if name in going else ()
+
+    return Controller(
+        name="namespace",
+        identity="namespace-controller",
+        component="namespace-controller",
+        watches=(Watch(NAMESPACE, keys),),
+        every=every,
+        gather=gather,
+        reconcile=reconcile,
+    )

@@ -1,7 +1,8 @@
 """Node lifecycle: notices nodes that went silent, and taints nodes by their conditions.
 
 Two sorts of keys. A node's own key watches its heartbeat (lease or status; when one of them was last *seen* to change,
-by this process's clock, is remembered between reconciles) and, after the grace period, sets its conditions to Unknown;
+by this process's clock, is remembered between reconciles; the lease of a node that is well is only looked at when the
+grace period would end without it) and, after the grace period, sets its conditions to Unknown;
 keeps the NoSchedule taints equal to the conditions; marks the pods of a node that stopped being ready as not ready.
 
 The key of all nodes, ("", ""), gives and takes the NoExecute taints that evict pods. How fast depends on how much of a
@@ -25,6 +26,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.reference import ObjectReference
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Action, Key, Patch, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile import nodehealth as health
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import is_finished, is_ready
@@ -68,6 +70,8 @@ class NodeWorld:
     startup_grace_s: float
     promised: float = 0.0
     """Until when the node is known to renew its lease without being asked to show it."""
+    renewed_at: float = 0.0
+    """When the lease was last seen to change; 0 = not since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def _node(world: NodeWorld, now: float) -> Plan:
         fresh = Seen(world.renewed, heartbeat, max(at, seen.at if seen is not None else at), "")
     elif seen is None or seen.renewed != world.renewed or (heartbeat and seen.heartbeat != heartbeat):
         marked_at = seen.marked_at if seen is not None else 0.0
-        fresh = Seen(world.renewed, heartbeat, now, seen.ready if seen is not None else "", marked_at)
+        at = now if seen is None or (heartbeat and seen.heartbeat != heartbeat) else world.renewed_at or now
+        fresh = Seen(world.renewed, heartbeat, at, seen.ready if seen is not None else "", marked_at)
     else:
         fresh = seen
     deadline = max(fresh.at, world.promised) + grace
@@ -244,8 +249,21 @@ def _node_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
 
 
 def _lease_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
+    """A renewal is looked at when the node's time would be up without it, unless the node is in trouble."""
     meta = (new if new is not None else old).metadata
-    return (("", meta.name),) if meta.namespace == LEASES else ()
+    if meta.namespace != LEASES:
+        return ()
+    key = ("", meta.name)
+    views.touch(key)
+    seen = views.memo(key)
+    if old is not None and new is not None and seen is not None and seen.ready == "True" == _ready(views, meta.name):
+        return ()
+    return (key,)
+
+
+def _ready(views: Views, name: str) -> str:
+    node = views(NODE).get("", name)
+    return health.ready_status(node) if node is not None else ""
 
 
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
@@ -285,13 +303,18 @@ def controller(
             grace_s,
             startup_grace_s,
             promised(name),
+            views.touched(key),
         )
 
     return Controller(
         name="nodelifecycle",
         identity="node-controller",
         component="node-controller",
-        watches=(Watch(NODE, _node_keys), Watch(LEASE, _lease_keys), Watch(POD, _pod_keys)),
+        watches=(
+            Watch(NODE, _node_keys),
+            Watch(LEASE, _lease_keys),
+            Watch(POD, _pod_keys, (changes.ADDED | changes.READY,)),
+        ),
         gather=gather,
         reconcile=reconcile,
     )

@@ -17,6 +17,7 @@ from pelamis.api.core.node import Node
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.client.types import Action, Delete, Key, Patch
+from pelamis.reconcile import changes
 from pelamis.reconcile import nodehealth as health
 from pelamis.reconcile.plan import NOTHING, Plan
 from pelamis.reconcile.podstate import created, disrupted, is_finished
@@ -84,11 +85,18 @@ def _finished(world: FinishedWorld) -> Plan:
     return Plan(actions=actions)
 
 
+_CONCERNING = changes.ADDED | changes.DELETED | changes.NODE | changes.DELETION
+
+
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     pod = new if new is not None else old
     key = (pod.metadata.namespace, pod.metadata.name)
     if new is None:
         return (key,)
+    if new.metadata.deletionTimestamp is None and (old is None or not old.spec.nodeName):
+        # Nothing is to be done for a pod that waits, or that has come to a node that is there.
+        node = new.spec.nodeName
+        return (key,) if node and views(NODE).get("", node) is None else ()
     if old is None or old.spec.nodeName != new.spec.nodeName:
         return (key,)
     if old.metadata.deletionTimestamp != new.metadata.deletionTimestamp:
@@ -128,7 +136,7 @@ def controller(threshold: int = THRESHOLD) -> Controller:
         name="podgc",
         identity="pod-garbage-collector",
         component="pod-garbage-collector",
-        watches=(Watch(POD, _pod_keys), Watch(POD, count), Watch(NODE, _node_keys)),
+        watches=(Watch(POD, _pod_keys, (_CONCERNING,)), Watch(POD, count, (changes.ALIVE,)), Watch(NODE, _node_keys)),
         gather=gather,
         reconcile=reconcile,
     )

@@ -14,6 +14,7 @@ from pelamis.api.core.persistentvolumeclaim import PersistentVolumeClaim
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.volume import claim_names
 from pelamis.client.types import Key
+from pelamis.reconcile import changes
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.podstate import is_finished
 from pelamis.reconcile.protection import protect
@@ -53,7 +54,7 @@ CONTROLLER = Controller(
     name="pvcprotection",
     identity="pvc-protection-controller",
     component="pvc-protection-controller",
-    watches=(Watch(CLAIM), Watch(POD, _pod_keys)),
+    watches=(Watch(CLAIM), Watch(POD, _pod_keys, (changes.DELETED | changes.ENDED, changes.VOLUMES))),
     gather=gather,
     reconcile=reconcile,
 )

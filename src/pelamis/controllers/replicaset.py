@@ -9,7 +9,7 @@ from pelamis.api.apps.replicaset import KIND as REPLICASET
 from pelamis.api.apps.replicaset import ReplicaSetCondition
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Key
-from pelamis.reconcile import replicas
+from pelamis.reconcile import changes, replicas
 from pelamis.reconcile.ownership import controller_of, owner_keys, selection, selects
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -48,7 +48,10 @@ CONTROLLER = Controller(
     name="replicaset",
     identity="replicaset-controller",
     component="replicaset-controller",
-    watches=(Watch(REPLICASET), Watch(POD, owner_keys(REPLICASET, _matches))),
+    watches=(
+        Watch(REPLICASET),
+        Watch(POD, owner_keys(REPLICASET, _matches), (changes.COUNTED, changes.OF_REPLICASET | changes.ORPHAN)),
+    ),
     gather=gather,
     reconcile=reconcile,
 )

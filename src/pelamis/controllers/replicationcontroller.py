@@ -10,7 +10,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.replicationcontroller import KIND as CONTROLLER_KIND
 from pelamis.api.core.replicationcontroller import ReplicationControllerCondition
 from pelamis.client.types import Key
-from pelamis.reconcile import replicas
+from pelamis.reconcile import changes, replicas
 from pelamis.reconcile.ownership import owner_keys, subset
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -42,7 +42,14 @@ CONTROLLER = Controller(
     name="replicationcontroller",
     identity="replication-controller",
     component="replication-controller",
-    watches=(Watch(CONTROLLER_KIND), Watch(POD, owner_keys(CONTROLLER_KIND, _matches))),
+    watches=(
+        Watch(CONTROLLER_KIND),
+        Watch(
+            POD,
+            owner_keys(CONTROLLER_KIND, _matches),
+            (changes.COUNTED, changes.OF_REPLICATIONCONTROLLER | changes.ORPHAN),
+        ),
+    ),
     gather=gather,
     reconcile=reconcile,
 )

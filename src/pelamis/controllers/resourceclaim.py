@@ -34,6 +34,7 @@ from pelamis.api.resource.resourceclaimtemplate import KIND as TEMPLATE
 from pelamis.api.resource.resourceclaimtemplate import ResourceClaimTemplate
 from pelamis.base.errors import NotFound
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Patch, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile.ownership import owner_reference
 from pelamis.reconcile.plan import NOTHING, EventNote, Found, Plan, Read, failure
 from pelamis.reconcile.podstate import is_finished
@@ -336,7 +337,7 @@ CONTROLLER = Controller(
     name="resourceclaim",
     identity="resource-claim-controller",
     component="resource_claim",
-    watches=(Watch(POD, _pod_keys), Watch(CLAIM, _claim_keys), Watch(TEMPLATE, _template_keys)),
+    watches=(Watch(POD, _pod_keys, (changes.DEVICES,)), Watch(CLAIM, _claim_keys), Watch(TEMPLATE, _template_keys)),
     gather=gather,
     reconcile=reconcile,
 )

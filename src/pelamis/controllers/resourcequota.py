@@ -18,11 +18,13 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.resourcequota import KIND as QUOTA
 from pelamis.api.core.resourcequota import ResourceQuota
 from pelamis.api.kind import Kind
-from pelamis.api.quota import CLAIMS, Devices, Usage, in_scope, resources, usage_of
+from pelamis.api.quota import CLAIMS, VARYING, Devices, Usage, in_scope, resources, usage_of
 from pelamis.api.resource.deviceclass import KIND as CLASS
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.base import quantity
+from pelamis.cache.sieve import Needs
 from pelamis.client.types import Key, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile.plan import Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
@@ -112,13 +114,18 @@ def _every(views: Views, kind: Kind, old: Any, new: Any) -> Sequence[Key]:
         return ()
     obj = new if new is not None else old
     namespace = obj.metadata.namespace
-    quotas = [q for q in views(QUOTA).list(namespace) if kind.resource in resources(q)]
+    view = views(QUOTA)
+    quotas = [q for q in view.list(namespace) if kind.resource in resources(q)] if len(view) else ()
     if not quotas:
         return ()
     if old is not None and new is not None and usage_of(kind.resource, old) == usage_of(kind.resource, new):
         # A pod that gets a deadline leaves one quota for another with all that it uses.
         quotas = [q for q in quotas if in_scope(q, kind.resource, old) != in_scope(q, kind.resource, new)]
     return [(namespace, q.metadata.name) for q in quotas]
+
+
+def _needs(kind: Kind) -> Needs:
+    return () if kind.resource in VARYING or kind is CLASS else (changes.ADDED | changes.DELETED,)
 
 
 def controller(shared: bool = False) -> Controller:
@@ -134,6 +141,7 @@ def controller(shared: bool = False) -> Controller:
         component="resourcequota-controller",
         watches=(Watch(QUOTA),),
         every=_every,
+        every_needs=_needs,
         gather=gathered,
         reconcile=reconcile,
     )

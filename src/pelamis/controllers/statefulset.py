@@ -27,6 +27,7 @@ from pelamis.api.core.pod.volume import PersistentVolumeClaimVolumeSource, Volum
 from pelamis.api.meta import OwnerReference
 from pelamis.base.intstr import scaled
 from pelamis.client.types import Action, Create, Delete, Key, Outcome, Update
+from pelamis.reconcile import changes
 from pelamis.reconcile.ownership import candidates, claim, controller_of, owner_keys, owner_reference, selects
 from pelamis.reconcile.plan import EventNote, Plan, failure
 from pelamis.reconcile.podcontrol import delete_pod, is_namespace_terminating, pod_of
@@ -466,7 +467,7 @@ CONTROLLER = Controller(
     component="statefulset-controller",
     watches=(
         Watch(STATEFULSET),
-        Watch(POD, owner_keys(STATEFULSET, _matches)),
+        Watch(POD, owner_keys(STATEFULSET, _matches), (changes.OF_STATEFULSET | changes.ORPHAN,)),
         Watch(REVISION, owner_keys(STATEFULSET, _matches)),
     ),
     kinds=(CLAIM,),

@@ -16,6 +16,7 @@ from pelamis.api.core.pod.affinity import Toleration
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.client.types import Delete, Key, Patch
+from pelamis.reconcile import changes
 from pelamis.reconcile.nodehealth import tolerates
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import condition, disrupted
@@ -94,6 +95,9 @@ def _node_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     return [(p.metadata.namespace, p.metadata.name) for p in views(POD).by_index("node", name)]
 
 
+_CONCERNING = changes.ADDED | changes.DELETED | changes.NODE | changes.TOLERATIONS | changes.DELETION
+
+
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     if new is None:
         return ((old.metadata.namespace, old.metadata.name),)
@@ -106,6 +110,11 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
         and old.metadata.deletionTimestamp == new.metadata.deletionTimestamp
     ):
         return ()
+    if old is None or not old.spec.nodeName:
+        # It is new there: until its node has such a taint, which wakes it, there is nothing to do.
+        node = views(NODE).get("", new.spec.nodeName)
+        if node is None or not no_execute(node.spec.taints):
+            return ()
     return ((new.metadata.namespace, new.metadata.name),)
 
 
@@ -113,7 +122,7 @@ CONTROLLER = Controller(
     name="tainteviction",
     identity="node-controller",
     component="taint-eviction-controller",
-    watches=(Watch(NODE, _node_keys), Watch(POD, _pod_keys)),
+    watches=(Watch(NODE, _node_keys), Watch(POD, _pod_keys, (_CONCERNING,))),
     gather=gather,
     reconcile=reconcile,
 )

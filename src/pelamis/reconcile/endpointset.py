@@ -10,8 +10,9 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.reference import ObjectReference
 from pelamis.api.core.service import KIND as SERVICE
-from pelamis.api.core.service import Service, ServicePort
+from pelamis.api.core.service import Service, ServicePort, selector_pair
 from pelamis.client.types import Key
+from pelamis.reconcile import changes
 from pelamis.reconcile.ownership import subset
 from pelamis.reconcile.podstate import condition, is_finished, is_ready
 from pelamis.reconcile.spec import Views
@@ -92,18 +93,26 @@ def _facts(pod: Pod) -> tuple[Any, ...]:
     )
 
 
+POD_NEEDS = (changes.ALIVE | changes.ADDRESS | changes.READY | changes.NODE | changes.IDENTITY | changes.LABELS,)
+
+
 def pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     """For Watch: the Services that select the pod or did so."""
-    if old is not None and new is not None and _facts(old) == _facts(new):
+    services = views(SERVICE)
+    if not len(services):
         return ()
-    namespace = (new if new is not None else old).metadata.namespace
-    labels = [pod.metadata.labels for pod in (old, new) if pod is not None]
-    out: list[Key] = []
-    for service in views(SERVICE).list(namespace):
-        selector = service.spec.selector
-        if selector and any(subset(selector, have) for have in labels):
-            out.append((namespace, service.metadata.name))
-    return out
+    metas = [pod.metadata for pod in (old, new) if pod is not None]
+    if len(metas) == 2 and metas[0].labels == metas[1].labels:
+        del metas[0]
+    out: set[Key] = set()
+    for meta in metas:
+        for key, value in meta.labels.items():
+            for service in services.by_index("selector", selector_pair(meta.namespace, key, value)):
+                if subset(service.spec.selector, meta.labels):
+                    out.add((meta.namespace, service.metadata.name))
+    if not out or (old is not None and new is not None and _facts(old) == _facts(new)):
+        return ()
+    return sorted(out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -28,22 +29,32 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         return self.ready_since + min_ready_s if self.ready_since else None
 
 
+_MOST = 4096
+_known: dict[tuple[int, bool, bool, bool, float], Facts] = {}
+
+
 def facts_of(pod: Pod, labels: Mapping[str, str]) -> Facts:
-    return Facts(labels, is_active(pod), is_terminating(pod), is_ready(pod), ready_since(pod))
+    """Equal facts with the same dict of labels are mostly one object."""
+    active, ready = is_active(pod), is_ready(pod)
+    token = id(labels), active, is_terminating(pod), ready, ready_since(pod) if ready else 0.0
+    found = _known.get(token)
+    if found is None:
+        if len(_known) >= _MOST:
+            _known.clear()
+        found = _known[token] = Facts(labels, *token[1:])
+    return found
 
 
-def each_once(test: Callable[[Mapping[str, str]], bool]) -> Callable[[Mapping[str, str]], bool]:
-    """The same test; a dict that many pods share is looked at once. Only for as long as the dicts are there."""
-    known: dict[int, bool] = {}
+def tally(pods: Iterable[Facts]) -> list[tuple[Facts, int]]:
+    """Each fact with the number of pods of which it holds: thousands of pods are counted by a handful of facts."""
+    pods = tuple(pods)
+    one = dict(zip(map(id, pods), pods, strict=True))
+    return [(one[token], number) for token, number in Counter(map(id, pods)).items()]
 
-    def of(labels: Mapping[str, str]) -> bool:
-        token = id(labels)
-        found = known.get(token)
-        if found is None:
-            found = known[token] = test(labels)
-        return found
 
-    return of
+def of_all(pods: Iterable[Facts], test: Callable[[Mapping[str, str]], bool]) -> list[bool]:
+    """The test of the labels of all pods; a dict that many of them share is looked at once."""
+    return [test(labels) for labels in {id(labels): labels for labels in [pod.labels for pod in pods]}.values()]
 
 
 def next_available(pods: Iterable[Facts], min_ready_s: int, now: float) -> float | None:

@@ -31,7 +31,7 @@ from pelamis.reconcile.podcontrol import (
     pod_of,
     slow_start,
 )
-from pelamis.reconcile.podfacts import Facts, each_once, facts_of, next_available
+from pelamis.reconcile.podfacts import Facts, facts_of, next_available, of_all, tally
 from pelamis.reconcile.podstate import deletion_order, is_active, ranks_by_node
 from pelamis.reconcile.spec import Views
 
@@ -65,9 +65,8 @@ def gather(
     """matches(labels): whether the owner's selector does."""
     view = views(POD)
     own: Sequence[Facts] | None = view.facts("owner", owner.metadata.uid, facts_of)
-    test = each_once(matches)
-    regular = all(test(f.labels) for f in own or ())
-    if not regular or any(test(f.labels) for f in view.facts("owner", f"/{owner.metadata.namespace}", facts_of)):
+    orphans = view.facts("owner", f"/{owner.metadata.namespace}", facts_of)
+    if not all(of_all(own or (), matches)) or any(of_all(orphans, matches)):
         own = None
     return World(owner, own, lambda: candidates(views, POD, owner, matches), related)
 
@@ -81,19 +80,21 @@ def reconcile(shape: Shape, world: World, now: float) -> Plan:
     if own is None:
         pods, claims = claim(POD, world.pods(), owner, shape.kind, shape.matching(owner))
         own = [facts_of(pod, pod.metadata.labels) for pod in pods]
-    active = [pod for pod in own if pod.active]
-    terminating = sum(pod.terminating for pod in own)
+    counted = tally(own)
+    active = [(pod, n) for pod, n in counted if pod.active]
+    number = sum(n for _, n in active)
+    terminating = sum(n for pod, n in counted if pod.terminating)
     wanted = 1 if spec.replicas is None else spec.replicas
     template = spec.template or PodTemplateSpec()
-    requeue_at = next_available(active, spec.minReadySeconds, now)
+    requeue_at = next_available([pod for pod, _ in active], spec.minReadySeconds, now)
 
     def status(error: Any, base: Any = owner) -> list[Action]:
-        new = _status(shape, base, template, active, terminating, now, error, wanted - len(active))
+        new = _status(shape, base, template, active, terminating, now, error, wanted - number)
         if new == base.status:
             return []
         return [Update(shape.kind, msgspec.structs.replace(base, status=new), subresource="status")]
 
-    missing = wanted - len(active) if owner.metadata.deletionTimestamp is None else 0
+    missing = wanted - number if owner.metadata.deletionTimestamp is None else 0
     ok = status(None)
 
     def finish(notes: Any, error: Any, extra: Sequence[Outcome]) -> Plan:
@@ -151,7 +152,7 @@ def _status(
     shape: Shape,
     owner: Any,
     template: PodTemplateSpec,
-    active: Sequence[Facts],
+    active: Sequence[tuple[Facts, int]],
     terminating: int,
     now: float,
     error: Any,
@@ -172,14 +173,14 @@ def _status(
                 type=FAILURE, status="True", lastTransitionTime=rfc3339(now), reason=reason, message=error.message
             ),
         )
-    labelled = each_once(lambda labels: subset(template.metadata.labels, labels))
-    ready = [p for p in active if p.ready]
-    available = [at for p in ready if (at := p.available_at(spec.minReadySeconds)) is not None and at <= now]
+    labelled = template.metadata.labels
+    ready = [(p, n) for p, n in active if p.ready]
+    available = [n for p, n in ready if (at := p.available_at(spec.minReadySeconds)) is not None and at <= now]
     changes: dict[str, Any] = {
-        "replicas": len(active),
-        "fullyLabeledReplicas": sum(labelled(p.labels) for p in active),
-        "readyReplicas": len(ready),
-        "availableReplicas": len(available),
+        "replicas": sum(n for _, n in active),
+        "fullyLabeledReplicas": sum(n for p, n in active if subset(labelled, p.labels)),
+        "readyReplicas": sum(n for _, n in ready),
+        "availableReplicas": sum(available),
         "observedGeneration": owner.metadata.generation,
         "conditions": conditions,
     }

@@ -26,6 +26,7 @@ from typing import Any
 from pelamis.api.kind import Kind
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Client, Key, Outcome, Patch, Update, View
+from pelamis.reconcile.changes import sieve
 from pelamis.reconcile.events import Correlator, record
 from pelamis.reconcile.plan import KEEP, EventNote, Found, Plan, Read, failure
 from pelamis.reconcile.queue import Queue
@@ -45,11 +46,13 @@ LATE_S = 0.003
 
 
 class _Views:
-    def __init__(self, client: Client, kinds: Kinds | None) -> None:
+    def __init__(self, client: Client, kinds: Kinds | None, clock: Callable[[], float]) -> None:
         self._client = client
         self._kinds = kinds
+        self._clock = clock
         self.by_kind: dict[Kind, View[Any]] = {}
         self.memos: dict[Key, Any] = {}
+        self.touches: dict[Key, float] = {}
 
     def __call__(self, kind: Kind) -> View[Any]:
         view = self.by_kind.get(kind)
@@ -62,6 +65,12 @@ class _Views:
 
     def memo(self, key: Key) -> Any:
         return self.memos.get(key)
+
+    def touch(self, key: Key) -> None:
+        self.touches[key] = self._clock()
+
+    def touched(self, key: Key) -> float:
+        return self.touches.get(key, 0.0)
 
 
 class Runner:
@@ -85,7 +94,7 @@ class Runner:
         self._clock = clock
         self._cpu = cpu
         self._kinds = kinds
-        self._views = _Views(client, kinds)
+        self._views = _Views(client, kinds, clock)
         self._queue: Queue[Key] = Queue()
         self._correlator = Correlator(controller.component or f"{controller.name}-controller")
         self._wake = asyncio.Event()
@@ -113,12 +122,7 @@ class Runner:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            for kind in self._controller.kinds:
-                self._views(kind)
-            for watch in self._controller.watches:
-                self._cancels.append(self._views(watch.kind).subscribe(self._on_change(watch)))
-            if self._controller.every is not None and self._kinds is not None:
-                self._cancels.append(self._kinds.subscribe(self._kind_changed))
+            self._listen()
             await self._synced()
             for key in self._controller.start:
                 self._queue.add(key)
@@ -139,6 +143,15 @@ class Runner:
                 if timer is not None:
                     timer.cancel()
 
+    def _listen(self) -> None:
+        for kind in self._controller.kinds:
+            self._views(kind)
+        for watch in self._controller.watches:
+            view, wanted = self._views(watch.kind), sieve(watch.kind, watch.needs)
+            self._cancels.append(view.subscribe(self._on_change(watch), sieve=wanted))
+        if self._controller.every is not None and self._kinds is not None:
+            self._cancels.append(self._kinds.subscribe(self._kind_changed))
+
     async def _synced(self) -> None:
         """Before the first full lists are there, what is missing cannot be told from what is not there."""
         waiting = [view for view in self._views.by_kind.values() if not view.synced]
@@ -152,8 +165,12 @@ class Runner:
             await asyncio.gather(*done)
 
     def _on_change(self, watch: Watch) -> Callable[[Key, Any, Any], None]:
+        keys_of, views = watch.keys, self._views
+
         def changed(key: Key, old: Any, new: Any) -> None:
-            self._add(watch.keys(self._views, old, new))
+            keys = keys_of(views, old, new)
+            if keys:
+                self._add(keys)
 
         return changed
 
@@ -161,11 +178,15 @@ class Runner:
         every = self._controller.every
         assert every is not None
         if served and kind not in self._every:
+            views = self._views
 
             def changed(key: Key, old: Any, new: Any) -> None:
-                self._add(every(self._views, kind, old, new))
+                keys = every(views, kind, old, new)
+                if keys:
+                    self._add(keys)
 
-            self._every[kind] = self._views(kind).subscribe(changed)
+            wanted = sieve(kind, self._controller.every_needs(kind))
+            self._every[kind] = views(kind).subscribe(changed, sieve=wanted)
         elif not served:
             cancel = self._every.pop(kind, None)
             self._views.by_kind.pop(kind, None)
@@ -175,8 +196,7 @@ class Runner:
     def _add(self, keys: Sequence[Key]) -> None:
         for key in keys:
             self._queue.add(key)
-        if keys:
-            self._wake.set()
+        self._wake.set()
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
         """One timer for the earliest key; a clock that was stepped only makes it fire early or late once."""
@@ -331,6 +351,7 @@ class Runner:
         queue = self._queue
         if plan is None:
             self._views.memos.pop(key, None)
+            self._views.touches.pop(key, None)
             queue.succeeded(key)
             queue.requeue(key, None)
             queue.done(key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pelamis.api.kind import Kind
+from pelamis.cache.sieve import Needs
 from pelamis.client.types import Key, View
 from pelamis.reconcile.plan import Plan
 
@@ -22,6 +23,14 @@ class Views(Protocol):
 
     def memo(self, key: Key) -> Any:
         """What the last plan of the key asked to remember; None if nothing."""
+        ...
+
+    def touch(self, key: Key) -> None:
+        """For ``Watch.keys``: notes the time, for whenever the key is reconciled."""
+        ...
+
+    def touched(self, key: Key) -> float:
+        """When the key was last touched; 0 = never."""
         ...
 
 
@@ -47,11 +56,13 @@ def own_key(views: Views, old: Any, new: Any) -> Sequence[Key]:
 class Watch:
     """A change of ``kind`` wakes the keys that ``keys(views, old, new)`` names.
 
-    old None = added, new None = deleted. The default wakes the object's own key.
+    old None = added, new None = deleted. The default wakes the object's own key. needs: of ``changes``; ``keys`` is not
+    asked about changes that lack them.
     """
 
     kind: Kind
     keys: Callable[[Views, Any, Any], Sequence[Key]] = own_key
+    needs: Needs = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,8 @@ class Controller:
     identity: the user that its writes are made as: ``system:serviceaccount:kube-system:<identity>``, or
     ``system:kube-controller-manager`` when empty. component: the source of its events. kinds: further kinds whose
     views gather needs without being woken by them. every(views, kind, old, new): the keys woken by a change of any
-    stored kind, custom ones included. start: keys that exist without an object and are reconciled once at the start.
+    stored kind, custom ones included; every_needs(kind): as ``Watch.needs``. start: keys that exist without an object
+    and are reconciled once at the start.
     """
 
     name: str
@@ -73,6 +85,7 @@ class Controller:
     component: str = ""
     kinds: Sequence[Kind] = ()
     every: Callable[[Views, Kind, Any, Any], Sequence[Key]] | None = None
+    every_needs: Callable[[Kind], Needs] = lambda kind: ()
     start: Sequence[Key] = ()
 
     @property

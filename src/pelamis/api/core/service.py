@@ -265,6 +265,20 @@ def topology_mode(obj: Service) -> str:
     return "Auto" if annotations.get(DEPRECATED_HINTS, annotations.get(TOPOLOGY_MODE)) in ("Auto", "auto") else ""
 
 
+def selector_pair(namespace: str, key: str, value: str) -> str:
+    """How the index ``selector`` spells a label of its namespace."""
+    return f"{namespace}/{key}={value}"
+
+
+def _selector(service: Service) -> tuple[str, ...]:
+    """One label that each of its pods has."""
+    wanted = service.spec.selector
+    if not wanted:
+        return ()
+    key = min(wanted)
+    return (selector_pair(service.metadata.namespace, key, wanted[key]),)
+
+
 def _topology(obj: Service) -> tuple[str, ...]:
     mode = topology_mode(obj)
     return (mode,) if mode else ()
@@ -285,7 +299,7 @@ KIND = Kind(
         Subresource("status", "", "v1", "Service", ("get", "patch", "update"), reset=("spec",)),
     ),
     reset=("status",),
-    indexes={"topology": _topology},
+    indexes={"topology": _topology, "selector": _selector},
     create_on_update=True,
     columns=(
         Column("Name", "string", format="name"),
