@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import random
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from pelamis.apiserver.selection import Selection
 from pelamis.base.errors import StatusError
 from pelamis.cache.cache import Cache
 from pelamis.cache.collection import Collection
-from pelamis.cache.entry import Decoder, canonical, respliced, spliced
+from pelamis.cache.entry import ROUND_S, Decoder, canonical, respliced, spliced
 from pelamis.cache.ordered import LOAD, OrderedMap
 from pelamis.cache.view import View
 from pelamis.store.types import Event, Item
@@ -253,6 +253,48 @@ def test_the_budget_of_decoded_objects_follows_the_work() -> None:
         walk(400)
     assert cache.decoder.budget < size * 60
     assert sum(e._obj is not None for e in pods.range()[0]) < 60
+
+
+def test_what_is_read_no_more_is_forgotten_after_two_rounds() -> None:
+    size = len(pod("a", "000")) + 30
+    cache = Cache([PLAIN_POD], budget=size * 20, most=size * 2000)
+    due: list[tuple[float, Callable[[], None]]] = []
+    decoder = cache.decoder
+    decoder.later = lambda delay, fn: due.append((delay, fn))
+    cache.begin_load()
+    cache.load_page(Item(f"/registry/pods/a/{i:03}", pod("a", f"{i:03}"), 1, 1) for i in range(600))
+    cache.end_load(1)
+    entries = cache.collection(PLAIN_POD).range()[0]
+
+    def walk(count: int) -> None:
+        for entry in entries[:count]:
+            assert entry.obj.metadata.name == entry.name
+
+    def next_round() -> int:
+        """Carries one out and returns the number of its turns."""
+        turns = 0
+        while due:
+            delay, turn = due.pop()
+            assert (delay == ROUND_S) == (turns == 0)
+            turn()
+            turns += 1
+            if due and due[0][0] == ROUND_S:
+                break
+        return turns
+
+    walk(15)
+    assert not due  # less than the least budget needs no timer
+    for _ in range(40):
+        walk(600)  # all of it is in use, and the budget has followed
+    assert sum(e._obj is not None for e in entries) == 600 and len(due) == 1
+    assert next_round() == 3 and sum(e._obj is not None for e in entries) == 600
+    walk(100)
+    assert next_round() == 3 and sum(e._obj is not None for e in entries) == 100 and len(due) == 1
+    next_round()
+    next_round()
+    assert decoder.weight <= decoder.budget == size * 20 and not due
+    walk(600)
+    assert len(due) == 1
 
 
 def test_facts_are_made_once_for_each_version() -> None:

@@ -426,6 +426,7 @@ class ApiServer:
     async def start(self) -> None:
         """The store must be open. Raises OSError when the address is taken."""
         self.http.loop = asyncio.get_running_loop()
+        self.cache.decoder.later = self.loop.call_later
         self._followed = await load(self.store, self.cache)
         self.allocator.follow(self.objects.view("services"), self.objects.view("servicecidrs.networking.k8s.io"))
         await self.definitions.start()

@@ -7,7 +7,9 @@ of an object once; a walk over a huge set goes through without pushing out what 
 
 The budget follows the work. What has to be decoded a second time, though a larger budget within ``most`` would still
 have had it, makes the budget grow by as much: controllers that walk over more than the budget, again and again, would
-otherwise decode all of it each time. A part of whatever else is decoded makes it shrink again.
+otherwise decode all of it each time. A part of whatever else is decoded makes it shrink again, and so does time: what
+nobody has read again since the last round over all that is held is forgotten, down to the least budget. Rounds are made
+in small turns, and only while more than the least is held.
 
 Labels, the values for field selectors and the facts that walks need are small, and stay once they have been read.
 """
@@ -32,6 +34,8 @@ BUDGET = 32 << 20
 """Bytes of JSON whose decoded form is kept at least, over all kinds of one cache."""
 _GIVE_BACK = 16
 """The budget shrinks by this part of what is decoded for the first time."""
+ROUND_S, TURN_S, TURN = 30.0, 0.02, 256
+"""Between two rounds over what is held; between two turns of a round; objects looked at in a turn (a millisecond)."""
 
 _MARK = b'"metadata":{'
 
@@ -58,10 +62,23 @@ _head = msgspec.json.Decoder(_Head).decode
 class Decoder:
     """Bounds the memory of what was decoded; one for all collections of a cache.
 
-    least, most: bounds of the budget, in bytes of JSON.
+    least, most: bounds of the budget, in bytes of JSON. later(seconds, fn): whoever owns the loop calls fn then; None =
+    nothing is forgotten for its age.
     """
 
-    __slots__ = ("__weakref__", "_held", "_labels", "_least", "_most", "_passed", "budget", "weight")
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_held",
+        "_labels",
+        "_least",
+        "_left",
+        "_most",
+        "_passed",
+        "budget",
+        "later",
+        "weight",
+    )
 
     def __init__(self, least: int = BUDGET, most: int = 0) -> None:
         self.budget = self._least = least
@@ -69,6 +86,10 @@ class Decoder:
         self.weight = 0
         self._passed = 0
         """Bytes decoded so far."""
+        self.later: Callable[[float, Callable[[], None]], object] | None = None
+        self._asked = False
+        self._left = 0
+        """What the present round has yet to look at."""
         self._held: OrderedDict[Entry, None] = OrderedDict()
         self._labels: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
@@ -82,8 +103,38 @@ class Decoder:
             self.budget += size
         elif self.budget > self._least:
             self.budget = max(self._least, self.budget - size // _GIVE_BACK)
+        if self.weight > self._least and not self._asked and self.later is not None:
+            self._asked = True
+            self.later(ROUND_S, self._turn)
         if self.weight > self.budget:
             self._shrink()
+
+    def _turn(self) -> None:
+        """Part of a round: forgets what was not read again since the last one, while more than the least is held."""
+        held = self._held
+        if not self._left:
+            self._left = len(held)
+        for _ in range(min(TURN, self._left, len(held) - 1)):
+            if self.weight <= self._least:
+                break
+            oldest, _ = held.popitem(last=False)
+            if oldest._used:
+                oldest._used = False
+                held[oldest] = None
+            else:
+                self._drop(oldest)
+        else:
+            self._left = max(self._left - TURN, 0)
+        self.budget = max(self._least, min(self.budget, self.weight))
+        if self.weight <= self._least:
+            self._asked, self._left = False, 0
+        elif self.later is not None:
+            self.later(TURN_S if self._left else ROUND_S, self._turn)
+
+    def _drop(self, entry: Entry) -> None:
+        entry._obj = None
+        entry._dropped = self._passed
+        self.weight -= len(entry.data)
 
     def _shrink(self) -> None:
         chances = len(self._held)
@@ -94,9 +145,7 @@ class Decoder:
                 oldest._used = False
                 self._held[oldest] = None
             else:
-                oldest._obj = None
-                oldest._dropped = self._passed
-                self.weight -= len(oldest.data)
+                self._drop(oldest)
 
     def forget(self, entry: Entry) -> None:
         """The entry was replaced, and everybody has been told: only its bytes are kept, for the past."""
@@ -210,7 +259,10 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
     def decoded(self, obj: Any) -> None:
         """Gives the entry its object, which lacks nothing but the revision."""
-        metadata = replace(obj.metadata, resourceVersion=str(self.rev))
+        meta = obj.metadata
+        # A Raw would keep all of the bytes that it was read from.
+        managed = tuple([_own(entry) for entry in meta.managedFields])
+        metadata = replace(meta, resourceVersion=str(self.rev), managedFields=managed)
         self._obj = replace(obj, metadata=metadata)
         self.shape.hold(self)
 
@@ -270,6 +322,11 @@ class Entry(msgspec.Struct, gc=False, eq=False):
 
     def __repr__(self) -> str:
         return f"<Entry {self.shape.kind.plural} {'/'.join(self.key)} @{self.rev}>"
+
+
+def _own(entry: Any) -> Any:
+    fields = entry.fieldsV1
+    return entry if fields is msgspec.UNSET else replace(entry, fieldsV1=fields.copy())
 
 
 def spliced(value: bytes, rev: int) -> bytes:
