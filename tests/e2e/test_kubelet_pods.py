@@ -129,6 +129,46 @@ def test_environment_volumes_and_files() -> None:
     run(scenario)
 
 
+def test_image_volumes_come_with_the_containers_that_mount_them() -> None:
+    async def scenario(live: Live) -> None:
+        def mounts(name: str) -> dict[str, Any]:
+            return {"volumeMounts": [{"name": name, "mountPath": "/v"}]}
+
+        volumes = [
+            {"name": "good", "image": {"reference": rig.BUSYBOX, "pullPolicy": "IfNotPresent"}},
+            {"name": "bad", "image": {"reference": "127.0.0.1:1/none:1", "pullPolicy": "IfNotPresent"}},
+            {"name": "never", "image": {"reference": "localhost/none:1", "pullPolicy": "Never"}},
+        ]
+        containers = (
+            {**HOLD, **mounts("good")},
+            {**HOLD, **mounts("bad"), "name": "bad"},
+            {**HOLD, **mounts("never"), "name": "never"},
+        )
+        await live.create(pod("views", *containers, volumes=volumes))
+
+        def settled(found: Any) -> bool:
+            if found is None or len(found.status.containerStatuses) < 3:
+                return False
+            states = {c.name: c.state for c in found.status.containerStatuses}
+            waiting = [states[n].waiting.reason if states[n].waiting else "" for n in ("bad", "never")]
+            return states["main"].running is not None and waiting == ["ImagePullBackOff", "ErrImageNeverPull"]
+
+        found = await live.until("views", settled)
+        assert "busybox" in await live.exec("views", "ls", "/v/bin")
+        waiting = status_of(found, "bad").state.waiting
+        assert waiting.message.startswith('Back-off pulling image "127.0.0.1:1/none:1": ErrImagePull: ')
+        assert status_of(found, "never").state.waiting.message == (
+            'Container image "localhost/none:1" is not present with pull policy of Never'
+        )
+        told = [(reason, message) for who, _, reason, message in live.events if who == "views"]
+        assert ("Pulling", 'Pulling image "127.0.0.1:1/none:1"') in told
+        assert ("Failed", "Error: ErrImagePull") in told and "FailedMount" not in live.reasons("views")
+        await live.delete("views", 1)
+        await live.until("views", lambda p: p is None)
+
+    run(scenario)
+
+
 def test_init_sidecar_order_and_completion() -> None:
     async def scenario(live: Live) -> None:
         share = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}

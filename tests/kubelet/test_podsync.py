@@ -209,6 +209,22 @@ def test_pull_back_off_is_shown_after_the_error() -> None:
     assert d.old.phase == "Running"
 
 
+def test_an_image_volume_that_cannot_be_pulled_shows_where_it_is_mounted() -> None:
+    d = Driver(make(), hold=(a.EnsureImage,))
+    d.feed(a.ImageFailed("c", "ErrImagePull", "no such image", "files:1"))
+    assert d.main().state.waiting.reason == "ErrImagePull"
+    d.tick(d.now + 1)
+    waiting = d.main().state.waiting
+    wanted = 'Back-off pulling image "files:1": ErrImagePull: no such image'
+    assert (waiting.reason, waiting.message) == ("ImagePullBackOff", wanted)
+    assert [(n.reason, n.message, n.container) for n in d.log if isinstance(n, a.Note)] == [
+        ("Failed", 'Failed to pull image "files:1": no such image', ""),
+        ("Failed", "Error: ErrImagePull", "c"),
+        ("BackOff", 'Back-off pulling image "files:1"', ""),
+        ("Failed", "Error: ImagePullBackOff", "c"),
+    ]
+
+
 def test_a_dead_sandbox_is_replaced_and_init_runs_again() -> None:
     d = Driver(make(initContainers=[{"name": "init", "image": "i"}]))
     d.exit("init")

@@ -151,11 +151,12 @@ class ImageReady:
 
 @dataclass(frozen=True, slots=True)
 class ImageFailed:
-    """retry: False when the same answer must be expected until the declaration changes (back-off still applies)."""
+    """image: the reference of an image volume that the container mounts, when that is what failed."""
 
     name: str
     reason: str
     message: str
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Slot:
     current: the newest run; last: the newest finished one before it. pending: it has still to be run in this sandbox.
     waiting: (reason, message) shown while nothing runs. restart_now: the next start takes no regard of the restart
     policy and the back-off (the container was killed to be replaced). pull_failed: (reason, message, since, next
-    attempt).
+    attempt, image volume or "").
     applied: the resources that the run has (``resources.granted``).
     """
 
@@ -49,7 +49,7 @@ class Slot:
     retry_at: float = 0.0
     image_ref: str = ""
     pull: Backoff = field(default_factory=Backoff)
-    pull_failed: tuple[str, str, float, float] | None = None
+    pull_failed: tuple[str, str, float, float, str] | None = None
     crash: Backoff = field(default_factory=Backoff)
     noted_backoff: str = ""
     started: bool = False

@@ -248,14 +248,15 @@ class PodMachine:
         slot.busy = "" if slot.busy == "image" else slot.busy
         slot.waiting = (event.reason, event.message)
         slot.pull.advance(now)
-        slot.pull_failed = (event.reason, event.message, now, now + slot.pull.delay_s)
+        slot.pull_failed = (event.reason, event.message, now, now + slot.pull.delay_s, event.image)
+        whose = "" if event.image else slot.name  # a volume is the pod's
         if event.reason == "ErrImagePull":
-            note = f'Failed to pull image "{slot.spec.image}": {event.message}'
-            self._emit(a.Note("Warning", "Failed", note, slot.name))
+            note = f'Failed to pull image "{event.image or slot.spec.image}": {event.message}'
+            self._emit(a.Note("Warning", "Failed", note, whose))
         elif event.reason == "ErrImageNeverPull":
-            self._emit(a.Note("Warning", "ErrImageNeverPull", event.message, slot.name))
+            self._emit(a.Note("Warning", "ErrImageNeverPull", event.message, whose))
         elif event.reason == "InvalidImageName":
-            self._emit(a.Note("Warning", "InspectFailed", event.message, slot.name))
+            self._emit(a.Note("Warning", "InspectFailed", event.message, whose))
         self._emit(a.Note("Warning", "Failed", f"Error: {event.reason}", slot.name))
 
     def _started(self, slot: Slot, run: a.Run) -> None:
@@ -528,7 +529,7 @@ class PodMachine:
         if slot.busy or slot.image_ref or not self._may_start(slot, now):
             return
         if slot.pull_failed is not None:
-            reason, message, since, at = slot.pull_failed
+            reason, message, since, at, volume = slot.pull_failed
             if now < at:
                 self._wake_at(at)
                 if reason != "ErrImagePull":
@@ -536,9 +537,9 @@ class PodMachine:
                 if now < since + SHOW_ERROR_S:
                     self._wake_at(since + SHOW_ERROR_S)
                 elif slot.waiting[0] == "ErrImagePull":
-                    text = f'Back-off pulling image "{slot.spec.image}"'
+                    text = f'Back-off pulling image "{volume or slot.spec.image}"'
                     slot.waiting = ("ImagePullBackOff", f"{text}: {reason}: {message}")
-                    self._emit(a.Note("Normal", "BackOff", text, slot.name))
+                    self._emit(a.Note("Normal", "BackOff", text, "" if volume else slot.name))
                     self._emit(a.Note("Warning", "Failed", "Error: ImagePullBackOff", slot.name))
                 return
         slot.busy = "image"

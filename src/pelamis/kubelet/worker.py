@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from pelamis.kubelet import actuation, config, deviceclaims, dns, env, fromcri, 
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
-from pelamis.kubelet.cri.snapshots import Mount
 from pelamis.kubelet.images import ImageError, credentials
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.prober import Target
@@ -62,6 +62,7 @@ class Worker:
         self.wanted: dict[str, Any] = self.sent
         self.acked_rev = 0
         self.paths: dict[str, str] = {}
+        self._volume_images: dict[str, str] = {}
         self.sandbox_config: cri.PodSandboxConfig | None = None
         self._forget = forget
         self._built = pod.status
@@ -261,21 +262,7 @@ class Worker:
             ips=self._ips(),
             host_ips=agent.host.ips,
             allocatable=agent.allocatable(),
-            view_image=self._view_image,
         )
-
-    async def _view_image(self, source: Any, key: str) -> Sequence[Mount]:
-        """source: of an image volume."""
-
-        def note(type_: str, reason: str, message: str) -> None:
-            self.agent.note(self.pod, "", type_, reason, message)
-
-        wanted = Container(name="", image=source.reference, imagePullPolicy=source.pullPolicy)
-        try:
-            ref = await self.agent.images.ensure(wanted, self._auths, self.sandbox_config, note)
-            return await self.agent.runtime.view_image(ref, key)
-        except (ImageError, CriError) as error:
-            raise VolumeError(str(error)) from error
 
     async def _mount(self) -> None:
         agent = self.agent
@@ -283,7 +270,7 @@ class Worker:
             folder = agent.pod_folder(self.uid)
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             await agent.references.synced(self.pod)
-            self.paths = await volumes.set_up(self._context())
+            self.paths |= await volumes.set_up(self._context())
         except (VolumeError, NotSynced, OSError) as error:
             self.feed(a.VolumesFailed(str(error)))
             return
@@ -408,18 +395,34 @@ class Worker:
             return
 
         def note(type_: str, reason: str, message: str) -> None:
-            self.agent.note(self.pod, name, type_, reason, message)
+            self.agent.note(self.pod, "" if image else name, type_, reason, message)
 
+        image = ""
+        images = self.agent.images
         try:
             if self.pod.spec.imagePullSecrets:
                 await self.agent.references.synced(self.pod)
-            ref = await self.agent.images.ensure(slot.spec, self._auths, self.sandbox_config, note)
+            for volume in image_volume.mounted_by(self.pod, slot.spec):
+                image = volume.image.reference
+                wanted = Container(name="", image=image, imagePullPolicy=volume.image.pullPolicy)
+                self._volume_images[volume.name] = await images.ensure(wanted, self._auths, self.sandbox_config, note)
+            image = ""
+            ref = await images.ensure(slot.spec, self._auths, self.sandbox_config, note)
         except ImageError as error:
-            self.feed(a.ImageFailed(name, error.reason, str(error)))
+            self.feed(a.ImageFailed(name, error.reason, str(error), image))
         except (CriError, NotSynced) as error:
-            self.feed(a.ImageFailed(name, "ErrImagePull", str(error)))
+            self.feed(a.ImageFailed(name, "ErrImagePull", str(error), image))
         else:
             self.feed(a.ImageReady(name, ref))
+
+    async def _view_images(self, spec: Any) -> None:
+        """Mounts the images that the container has as volumes."""
+        folder, runtime = self.agent.pod_folder(self.uid), self.agent.runtime
+        for volume in image_volume.mounted_by(self.pod, spec):
+            ref = self._volume_images[volume.name]
+            self.paths[volume.name] = await image_volume.mount_view(
+                folder, volume.name, functools.partial(runtime.view_image, ref)
+            )
 
     async def _start(self, order: a.StartContainer) -> None:
         agent, name = self.agent, order.name
@@ -489,12 +492,13 @@ class Worker:
         )
         environment = env.build(pod, spec, sources)
         folder = agent.pod_folder(self.uid)
+        await self._view_images(spec)
         mounts = []
         images = {volume.name for volume in pod.spec.volumes if volume.image is not None}
         for index, mount_ in enumerate(spec.volumeMounts):
             path = self.paths.get(mount_.name)
             if path is None:  # an ephemeral container may name a volume that nothing used before
-                self.paths = await volumes.set_up(self._context())
+                self.paths |= await volumes.set_up(self._context())
                 path = self.paths[mount_.name]
             sub = mount_.subPath
             if mount_.subPathExpr:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pelamis.kubelet.cri.snapshots import Mount
-
 Lookup = Callable[[str, str], Any]
 
 
@@ -19,7 +17,6 @@ class Context:
     configmap, secret, claim, volume: (namespace, name) -> the object or None (namespace "" for volumes).
     trust_bundles(name, signer): the ClusterTrustBundle of that name, or all of the signer.
     token(pod, audience, ttl_s): a bound service account token. stamp(): text that never repeats.
-    view_image(source, key): pulls an image and tells how to mount it.
     """
 
     pod: Any
@@ -34,7 +31,6 @@ class Context:
     ips: tuple[str, ...]
     host_ips: tuple[str, ...]
     allocatable: Mapping[str, str]
-    view_image: Callable[[Any, str], Awaitable[Sequence[Mount]]]
 
     def path(self, plugin: str, name: str) -> Path:
         """``<pod>/volumes/kubernetes.io~<plugin>/<name>``."""

@@ -14,7 +14,6 @@ from pelamis.kubelet.volumes import (
     downwardapi,
     emptydir,
     hostpath,
-    image,
     mount,
     projected,
     secret,
@@ -39,7 +38,6 @@ KINDS: dict[str, Setup] = {
     "persistentVolumeClaim": claim.setup,
     "ephemeral": claim.setup,
     "nfs": _nfs,
-    "image": image.setup,
 }
 LIVE = ("configMap", "secret", "downwardAPI", "projected")
 """Kinds whose content follows the API."""
@@ -68,11 +66,14 @@ def _used(pod: Any) -> set[str]:
 
 
 async def set_up(context: Context) -> dict[str, str]:
-    """Volume name to host path, for every volume that a container mounts. Raises VolumeError naming the volume."""
+    """Volume name to host path, for every volume that a container mounts. Raises VolumeError naming the volume.
+
+    Image volumes are none of these: they are pulled and mounted with the containers that mount them.
+    """
     out: dict[str, str] = {}
     used = _used(context.pod)
     for volume in context.pod.spec.volumes:
-        if volume.name not in used:
+        if volume.name not in used or volume.image is not None:
             continue
         try:
             out[volume.name] = await _set_up(context, volume)
