@@ -16,6 +16,9 @@ from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 
 MOST_BANDS = 64
 """Beyond this adding up arrays costs less."""
+_MOST_CODES = 2**16
+_MANY = 64
+"""Beyond so many changed rows starting anew costs less."""
 
 
 class Standing:
@@ -39,10 +42,16 @@ class Standing:
         self._shift = int(kept.max()).bit_length() + 1  # room for what comes
         codes = kept if self.bands is None else kept + (self.bands.of(snapshot)[ok] << self._shift)
         self._code[ok] = codes
-        values, counts = np.unique(codes, return_counts=True)
-        if int(kept.min()) < 0 or len(values) > MOST_BANDS * MOST_BANDS:
+        high = int(codes.max())
+        if int(kept.min()) < 0 or high >> self._shift > _MOST_CODES:
             self.usable = False
             return
+        if high < _MOST_CODES:
+            every = np.bincount(codes)
+            values = np.flatnonzero(every)
+            counts = every[values]
+        else:
+            values, counts = np.unique(codes, return_counts=True)
         low = (1 << self._shift) - 1
         for code, count in zip(values.tolist(), counts.tolist(), strict=True):
             self._cells.setdefault(code >> self._shift, {})[code & low] = count
@@ -50,7 +59,7 @@ class Standing:
 
     def update(self, snapshot: Snapshot, ok: Mask, best: Ints, rows: list[int] | None) -> None:
         """rows: those that have changed; None = any."""
-        if rows is None:
+        if rows is None or len(rows) > _MANY:
             self._start(snapshot, ok, best)
             return
         if not self.usable:
@@ -114,4 +123,4 @@ class Standing:
             mask |= codes == code
         if ties == 1:
             return int(mask.argmax())
-        return int(np.flatnonzero(mask)[int(draw() * ties)])
+        return int(mask.nonzero()[0][int(draw() * ties)])

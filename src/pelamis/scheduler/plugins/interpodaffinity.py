@@ -32,6 +32,7 @@ from pelamis.scheduler.snapshot import Ints, Mask, Snapshot
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 _PREFERRED = ("preferred_affinity", "preferred_anti_affinity")
+_SCORED = ("affinity", *_PREFERRED)
 EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
 
 
@@ -97,7 +98,7 @@ def _near(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Mask:
         there = here if there is None else there & here
         labelled = has if labelled is None else labelled & has
     assert there is not None and labelled is not None
-    own = info.pod.metadata.labels
+    own = info.labels
     if not any_pair and all(snapshot.term_selects(t, info.namespace, own) for t in terms):
         return labelled
     return there
@@ -146,14 +147,15 @@ def _silent(args: InterPodAffinityArgs, snapshot: Snapshot, info: PodInfo) -> bo
         return False
     if args.ignorePreferredTermsOfExistingPods:
         return True
-    kinds = ("affinity", *_PREFERRED) if args.hardPodAffinityWeight else _PREFERRED
-    return not any(snapshot.uses(kind, info) for kind in kinds)
+    kinds = _SCORED if args.hardPodAffinityWeight else _PREFERRED
+    terms = snapshot.terms
+    return not any(terms[kind] and snapshot.uses(kind, info) for kind in kinds)
 
 
 def _selects(term: Term, pod: PodInfo) -> bool:
     """Without knowing the labels of namespaces: may select."""
     named = pod.namespace in term.namespaces or term.namespace_selector is not None
-    return named and term.selector.matches(pod.pod.metadata.labels)
+    return named and term.selector.matches(pod.labels)
 
 
 def _pod_came(info: PodInfo, event: Event) -> bool:

@@ -149,7 +149,7 @@ def _prepare(
             among = None
         present = np.bincount((ids if among is None else ids[among]) + 1, minlength=values) > 0
         everywhere = np.bincount(ids + 1, minlength=values) > 0
-        own = 1 if c.selector.matches(info.pod.metadata.labels) else 0
+        own = 1 if c.selector.matches(info.labels) else 0
         present[0] = False
         # The place of those without the label is the last, as in all counts by value.
         out.append(Prepared(c, ids, among, np.roll(present, -1), np.roll(everywhere, -1), own))
@@ -262,8 +262,9 @@ class _Spread:
         self._namespace = namespace
         self._prepared = prepared
         self._counter = counter
-        self._host = next((p for p in prepared if p.constraint.key == HOSTNAME), None)
-        self._wide = next((p for p in prepared if p.constraint.key != HOSTNAME), None)
+        telling = _telling(prepared)
+        self._host = next((p for p in telling if p.constraint.key == HOSTNAME), None)
+        self._wide = next((p for p in telling if p.constraint.key != HOSTNAME), None)
         self._places = 1 if self._wide is None else len(self._wide.present)
         self._ids = None if self._wide is None else self._wide.ids
 
@@ -324,11 +325,17 @@ def _bands(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo) -> _S
     return kept
 
 
+def _telling(prepared: list[Prepared]) -> list[Prepared]:
+    """Without those of a label that no row has: they give all rows the same."""
+    return [p for p in prepared if p.everywhere[:-1].any()]
+
+
 def _spread(snapshot: Snapshot, info: PodInfo, prepared: list[Prepared], labelled: Mask | None) -> _Spread | None:
-    hosts = [p for p in prepared if p.constraint.key == HOSTNAME]
-    if labelled is not None or len(hosts) > 1 or len(prepared) - len(hosts) > 1:
+    telling = _telling(prepared)
+    hosts = [p for p in telling if p.constraint.key == HOSTNAME]
+    if labelled is not None or len(hosts) > 1 or len(telling) - len(hosts) > 1:
         return None
-    if any(p.constraint.selector.empty for p in prepared) or any(p.everywhere[-1] for p in hosts):
+    if any(p.constraint.selector.empty for p in telling) or any(p.everywhere[-1] for p in hosts):
         return None
     counter = snapshot.counter(info.namespace, hosts[0].constraint.selector) if hosts else None
     return _Spread(info.namespace, prepared, counter)
@@ -357,9 +364,7 @@ def _pod_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> bool
     if not info.pod.spec.topologySpreadConstraints:
         return True  # rejected by the profile's own constraints; whom they select is not known here
     pods = [p for p in (event.old, event.new) if p is not None]
-    return any(
-        p.namespace == info.namespace and c.selector.matches(p.pod.metadata.labels) for p in pods for c in constraints
-    )
+    return any(p.namespace == info.namespace and c.selector.matches(p.labels) for p in pods for c in constraints)
 
 
 def _node_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> bool:

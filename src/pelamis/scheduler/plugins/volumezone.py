@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from pelamis.api.core.wellknown import BETA_REGION, BETA_ZONE, REGION, ZONE
 from pelamis.scheduler.args import Args
 from pelamis.scheduler.extension import (
     CLAIM_ADD,
@@ -25,10 +26,7 @@ from pelamis.scheduler.snapshot import Snapshot
 
 REASON = "node(s) had no available volume zone"
 _SEPARATOR = "__"
-_GA = {
-    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
-}
+_GA = {BETA_ZONE: ZONE, BETA_REGION: REGION}
 _KEYS = (*_GA, *_GA.values())
 
 
