@@ -94,13 +94,13 @@ def test_requests_go_to_the_server_that_provides_the_group() -> None:
             # It takes a seat here, too.
             flow = h.server.flow
             taken: list[str] = []
-            take = flow.take
+            enter = flow.enter
 
-            async def noted(found: Flow, *rest: Any) -> Any:
+            def noted(found: Flow, *rest: Any) -> Any:
                 taken.append(found.schema)
-                return await take(found, *rest)
+                return enter(found, *rest)
 
-            flow.take = noted  # type: ignore[method-assign,assignment]
+            flow.enter = noted  # type: ignore[method-assign,assignment]
             assert (await h.raw("GET", "/apis/m.x.io/v1/foos"))[0] == 200
             assert taken == ["exempt"]
             assert (await h.raw("GET", "/apis/m.x.io/v1/foos?watch=1"))[0] == 200

@@ -7,45 +7,55 @@ from collections.abc import Awaitable
 from pelamis.api.kind import Kind
 from pelamis.apiserver.auditpolicy import Judgment
 from pelamis.apiserver.flow.rules import NONE as NO_FLOW
+from pelamis.apiserver.metrics import Counted
 from pelamis.apiserver.negotiate import PLAIN, Format
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-from pelamis.net.http1 import Request, Response
+from pelamis.net.http1 import Request, Response, header_lines
 
 Answered = Response | Awaitable[Response | None] | None
 """None: the answer is under way by itself."""
 _NO_CACHE = ("Cache-Control", "no-cache, private")
+_LINES = b"Audit-Id: %b\r\n" + header_lines((_NO_CACHE,)) + b"%b"
 
 
 class Call:
     """One request on its way through the server."""
 
-    __slots__ = ("audit_id", "audited", "authenticated", "commit_s", "flow", "form", "info", "kind", "labels", "notes",
-                 "request", "seated_s", "started", "user", "warnings")  # fmt: skip
+    # What few calls change is said once, by the class.
+    audited: tuple[Judgment, float] | None = None
+    """What the audit policy says of it, and when it came."""
+    form: Format = PLAIN
+    kind: Kind | None = None
+    notes: dict[str, str] | None = None
+    """Annotations for the audit log."""
+    counted: Counted | None = None
+    """Where the request counts; None: not known yet."""
+    long = False
+    """It runs for long: that it took long is no news."""
+    flow = NO_FLOW
+    seated_s = 0.0
+    commit_s = 0.0
 
     def __init__(self, request: Request, info: RequestInfo, user: User, audit_id: str) -> None:
         self.request = request
         self.info = info
         self.user = self.authenticated = user
         self.audit_id = audit_id
-        self.audited: tuple[Judgment, float] | None = None
-        """What the audit policy says of it, and when it came."""
-        self.form: Format = PLAIN
-        self.kind: Kind | None = None
         self.started = request.received_at
         self.warnings: list[str] = []
-        self.notes: dict[str, str] | None = None
-        """Annotations for the audit log."""
-        self.labels: tuple[str, ...] = ()
-        self.flow = NO_FLOW
-        self.seated_s = 0.0
-        self.commit_s = 0.0
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         out = (("Audit-Id", self.audit_id), _NO_CACHE, *self.flow.headers)
         if not self.warnings:
             return out
         return (*out, *((("Warning", f"299 - {_quoted(w)}")) for w in dict.fromkeys(self.warnings)))
+
+    def lines(self) -> bytes:
+        """The same as they are sent."""
+        if self.warnings:
+            return header_lines(self.headers())
+        return _LINES % (self.audit_id.encode("latin-1", "replace"), self.flow.lines)
 
 
 def _quoted(text: str) -> str:

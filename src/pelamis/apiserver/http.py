@@ -8,21 +8,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from pelamis.api.field import Tree
-from pelamis.api.kind import Kind
+from pelamis.api.kind import Kind, Subresource
 from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
 from pelamis.apiserver.call import Answered, Call, slow
 from pelamis.apiserver.flow import dump
+from pelamis.apiserver.flow.estimate import Width
 from pelamis.apiserver.flow.run import Refused
+from pelamis.apiserver.metrics import Counted
 from pelamis.apiserver.negotiate import JSON, MEDIA_TYPES, PLAIN, is_pretty, negotiate
 from pelamis.apiserver.pipeline import Deadline, attributes
 from pelamis.apiserver.reads import Reads
-from pelamis.apiserver.request import is_long_running, parse_info, timeout_of
+from pelamis.apiserver.request import MUTATING, RequestInfo, is_long_running, parse_info, timeout_of
 from pelamis.apiserver.streams.table import STREAMS
 from pelamis.apiserver.user import User
 from pelamis.apiserver.writes import Writes, dress
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.apiserver")
 TEXT = "text/plain; charset=utf-8"
 _LONG = frozenset(("watch", "proxy", "connect"))
-_WRITES = frozenset(("create", "update", "patch", "delete", "deletecollection"))
 TIMEOUT_S = 60.0
 SLOW_S = 0.5
 """A request that takes longer says in the log where its time went."""
@@ -55,6 +56,15 @@ _encode = msgspec.json.Encoder().encode
 async def _within(answer: Awaitable[Response | None], limit_s: float) -> Response | None:
     async with asyncio.timeout(limit_s):
         return await answer
+
+
+class Route(NamedTuple):
+    """Where requests go that ask for the same of the same resource. stream: in place of a subresource."""
+
+    kind: Kind
+    sub: Subresource | None
+    stream: Any
+    counted: Counted
 
 
 class Api:
@@ -69,6 +79,10 @@ class Api:
         self._flow = server.flow
         self._audit = server.audit
         self._deadline = Deadline(TIMEOUT_S)
+        self._impersonation = impersonation.Impersonation(server.gate.authorizer)
+        self._routes: dict[tuple[str | bool, ...], Route] = {}
+        self._routed = -1
+        """The revision of the registry that ``_routes`` are of."""
         self._reads = Reads(server, self._slot)
         self._writes = Writes(server)
 
@@ -95,7 +109,7 @@ class Api:
             if request.body_too_large:
                 raise TooLarge(f"Request entity too large: limit is {BODY_LIMIT}")
             if "impersonate-user" in request.headers or impersonation.wanted(request):
-                call.user = impersonation.impersonate(request, user, self._gate.authorizer)
+                call.user = self._impersonation.user(request, user)
             call.flow = self._flow.classify(call.user, info)
             answer = self._route(call)
         except StatusError as error:
@@ -153,21 +167,25 @@ class Api:
         return Response(error.code, body, media, headers)
 
     def _count(self, call: Call, code: int, answer: Response | Tree | None = None) -> None:
-        info = call.info
-        labels = call.labels
-        if not labels:
-            verb = info.verb.upper() if info.is_resource else call.request.method
-            if info.name or info.subresource:
-                scope = "resource"
-            else:
-                scope = "namespace" if info.namespace else "cluster"
-            labels = (verb, "", info.group, info.version, info.resource, info.subresource, scope, "apiserver")
+        counted = call.counted
+        if counted is None:
+            verb = call.info.verb.upper() if call.info.is_resource else call.request.method
+            counted = self._counted(verb, call.info)
         took = self._server.loop.time() - call.started
-        self._metrics.request(labels, code, took)
-        if took > SLOW_S and not call.labels:
+        counted.add(code, took)
+        if took > SLOW_S and not call.long:
             log.warning("%s", slow(call, code, took))
         if self._audit is not None:
             self._audit.note(call, code, self._clock(), took, answer)
+
+    def _counted(self, verb: str, info: RequestInfo) -> Counted:
+        if info.name or info.subresource:
+            scope = "resource"
+        else:
+            scope = "namespace" if info.namespace else "cluster"
+        return self._metrics.counted(
+            (verb, "", info.group, info.version, info.resource, info.subresource, scope, "apiserver")
+        )
 
     # -- routing
 
@@ -182,7 +200,15 @@ class Api:
             field_selector = request.query_first("fieldSelector")
             label_selector = request.query_first("labelSelector")
         self._gate.authorize(call.user, attributes(info, field_selector, label_selector))
-        kind = self._registry.by_resource(info.group, info.version, info.resource)
+        if self._routed != self._registry.revision:
+            self._routed = self._registry.revision
+            self._routes.clear()
+        verb = info.verb
+        shape = (
+            verb, info.group, info.version, info.resource, info.subresource, info.name != "", info.namespace != "",
+        )  # fmt: skip
+        route = self._routes.get(shape)
+        kind = route.kind if route is not None else self._registry.by_resource(info.group, info.version, info.resource)
         if kind is None:
             remote = self._server.aggregate(call.request, info, call.user)
             if remote is not None:
@@ -191,7 +217,7 @@ class Api:
                 return self._nowhere(call)
             raise PathNotFound()
         changing = self._server.definitions.changing
-        if changing and kind.resource in changing and info.verb != "watch":
+        if changing and kind.resource in changing and verb != "watch":
             return self._once_declared(call, changing[kind.resource])
         call.kind = kind
         if kind.deprecated:
@@ -201,23 +227,11 @@ class Api:
                 raise PathNotFound()
             # Authorized within itself, stored without.
             info.namespace = ""
-        if (
-            kind.namespaced
-            and not info.namespace
-            and (info.name or info.verb == "create")
-            and info.verb
-            not in (
-                "list",
-                "watch",
-                "deletecollection",
-            )
-        ):
-            raise MethodNotAllowed() if info.verb == "create" else PathNotFound()
-        verb = info.verb
-        if not info.name and verb in ("update", "patch") and not info.subresource:
-            raise MethodNotAllowed()
+        if route is None:
+            route = self._routes[shape] = self._found(info, kind)
+        call.counted = route.counted
         if info.subresource:
-            return self._subresource(call, kind)
+            return self._subresource(call, route)
         accept = request.headers.get("accept", "")
         form = negotiate(accept) if accept else PLAIN
         if "pretty" in query or (form.media == JSON and "curl" in request.headers.get("user-agent", "")):
@@ -249,6 +263,27 @@ class Api:
         if verb == "deletecollection":
             return self._slot(call, self._writes.delete_collection(call, kind))
         return self._slot(call, self._writes.write(call, kind))
+
+    def _found(self, info: RequestInfo, kind: Kind) -> Route:
+        """Where requests like this go. Raises StatusError where there is nothing."""
+        verb = info.verb
+        if kind.namespaced and not info.namespace and verb not in ("list", "watch", "deletecollection"):
+            if verb == "create":
+                raise MethodNotAllowed()
+            if info.name:
+                raise PathNotFound()
+        if not info.name and verb in ("update", "patch") and not info.subresource:
+            raise MethodNotAllowed()
+        stream = sub = None
+        if info.subresource:
+            stream = STREAMS.get((info.resource, info.subresource))
+        if info.subresource and stream is None:
+            sub = kind.subresource(info.subresource)
+            if sub is None or not info.name:
+                raise PathNotFound()
+            if verb not in sub.verbs:
+                raise MethodNotAllowed()
+        return Route(kind, sub, stream, self._counted(verb.upper(), info))
 
     async def _once_declared(self, call: Call, declared: asyncio.Future[None]) -> Response | None:
         """The definition of the resource has just been changed: the request meets what it says now."""
@@ -308,31 +343,37 @@ class Api:
         """Run within a seat of the request's flow and the time limit."""
         loop = self._server.loop
         flow = self._flow
+        now = loop.time()
         try:
-            ticket = await flow.take(call.flow, call.user, call.info, call.request.query)
+            ticket = flow.enter(call.flow, call.info, call.request.query, now)
+            if isinstance(ticket, Width):
+                ticket = await flow.wait(call.flow, call.user, call.info, ticket)
+                now = loop.time()
         except BaseException:
             work.close()
             raise
-        call.seated_s = loop.time() - call.started
-        writes = call.info.verb in _WRITES
-        metrics = self._metrics
+        call.seated_s = now - call.started
+        writes = call.info.verb in MUTATING
+        metrics, deadline = self._metrics, self._deadline
+        task = call.request.task or asyncio.current_task()
+        assert task is not None
         metrics.enter(writes)
+        deadline.begin(task, now)
         try:
-            return await self._deadline.run(work, call.request.task)
+            return await work
+        except asyncio.CancelledError:
+            if deadline.passed(task):
+                raise TimeoutError from None
+            raise
         finally:
+            deadline.end(task)
             metrics.leave(writes)
             flow.give(ticket, loop.time())
 
-    def _subresource(self, call: Call, kind: Kind) -> Answered:
-        info = call.info
-        stream = STREAMS.get((info.resource, info.subresource))
-        if stream is not None:
-            return self._stream(call, stream)
-        sub = kind.subresource(info.subresource)
-        if sub is None or not info.name:
-            raise PathNotFound()
-        if info.verb not in sub.verbs:
-            raise MethodNotAllowed()
+    def _subresource(self, call: Call, route: Route) -> Answered:
+        info, kind, sub = call.info, route.kind, route.sub
+        if sub is None:
+            return self._stream(call, route.stream)
         accept = call.request.headers.get("accept", "")
         call.form = negotiate(accept) if accept else PLAIN
         special = self._server.specials.get((kind.resource, info.subresource))
@@ -347,7 +388,7 @@ class Api:
     async def _stream(self, call: Call, handler: Any) -> Response | None:
         info = call.info
         labels = ("CONNECT", "", info.group, info.version, info.resource, info.subresource, "resource", "apiserver")
-        call.labels = labels
+        call.counted, call.long = self._metrics.counted(labels), True
         self._metrics.started(labels)
         call.request.cancel_on_disconnect = True
         try:

@@ -20,12 +20,26 @@ if TYPE_CHECKING:
 Labels = tuple[str, ...]
 
 
+class Counted:
+    """Requests of one kind: how many had which code, and how long they took."""
+
+    __slots__ = ("codes", "durations")
+
+    def __init__(self) -> None:
+        self.codes: dict[int, int] = {}
+        self.durations = Histogram()
+
+    def add(self, code: int, seconds: float) -> None:
+        codes = self.codes
+        codes[code] = codes.get(code, 0) + 1
+        self.durations.observe(seconds)
+
+
 class Metrics:
     """One server's counters."""
 
     def __init__(self) -> None:
-        self.requests: dict[Labels, int] = {}
-        self.durations: dict[Labels, Histogram] = {}
+        self.requests: dict[Labels, Counted] = {}
         self.watch_events: dict[tuple[str, str, str], int] = {}
         self.admission: dict[tuple[str, str, bool, str], Histogram] = {}
         self._inflight = [0, 0]
@@ -46,13 +60,14 @@ class Metrics:
         self._others.remove(other)
 
     def request(self, labels: Labels, code: int, seconds: float) -> None:
+        self.counted(labels).add(code, seconds)
+
+    def counted(self, labels: Labels) -> Counted:
         """labels: verb, dry_run, group, version, resource, subresource, scope, component."""
-        key = (*labels, str(code))
-        self.requests[key] = self.requests.get(key, 0) + 1
-        histogram = self.durations.get(labels)
-        if histogram is None:
-            histogram = self.durations[labels] = Histogram()
-        histogram.observe(seconds)
+        found = self.requests.get(labels)
+        if found is None:
+            found = self.requests[labels] = Counted()
+        return found
 
     def enter(self, writes: bool) -> None:
         now = self._inflight[writes] = self._inflight[writes] + 1

@@ -24,16 +24,18 @@ def families(metrics: Metrics) -> Iterator[Metric]:
     total = CounterMetricFamily(
         "apiserver_request", "Requests by verb, resource and answer.", labels=(*_DURATION_LABELS, "code")
     )
-    for labels, count in metrics.requests.items():
-        total.add_metric(labels, count)
+    answered = [(labels, counted) for labels, counted in metrics.requests.items() if counted.codes]
+    for labels, counted in answered:
+        for code, count in counted.codes.items():
+            total.add_metric((*labels, str(code)), count)
     yield total
     duration = HistogramMetricFamily(
         "apiserver_request_duration_seconds",
         "Time from the end of a request to its answer.",
         labels=_DURATION_LABELS,
     )
-    for labels, histogram in metrics.durations.items():
-        duration.add_metric(labels, histogram.cumulative(), histogram.sum)
+    for labels, counted in answered:
+        duration.add_metric(labels, counted.durations.cumulative(), counted.durations.sum)
     yield duration
     flight = GaugeMetricFamily(
         "apiserver_current_inflight_requests",

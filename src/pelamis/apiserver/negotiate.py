@@ -66,7 +66,7 @@ def negotiate(accept: str, *, shown_allowed: bool = True) -> Format:
             return Format(known, wanted, version=version)
         if params.get("stream") not in (None, "watch"):
             continue
-        return Format(known)
+        return PLAIN if known == JSON else Format(known)
     raise NotAcceptable(MEDIA_TYPES, shape=any(media in _ALIASES for media, _ in _clauses(accept)))
 
 
@@ -99,6 +99,7 @@ PATCH_TYPES = {
 }
 
 
+@lru_cache(maxsize=256)
 def patch_type(content_type: str, *, custom: bool = False) -> str:
     """json, merge, strategic or apply. Raises UnsupportedMediaType. custom: there is no strategic merge."""
     found = PATCH_TYPES.get(content_type.split(";", 1)[0].strip().lower())

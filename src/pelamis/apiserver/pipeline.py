@@ -7,14 +7,12 @@ the in-process client go through the same ``Gate``; only the first step differs:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-from pelamis.apiserver.authz.attributes import Attributes, Authorizer, refusal
+from pelamis.apiserver.authz.attributes import Attributes, Union, refusal
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-
-T = TypeVar("T")
 
 
 class AuditIds:
@@ -45,22 +43,19 @@ class Deadline:
         self._expired: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def run(self, work: Awaitable[T], task: asyncio.Task[Any] | None = None) -> T:
-        """task: the one that this runs in, where it is at hand; one at a time in each. Raises TimeoutError."""
-        task = task or asyncio.current_task()
-        assert task is not None
-        loop = task.get_loop()
-        self._due[task] = loop.time() + self.limit_s
+    def begin(self, task: asyncio.Task[Any], now: float) -> None:
+        """The piece of work that the task is at begins; one at a time in each."""
+        self._due[task] = now + self.limit_s
         if self._timer is None:
+            loop = task.get_loop()
             self._timer = loop.call_later(self.limit_s, self._check, loop)
-        try:
-            return await work
-        except asyncio.CancelledError:
-            if task in self._expired and not task.uncancel():
-                raise TimeoutError from None
-            raise
-        finally:
-            self._due.pop(task, None)
+
+    def passed(self, task: asyncio.Task[Any]) -> bool:
+        """The task was cancelled: because its time is over, and for nothing else?"""
+        return task in self._expired and not task.uncancel()
+
+    def end(self, task: asyncio.Task[Any]) -> None:
+        if self._due.pop(task, None) is None:
             self._expired.discard(task)
 
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -78,7 +73,7 @@ class Deadline:
 class Gate:
     """Authorization."""
 
-    def __init__(self, authorizer: Authorizer) -> None:
+    def __init__(self, authorizer: Union) -> None:
         self.authorizer = authorizer
 
     def authorize(self, user: User, a: Attributes) -> None:

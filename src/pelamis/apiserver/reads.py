@@ -57,7 +57,7 @@ class Reads:
             raise verbs.absent(kind, info.name)
         form = call.form
         if form is PLAIN and kind.hub is None:
-            return Response(200, entry.data, JSON, call.headers())
+            return Response(200, entry.data, JSON, lines=call.lines())
         return self._shown(call, kind, entry.data, entry.obj if form.shown == "Table" else None)
 
     async def _get_later(self, call: Call, kind: Kind) -> Response:

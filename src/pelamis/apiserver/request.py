@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from pelamis.base import duration
@@ -276,7 +277,12 @@ _OPTIONS_KIND = {"create": "CreateOptions", "update": "UpdateOptions", "patch": 
 
 
 def write_options(verb: str, items: Items, *, apply: bool = False) -> WriteOptions:
-    """Of create, update and patch. Raises StatusError."""
+    """Of create, update and patch. Shared by those who ask for the same: not to be changed. Raises StatusError."""
+    return _write_options(verb, tuple(items), apply)
+
+
+@lru_cache(maxsize=1_000)
+def _write_options(verb: str, items: tuple[tuple[str, str], ...], apply: bool) -> WriteOptions:
     out = WriteOptions()
     errors: list[FieldError] = []
     for name, value in items:

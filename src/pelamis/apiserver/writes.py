@@ -131,7 +131,7 @@ class Writes:
         data = answer.data or b"{}"
         shown = answer.kind or kind
         if form is PLAIN:
-            return Response(answer.code, data, JSON, call.headers())
+            return Response(answer.code, data, JSON, lines=call.lines())
         # The bytes are in the version asked for already.
         presenter = Presenter(shown, form, self._clock)
         if shown.hub is not None:

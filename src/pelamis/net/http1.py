@@ -14,9 +14,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 if TYPE_CHECKING:
     from pelamis.net.httpconnection import Connection
@@ -39,9 +40,12 @@ def _date() -> bytes:
 
 
 class Response:
-    """A whole answer. ``body``: bytes, or a sequence of them that is sent in order. ``close``: end the connection."""
+    """A whole answer. ``body``: bytes, or a sequence of them that is sent in order. ``close``: end the connection.
 
-    __slots__ = ("body", "close", "content_type", "headers", "status")
+    ``lines``: further headers, as they are sent (see ``header_lines``).
+    """
+
+    __slots__ = ("body", "close", "content_type", "headers", "lines", "status")
 
     def __init__(
         self,
@@ -50,8 +54,10 @@ class Response:
         content_type: str = "application/json",
         headers: Headers = (),
         close: bool = False,
+        lines: bytes = b"",
     ) -> None:
         self.status = status
+        self.lines = lines
         self.body = body
         self.content_type = content_type
         self.headers = headers
@@ -171,6 +177,16 @@ class TakenOver:
         self.transport.resume_reading()
 
 
+def _parsed(query: str) -> Sequence[tuple[str, str]]:
+    """Clients ask for the same again and again; what is long (a selector, where a list goes on) is hardly repeated."""
+    return _known(query) if len(query) <= 100 else parse_qsl(query, keep_blank_values=True)
+
+
+@lru_cache(maxsize=1_000)
+def _known(query: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
 class Request:
     """One request. ``headers``: lower-case names, repeated ones joined by ``, ``; ``fields`` keeps them apart.
 
@@ -178,49 +194,42 @@ class Request:
     protocol of an ``Upgrade`` request. ``body_too_large``: the body passed the limit and was not kept.
     """
 
-    __slots__ = (
-        "_query_items",
-        "body",
-        "body_too_large",
-        "cancel_on_disconnect",
-        "connection",
-        "fields",
-        "headers",
-        "keep_alive",
-        "method",
-        "path",
-        "query",
-        "raw_path",
-        "received_at",
-        "upgrade",
-        "version",
-    )
+    # What few requests change is said once, by the class.
+    method = ""
+    raw_path = ""
+    path = ""
+    query = ""
+    version = "1.1"
+    body: bytes = b""
+    body_too_large = False
+    keep_alive = True
+    upgrade = ""
+    cancel_on_disconnect = False
+    received_at = 0.0
+    _query_items: Sequence[tuple[str, str]] | None = None
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, fields: list[tuple[bytes, bytes]], headers: dict[str, str]) -> None:
         self.connection = connection
-        self.method = ""
-        self.raw_path = ""
-        self.path = ""
-        self.query = ""
-        self.version = "1.1"
-        self.fields: list[tuple[bytes, bytes]] = []
-        self.headers: dict[str, str] = {}
-        self.body: bytes = b""
-        self.body_too_large = False
-        self.keep_alive = True
-        self.upgrade = ""
-        self.cancel_on_disconnect = False
-        self.received_at = 0.0
-        self._query_items: list[tuple[str, str]] | None = None
+        self.fields = fields
+        self.headers = headers
+
+    def aim(self, target: str) -> None:
+        """target: of the request's first line."""
+        if not target.startswith("/") and "://" in target:
+            after = target.split("://", 1)[1]
+            target = "/" + after.partition("/")[2]
+        raw, _, self.query = target.partition("?")
+        self.raw_path = raw
+        self.path = unquote(raw, errors="surrogateescape") if "%" in raw else raw
 
     def all(self, name: str) -> list[str]:
         """Every value of a header that may be repeated, in order, unsplit."""
         wanted = name.lower().encode()
         return [value.decode("latin-1") for key, value in self.fields if key.lower() == wanted]
 
-    def query_items(self) -> list[tuple[str, str]]:
+    def query_items(self) -> Sequence[tuple[str, str]]:
         if self._query_items is None:
-            self._query_items = parse_qsl(self.query, keep_blank_values=True) if self.query else []
+            self._query_items = _parsed(self.query) if self.query else ()
         return self._query_items
 
     def query_first(self, name: str, default: str = "") -> str:
@@ -250,16 +259,26 @@ class Request:
         return self.connection.take_over(status, headers)
 
 
-def encode_head(status: int, headers: Headers, content_type: str, length: int | None, *, close: bool) -> bytes:
-    """The head of a response; length None = chunked."""
+def header_lines(headers: Headers) -> bytes:
+    """Headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
+
+
+@lru_cache(maxsize=100)
+def _content_type(value: str) -> bytes:
+    return header_lines((("Content-Type", value),)) if value else b""
+
+
+def encode_head(
+    status: int, headers: Headers, content_type: str, length: int | None, *, close: bool, lines: bytes = b""
+) -> bytes:
+    """The head of a response; length None = chunked, negative = no body. lines: more headers, as they are sent."""
     line = STATUS_LINE.get(status) or f"HTTP/1.1 {status} Status\r\n".encode()
-    text = [f"{name}: {value}\r\n" for name, value in headers]
-    if content_type:
-        text.append(f"Content-Type: {content_type}\r\n")
+    if headers:
+        lines = header_lines(headers) + lines
     if length is None:
-        text.append("Transfer-Encoding: chunked\r\n")
-    elif length >= 0:
-        text.append(f"Content-Length: {length}\r\n")
-    if close:
-        text.append("Connection: close\r\n")
-    return b"%b%b%b\r\n" % (line, _date(), "".join(text).encode("latin-1", "replace"))
+        size = b"Transfer-Encoding: chunked\r\n"
+    else:
+        size = b"Content-Length: %d\r\n" % length if length >= 0 else b""
+    end = b"Connection: close\r\n\r\n" if close else b"\r\n"
+    return b"%b%b%b%b%b%b" % (line, _date(), lines, _content_type(content_type), size, end)

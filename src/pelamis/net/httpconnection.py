@@ -14,7 +14,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
 
 import httptools
 
@@ -185,7 +184,7 @@ class Connection(asyncio.Protocol):
     # --- parser events
 
     def on_message_begin(self) -> None:
-        self._request = Request(self)
+        self._request = Request(self, [], {})
         self._url = b""
         self._body = []
         self._body_size = 0
@@ -219,13 +218,7 @@ class Connection(asyncio.Protocol):
             name = _NAMES.get(key) or _name(key)
             value = field.decode("latin-1")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        url = self._url.decode("utf-8", "surrogateescape")
-        if not url.startswith("/") and "://" in url:
-            after = url.split("://", 1)[1]
-            url = "/" + after.partition("/")[2]
-        raw, _, request.query = url.partition("?")
-        request.raw_path = raw
-        request.path = unquote(raw, errors="surrogateescape") if "%" in raw else raw
+        request.aim(self._url.decode("utf-8", "surrogateescape"))
         if parser.should_upgrade():
             request.upgrade = headers.get("upgrade", "").lower()
         limit = self._server.body_limit
@@ -297,13 +290,14 @@ class Connection(asyncio.Protocol):
                 self._answer_small(request, answer, body)
                 return
             self.task = self._loop.create_task(self._answer_large(request, answer), name="http-response")
+            self.task.add_done_callback(self._task_done)
         else:
             self.task = self._loop.create_task(self._answer_later(request, answer), name="http-request")
         self._server.tasks.add(self.task)
-        self.task.add_done_callback(self._task_done)
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self._server.tasks.discard(task)
+    def _task_done(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            self._server.tasks.discard(task)
         if self.task is task:
             self.task = None
 
@@ -314,7 +308,8 @@ class Connection(asyncio.Protocol):
         close = answer.close or not request.keep_alive or self._server.draining
         status = answer.status
         bodyless = status == 304 or status == 204 or status < 200
-        head = encode_head(status, answer.headers, answer.content_type, -1 if bodyless else len(body), close=close)
+        length = -1 if bodyless else len(body)
+        head = encode_head(status, answer.headers, answer.content_type, length, close=close, lines=answer.lines)
         transport.write(head if bodyless or request.method == "HEAD" else head + body)
         self.finished(close=close)
 
@@ -327,7 +322,9 @@ class Connection(asyncio.Protocol):
             self._answer_small(request, answer, b"".join(body))
             return
         close = answer.close or not request.keep_alive or self._server.draining
-        self.transport.write(encode_head(answer.status, answer.headers, answer.content_type, total, close=close))
+        self.transport.write(
+            encode_head(answer.status, answer.headers, answer.content_type, total, close=close, lines=answer.lines)
+        )
         if request.method != "HEAD":
             for number, piece in enumerate(_slices(body)):
                 if self.paused:
@@ -347,26 +344,31 @@ class Connection(asyncio.Protocol):
         self._resume_waiter = None
 
     async def _answer_later(self, request: Request, awaitable: Awaitable[Response | None]) -> None:
+        task = self.task
         try:
-            answer = await awaitable
-        except asyncio.CancelledError:
-            if self.transport is not None:
-                self.transport.abort()
-            raise
-        except PeerGone:
-            return
-        except Exception:
-            log.exception("the handler failed on %s %s", request.method, request.raw_path)
-            if self._stream is not None:
-                self._stream.abort()
+            try:
+                answer = await awaitable
+            except asyncio.CancelledError:
+                if self.transport is not None:
+                    self.transport.abort()
+                raise
+            except PeerGone:
                 return
-            answer = Response(500, b"Internal Server Error\n", "text/plain; charset=utf-8", close=True)
-        if answer is not None and self.transport is not None:
+            except Exception:
+                log.exception("the handler failed on %s %s", request.method, request.raw_path)
+                if self._stream is not None:
+                    self._stream.abort()
+                    return
+                answer = Response(500, b"Internal Server Error\n", "text/plain; charset=utf-8", close=True)
+            if answer is None:
+                return
             if isinstance(answer.body, bytes) and len(answer.body) <= _SLICE:
-                self.task = None
                 self._answer_small(request, answer, answer.body)
             else:
                 await self._answer_large(request, answer)
+        finally:
+            # By itself, as its last act: a callback would cost another turn of the loop.
+            self._task_done(task)
 
     def start_stream(self, request: Request, status: int, content_type: str, headers: Headers) -> Stream:
         if self.transport is None:

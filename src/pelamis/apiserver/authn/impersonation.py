@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from pelamis.apiserver.authz.attributes import Attributes, Authorizer, refusal
+from pelamis.apiserver.authz.attributes import Attributes, Authorizer, Union, refusal
 from pelamis.apiserver.user import (
     ANONYMOUS,
     AUTHENTICATED,
@@ -17,6 +17,37 @@ from pelamis.base.errors import BadRequest
 from pelamis.net.http1 import Request
 
 _AUTHENTICATION = "authentication.k8s.io"
+_REMEMBERED = 10_000
+
+
+class Impersonation:
+    """Remembers who was allowed to act as whom, for as long as nothing changes on which that depends."""
+
+    def __init__(self, authorizer: Union) -> None:
+        self._authorizer = authorizer
+        self._allowed: dict[tuple[object, ...], tuple[object, User]] = {}
+
+    def user(self, request: Request, user: User) -> User:
+        """The user that the request acts as. Raises StatusError."""
+        headers = request.headers
+        groups = headers.get("impersonate-group", "")
+        if "," in groups or "impersonate-extra-" in " ".join(headers):
+            # What was sent apart looks the same joined.
+            return impersonate(request, user, self._authorizer)
+        key = (
+            user.name, user.groups, headers.get("impersonate-user"), groups, headers.get("impersonate-uid"),
+            "impersonate-group" in headers,
+        )  # fmt: skip
+        state = self._authorizer.state(user)
+        known = self._allowed.get(key)
+        if known is not None and known[0] == state is not None:
+            return known[1]
+        found = impersonate(request, user, self._authorizer)
+        if state is not None and found is not user:
+            if len(self._allowed) >= _REMEMBERED:
+                self._allowed.clear()
+            self._allowed[key] = state, found
+        return found
 
 
 def wanted(request: Request) -> bool:

@@ -37,10 +37,16 @@ class Authorizer(Protocol):
     def authorize(self, user: User, a: Attributes) -> Decision: ...
 
 
+class Member(Authorizer, Protocol):
+    def state(self, user: User) -> object:
+        """While it is the same, every decision about the user stays as it is. None: that cannot be said."""
+        ...
+
+
 class Union:
     """The first authorizer with an opinion decides; ``system:masters`` may do everything."""
 
-    def __init__(self, *members: Authorizer) -> None:
+    def __init__(self, *members: Member) -> None:
         self.members = members
 
     def authorize(self, user: User, a: Attributes) -> Decision:
@@ -54,6 +60,10 @@ class Union:
             if decision.reason:
                 reasons.append(decision.reason)
         return Decision(False, ", ".join(reasons))
+
+    def state(self, user: User) -> object:
+        states = [member.state(user) for member in self.members]
+        return None if None in states else states
 
 
 def refusal(user: User, a: Attributes, reason: str = "") -> StatusError:

@@ -158,6 +158,10 @@ class NodeAuthorizer:
                     return True
         return False
 
+    def state(self, user: User) -> object:
+        """Of a node it depends on its pods and what these refer to; of others nothing is said here, ever."""
+        return None if user.node else ""
+
     def authorize(self, user: User, a: Attributes) -> Decision:
         node = user.node
         if not node:

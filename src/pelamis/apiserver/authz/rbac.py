@@ -94,13 +94,18 @@ class Rbac:
         self._cluster: dict[str, dict[Key, Any]] = {}
         self._local: dict[tuple[str, str], dict[Key, Any]] = {}
         self._decided: dict[Any, Decision] = {}
+        self._state = object()
         cluster_roles.subscribe(self._on_role)
         roles.subscribe(self._on_role)
         cluster_bindings.subscribe(self._on_cluster_binding)
         bindings.subscribe(self._on_binding)
 
-    def _on_role(self, key: Key, old: Any, new: Any) -> None:
+    def _changed(self) -> None:
         self._decided.clear()
+        self._state = object()
+
+    def _on_role(self, key: Key, old: Any, new: Any) -> None:
+        self._changed()
         if new is None:
             self._rules.pop(key, None)
             self._policies.pop(key, None)
@@ -109,7 +114,7 @@ class Rbac:
             self._policies[key] = new.rules
 
     def _on_cluster_binding(self, key: Key, old: Any, new: Any) -> None:
-        self._decided.clear()
+        self._changed()
         if old is not None:
             for subject in _keys_of(old, ""):
                 self._cluster.get(subject, {}).pop(key, None)
@@ -118,7 +123,7 @@ class Rbac:
                 self._cluster.setdefault(subject, {})[key] = new
 
     def _on_binding(self, key: Key, old: Any, new: Any) -> None:
-        self._decided.clear()
+        self._changed()
         namespace = key[0]
         if old is not None:
             for subject in _keys_of(old, namespace):
@@ -126,6 +131,10 @@ class Rbac:
         if new is not None:
             for subject in _keys_of(new, namespace):
                 self._local.setdefault((namespace, subject), {})[key] = new
+
+    def state(self, user: User) -> object:
+        """What has been decided is forgotten with each change."""
+        return self._state
 
     def _role_key(self, binding: Any, namespace: str) -> Key:
         ref = binding.roleRef

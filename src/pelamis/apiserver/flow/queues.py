@@ -210,6 +210,12 @@ class Levels(Generic[T]):
         limit = level.shape.borrow_percent
         if limit is not None and level.used + seats - level.seats > round(level.seats * limit / 100):
             return False
-        borrowed = sum(max(0, o.used - o.seats) for o in self.levels.values() if not o.shape.exempt)
-        offered = sum(o.lendable for o in self.levels.values() if o is not level and not o.shape.exempt)
+        borrowed = offered = 0
+        for one in self.levels.values():
+            if one.shape.exempt:
+                continue
+            if one.used > one.seats:
+                borrowed += one.used - one.seats
+            if one is not level:
+                offered += one.lendable
         return borrowed + min(seats, level.used + seats - level.seats) <= offered

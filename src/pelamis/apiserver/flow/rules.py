@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
+from pelamis.net.http1 import header_lines
 
 
 class Flow(NamedTuple):
-    """headers: what the answer tells of it. distinguisher: ByUser, ByNamespace or empty."""
+    """headers: what the answer tells of it; lines: as they are sent. distinguisher: ByUser, ByNamespace or empty."""
 
     schema: str
     level: str
     distinguisher: str
     headers: tuple[tuple[str, str], ...]
+    lines: bytes = b""
 
     def key(self, user: User, info: RequestInfo) -> str:
         """What tells the flows of a schema apart."""
@@ -46,7 +48,8 @@ class Classifier:
                 ("X-Kubernetes-PF-FlowSchema-UID", schema.metadata.uid),
                 ("X-Kubernetes-PF-PriorityLevel-UID", level.metadata.uid),
             )
-            flow = Flow(schema.metadata.name, level.metadata.name, method.type if method is not None else "", headers)
+            kind = method.type if method is not None else ""
+            flow = Flow(schema.metadata.name, level.metadata.name, kind, headers, header_lines(headers))
             self._schemas.append((schema, flow))
         self._found: dict[Any, Flow] = {}
 

@@ -13,7 +13,7 @@ from pelamis.apiserver.flow.estimate import Width, estimate, most_seats
 from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Classifier, Flow
 from pelamis.apiserver.histogram import Histogram
-from pelamis.apiserver.request import RequestInfo
+from pelamis.apiserver.request import MUTATING, RequestInfo
 from pelamis.apiserver.user import User
 from pelamis.base.errors import StatusError
 from pelamis.cache.view import View
@@ -133,15 +133,31 @@ class FlowControl:
 
     async def take(self, flow: Flow, user: User, info: RequestInfo, query: str = "") -> Ticket | None:
         """Returns when the request may run. None: it is not counted. Raises Refused."""
+        loop = asyncio.get_running_loop()
+        found = self.enter(flow, info, query, loop.time())
+        return await self.wait(flow, user, info, found) if isinstance(found, Width) else found
+
+    def enter(self, flow: Flow, info: RequestInfo, query: str, now: float) -> Ticket | Width | None:
+        """The first step, which is mostly all: a ticket, or None as ``take`` says. A Width: it has to ``wait``."""
         level = self.levels.levels.get(flow.level)
         if level is None or level.shape.exempt:
             return None
+        width = self._width(info, query, level)
+        if level.waiting or not self.levels.has_seat(level, width.most):
+            return width
+        level.run(-1, width.most)
+        return self._runs(Ticket(level, -1, now, width, flow))
+
+    def _width(self, info: RequestInfo, query: str, level: Level[Waiter]) -> Width:
+        verb = info.verb
+        stored = self._stored(info) if verb == "list" or verb == "watch" else (0, 0)
+        watchers = self._watchers(info) if verb in MUTATING else 0
+        return estimate(info, query, stored, watchers, most_seats(level.seats, level.shape.hand))
+
+    async def wait(self, flow: Flow, user: User, info: RequestInfo, width: Width) -> Ticket:
+        """Raises Refused."""
+        level = self.levels.levels[flow.level]
         loop = asyncio.get_running_loop()
-        most = most_seats(level.seats, level.shape.hand)
-        width = estimate(info, query, self._stored(info), self._watchers(info), most)
-        if not level.waiting and self.levels.has_seat(level, width.most):
-            level.run(-1, width.most)
-            return self._runs(Ticket(level, -1, loop.time(), width, flow))
         if not level.shape.queues:
             level.rejected += 1
             raise self._refused(flow, "concurrency-limit")
@@ -198,11 +214,12 @@ class FlowControl:
         self._turn(level)
 
     def _turn(self, level: Level[Waiter]) -> None:
-        self._dispatch(level)
-        if any(o.waiting for o in self.levels.levels.values()):
-            # Others may borrow what is idle now.
-            for other in self.levels.levels.values():
-                self._dispatch(other)
+        if level.waiting:
+            self._dispatch(level)
+        for one in self.levels.levels.values():
+            if one.waiting:
+                # It may borrow what is idle now.
+                self._dispatch(one)
 
     def _dispatch(self, level: Level[Waiter]) -> None:
         while level.waiting and self.levels.has_seat(level, level.queues[level.turn()].waiting[0].width.most):
