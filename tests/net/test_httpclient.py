@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pelamis.net.http1 import Request, Response
-from pelamis.net.httpclient import ConnectionFailed, HttpPool, Refused
+from pelamis.net.httpclient import ConnectionFailed, HttpPool, Refused, block
 from pelamis.net.httpserver import Server
 
 Use = Callable[[HttpPool], Awaitable[None]]
@@ -91,9 +91,11 @@ def with_peer(answers: Sequence[bytes | None], use: Use) -> None:
 
 def test_exchanges_reuse_one_connection() -> None:
     async def use(pool: HttpPool) -> None:
-        for body in (b"", b"x" * 100_000):
+        for body in (b"", b"x" * 100_000, b"y" * 3_000_000):
             status, headers, data = await pool.fetch("POST", "/echo", body=body)
             assert (status, headers["x-a"], data) == (200, "1, 2", b"POST " + body)
+        given = await pool.ask("POST", "/echo", headers=block([("X-B", "c")]), body=b"z")
+        assert (given.status, given.headers["x-a"], given.body) == (200, "1, 2", b"POST z")
         assert (await pool.fetch("GET", "/none"))[0] == 404
         assert await pool.fetch("HEAD", "/echo") == (200, (await pool.request("HEAD", "/echo")).headers, b"")
         assert len(pool._all) <= 1
@@ -143,14 +145,20 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         ([b"HTTP/1.1 204 No Content\r\n\r\n", OK], "GET", [b"", b"ok"]),
     ],
 )
-def test_what_peers_do(answers: Sequence[bytes | None], method: str, expected: Sequence[Any]) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_peers_do(answers: Sequence[bytes | None], method: str, expected: Sequence[Any], whole: bool) -> None:
+    async def ask(pool: HttpPool, body: bytes) -> bytes:
+        if whole:
+            return (await pool.fetch(method, "/x", body=body))[2]
+        return await (await pool.request(method, "/x", body=body)).read()
+
     async def use(pool: HttpPool) -> None:
         for wanted in expected:
             if isinstance(wanted, bytes):
-                assert (await pool.fetch(method, "/x", body=b"" if method == "GET" else b"b"))[2] == wanted
+                assert await ask(pool, b"" if method == "GET" else b"b") == wanted
             else:
                 with pytest.raises(wanted):
-                    await pool.fetch(method, "/x")
+                    await ask(pool, b"")
 
     with_peer(answers, use)
 

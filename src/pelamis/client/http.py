@@ -11,6 +11,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from pelamis.client.path import JSON, PATCH_TYPES, path_of, with_query
 from pelamis.client.reflector import Line, Reflector, Sink, head_of, line_of, listed_of, rev_of
 from pelamis.client.types import Action, Create, Outcome, Patch, Update, WatchEvent
 from pelamis.client.types import View as AnyView
-from pelamis.net.httpclient import HttpPool, Refused, Response, Upgraded
+from pelamis.net.httpclient import HttpPool, Refused, Response, Upgraded, block
 
 PARALLEL = 64
 PUT_OFF = 10
@@ -153,6 +154,8 @@ class HttpClient:
             yield WatchEvent(line.type, decode(bytes(line.object)))
 
     async def commit(self, actions: Sequence[Action]) -> Sequence[Outcome]:
+        if len(actions) == 1:
+            return (await self._act(actions[0]),)
         chains: dict[Any, list[int]] = {}
         for i, action in enumerate(actions):
             chains.setdefault(_target(action) or i, []).append(i)
@@ -194,22 +197,21 @@ class HttpClient:
             if self._renew is not None:
                 await self._renew(False)
             for attempt in range(PUT_OFF + 1):
-                headers = [*self.headers(), ("Accept", accept)]
-                if body:
-                    headers.append(("Content-Type", content_type))
-                status, found, data = await self.pool.fetch(
-                    method, target, headers=headers, body=body, timeout_s=timeout_s
-                )
-                self._warn(found)
+                headers = self.identity() + _about(accept, content_type if body else "")
+                answer = await self.pool.ask(method, target, headers=headers, body=body, timeout_s=timeout_s)
+                if self.on_warning is not None:
+                    self._warn(answer.headers)
+                status = answer.status
+                if status < 400:
+                    return answer.body
+                found = answer.headers
                 if status == 401 and attempt == 0 and self._renew is not None and await self._renew(True):
                     continue
                 if status == 429 and attempt < PUT_OFF and found.get("retry-after", "").isdigit():
                     await asyncio.sleep(int(found["retry-after"]))
                     continue
                 break
-        if status >= 400:
-            raise error_of(status, data, found)
-        return data
+        raise error_of(status, answer.body, found)
 
     async def open(self, target: str, *, method: str = "GET", accept: str = JSON, body: bytes = b"") -> Response:
         """A streamed answer (watch, logs, proxy). Raises StatusError, OSError. Close it, or read it to its end."""
@@ -240,6 +242,10 @@ class HttpClient:
         token = self._token() if callable(self._token) else self._token
         return [("Authorization", f"Bearer {token}")] if token else []
 
+    def identity(self) -> bytes:
+        """The same, as lines of a request."""
+        return block(self.headers())
+
     # Actions
 
     async def _act(self, action: Action) -> Outcome:
@@ -247,8 +253,7 @@ class HttpClient:
             data = await self._request(action)
         except StatusError as error:
             return Outcome(0, None, error)
-        obj = self._object(action.kind, data)
-        return Outcome(rev_of(head_of(data).metadata.resourceVersion), obj)
+        return Answered(rev_of(head_of(data).metadata.resourceVersion), action.kind, data, self._object)
 
     async def _request(self, action: Action) -> bytes:
         kind = action.kind
@@ -303,6 +308,41 @@ class HttpClient:
         if self.on_warning is not None and "warning" in headers:
             for text in warnings_of(headers["warning"]):
                 self.on_warning(text)
+
+
+class Answered(Outcome):
+    """Of a write that was made. Most writers want to know no more, so the object is decoded when it is asked for."""
+
+    __slots__ = ("_data", "_kind", "_make", "_obj")
+
+    def __init__(self, rev: int, kind: Kind, data: bytes, make: Callable[[Kind, bytes], Any]) -> None:
+        put = object.__setattr__
+        put(self, "rev", rev)
+        put(self, "error", None)
+        put(self, "_kind", kind)
+        put(self, "_data", data)
+        put(self, "_make", make)
+        put(self, "_obj", None)
+
+    @property
+    def obj(self) -> Any:
+        if self._obj is None:
+            object.__setattr__(self, "_obj", self._make(self._kind, self._data))
+        return self._obj
+
+    _obj: Any
+    _kind: Kind
+    _data: bytes
+    _make: Callable[[Kind, bytes], Any]
+
+
+@lru_cache(maxsize=64)
+def _about(accept: str, content_type: str) -> bytes:
+    """What is sent, and what is to come."""
+    lines = [("Accept", accept)]
+    if content_type:
+        lines.append(("Content-Type", content_type))
+    return block(lines)
 
 
 class _Typed(msgspec.Struct, frozen=True, gc=False):

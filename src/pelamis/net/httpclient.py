@@ -1,8 +1,9 @@
 """A small HTTP/1.1 client for one origin: keep-alive, streamed bodies, upgrades to raw streams.
 
 ``HttpPool(url, ssl)`` keeps idle connections for reuse; ``request`` returns when the head of the answer is there, and
-the body is read at the caller's pace (a reader that falls behind pauses the socket). ``fetch`` is the whole exchange.
-``upgrade`` hands out the raw connection, with whatever the server has already sent after its head.
+the body is read at the caller's pace (a reader that falls behind pauses the socket). ``ask`` and ``fetch`` are the
+whole exchange: one wait, one wake-up. ``upgrade`` hands out the raw connection, with whatever the server has already
+sent after its head.
 
 A connection that the server closed while it was idle is replaced without a word: a request that can be repeated
 (GET, HEAD) is sent again once if nothing of an answer had come. Everything else that goes wrong is an OSError.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl as tls
-from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -23,7 +23,18 @@ HIGH_WATER = 1 << 20
 KEEP_IDLE = 64
 CONNECT_TIMEOUT_S = 10.0
 
-Headers = Iterable[tuple[str, str]]
+Headers = Iterable[tuple[str, str]] | bytes
+"""Pairs, or what ``block`` makes of them: for headers that go with many requests."""
+
+
+def block(headers: Iterable[tuple[str, str]]) -> bytes:
+    """The lines of a request's head. Raises ValueError."""
+    lines = []
+    for name, value in headers:
+        if "\r" in value or "\n" in value:
+            raise ValueError(f"a line end in the header {name}")
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode("latin-1")
 
 
 class ConnectionFailed(ConnectionError):
@@ -31,20 +42,49 @@ class ConnectionFailed(ConnectionError):
 
 
 class Response:
-    """``headers``: lower-case names, repeated ones joined by ``, ``. Read the body to its end or ``close``."""
+    """Read the body to its end or ``close``. whole: it is handed out when all of it is there."""
 
-    __slots__ = ("_chunks", "_connection", "_done", "_error", "_size", "_waiter", "headers", "reason", "status")
+    __slots__ = (
+        "_chunks",
+        "_connection",
+        "_done",
+        "_error",
+        "_headers",
+        "_lines",
+        "_size",
+        "_waiter",
+        "_whole",
+        "status",
+    )
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _Connection, whole: bool = False) -> None:
         self._connection = connection
-        self._chunks: deque[bytes] = deque()
+        self._whole = whole
+        self._chunks: list[bytes] = []
         self._size = 0
         self._done = False
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.status = 0
-        self.reason = ""
-        self.headers: dict[str, str] = {}
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._headers: dict[str, str] | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Lower-case names, repeated ones joined by ``, ``."""
+        found = self._headers
+        if found is None:
+            found = self._headers = {}
+            for name, value in self._lines:
+                key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+                found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
+
+    @property
+    def body(self) -> bytes:
+        """What has arrived of it: all, of a whole answer."""
+        chunks = self._chunks
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises OSError when the connection breaks in the middle."""
@@ -99,6 +139,8 @@ class Response:
     def _feed(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)
+        if self._whole:
+            return
         if self._size > HIGH_WATER:
             self._connection.pause()
         self._wake()
@@ -162,7 +204,8 @@ class HttpPool:
         self._server_hostname = server_hostname or self._host
         self.authority = parts.netloc.rpartition("@")[2] or "localhost"
         self._base = "" if self._unix else parts.path.rstrip("/")
-        self._headers = tuple(headers)
+        self._shared = f" HTTP/1.1\r\nHost: {self.authority}\r\n".encode("latin-1") + _encoded(headers)
+        """How all heads go on after method and target."""
         self._connect_timeout_s = connect_timeout_s
         self._keep_idle = keep_idle
         self._idle: list[_Connection] = []
@@ -173,6 +216,8 @@ class HttpPool:
         self, method: str, target: str, *, headers: Headers = (), body: bytes = b"", timeout_s: float | None = None
     ) -> Response:
         """target: path and query, percent-encoded. timeout_s: until the head of the answer. Raises OSError."""
+        if timeout_s is None:
+            return await self._exchange(method, target, headers, body)
         async with asyncio.timeout(timeout_s):
             return await self._exchange(method, target, headers, body)
 
@@ -186,12 +231,17 @@ class HttpPool:
         timeout_s: float | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and the whole body. Raises OSError (TimeoutError among them)."""
+        response = await self.ask(method, target, headers=headers, body=body, timeout_s=timeout_s)
+        return response.status, response.headers, response.body
+
+    async def ask(
+        self, method: str, target: str, *, headers: Headers = (), body: bytes = b"", timeout_s: float | None = None
+    ) -> Response:
+        """The same, as one: its headers need not be read."""
+        if timeout_s is None:
+            return await self._exchange(method, target, headers, body, whole=True)
         async with asyncio.timeout(timeout_s):
-            response = await self._exchange(method, target, headers, body)
-            try:
-                return response.status, response.headers, await response.read()
-            finally:
-                response.close()
+            return await self._exchange(method, target, headers, body, whole=True)
 
     async def upgrade(
         self,
@@ -205,7 +255,7 @@ class HttpPool:
         """protocol: the value of ``Upgrade``. Raises Refused with the answer when it is not 101, or OSError."""
         async with asyncio.timeout(timeout_s):
             connection = await self._connect()
-            more = (("Connection", "Upgrade"), ("Upgrade", protocol), *headers)
+            more = block((("Connection", "Upgrade"), ("Upgrade", protocol))) + _encoded(headers)
             try:
                 response = await connection.send(method, self._head(method, target, more, b""), b"")
                 if response.status != 101:
@@ -221,29 +271,27 @@ class HttpPool:
         for connection in tuple(self._all):
             connection.abort()
 
-    async def _exchange(self, method: str, target: str, headers: Headers, body: bytes) -> Response:
+    async def _exchange(
+        self, method: str, target: str, headers: Headers, body: bytes, *, whole: bool = False
+    ) -> Response:
         head = self._head(method, target, headers, body)
         connection = self._take_idle()
         reused = connection is not None
         if connection is None:
             connection = await self._connect()
         try:
-            return await connection.send(method, head, body)
+            return await connection.send(method, head, body, whole)
         except ConnectionFailed:
             if not reused or method not in ("GET", "HEAD") or connection.heard:
                 raise
         connection = await self._connect()
-        return await connection.send(method, head, body)
+        return await connection.send(method, head, body, whole)
 
     def _head(self, method: str, target: str, headers: Headers, body: bytes) -> bytes:
-        lines = [f"{method} {self._base}{target} HTTP/1.1", f"Host: {self.authority}"]
-        for name, value in (*self._headers, *headers):
-            if "\r" in value or "\n" in value:
-                raise ValueError(f"a line end in the header {name}")
-            lines.append(f"{name}: {value}")
+        begin = f"{method} {self._base}{target}".encode("latin-1")
         if body or method in ("POST", "PUT", "PATCH"):
-            lines.append(f"Content-Length: {len(body)}")
-        return "\r\n".join((*lines, "", "")).encode("latin-1")
+            return b"%b%b%bContent-Length: %d\r\n\r\n" % (begin, self._shared, _encoded(headers), len(body))
+        return b"%b%b%b\r\n" % (begin, self._shared, _encoded(headers))
 
     def _take_idle(self) -> _Connection | None:
         while self._idle:
@@ -281,15 +329,21 @@ class HttpPool:
             self._idle.append(connection)
 
 
+def _encoded(headers: Headers) -> bytes:
+    return headers if isinstance(headers, bytes) else block(headers)
+
+
 class _Connection(asyncio.Protocol):
-    """One socket, one exchange at a time."""
+    """One socket, one exchange at a time. Its parser goes from one answer to the next."""
 
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
         self._transport: asyncio.Transport | None = None
-        self._parser: Any = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._response: Response | None = None
         self._head: asyncio.Future[Response] | None = None
+        self._headed = False
+        """The head of the answer is there."""
         self._headless = False
         self._paused = False
         self._framed = False
@@ -301,11 +355,12 @@ class _Connection(asyncio.Protocol):
     def usable(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def send(self, method: str, head: bytes, body: bytes) -> Response:
+    async def send(self, method: str, head: bytes, body: bytes, whole: bool = False) -> Response:
+        """The answer as soon as its head is there, or when it is whole."""
         if self._transport is None:
             raise ConnectionFailed("the connection is closed")
-        self._parser = httptools.HttpResponseParser(self)
-        self._response = Response(self)
+        self._response = Response(self, whole)
+        self._headed = False
         self._head = asyncio.get_running_loop().create_future()
         self._headless = method == "HEAD"
         self._framed = False
@@ -381,9 +436,9 @@ class _Connection(asyncio.Protocol):
         self._transport = None
         self._pool._lost(self)
         response = self._response
-        if response is not None and self._head is not None and self._head.done() and not self._framed and error is None:
-            response._end()  # a body that ends with the connection
+        if response is not None and self._headed and not self._framed and error is None:
             self._response = None
+            self._over(response)  # a body that ends with the connection
         else:
             self._fail(ConnectionFailed(f"the connection to {self._pool.url} was lost: {error or 'closed by peer'}"))
 
@@ -396,17 +451,11 @@ class _Connection(asyncio.Protocol):
 
     # httptools
 
-    def on_status(self, reason: bytes) -> None:
-        if self._response is not None:
-            self._response.reason += reason.decode("latin-1")
-
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._response is None:
             return
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers = self._response.headers
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        if key in ("content-length", "transfer-encoding"):
+        self._response._lines.append((name, value))
+        if len(name) in (14, 17) and name.lower() in (b"content-length", b"transfer-encoding"):
             self._framed = True
 
     def on_headers_complete(self) -> None:
@@ -417,12 +466,18 @@ class _Connection(asyncio.Protocol):
         response.status = status
         if status in (101, 204, 304):
             self._framed = True
-        if self._head is not None and not self._head.done():
+        self._headed = True
+        if not response._whole and self._head is not None and not self._head.done():
             self._head.set_result(response)
-        if self._headless and response is not None:
+        if self._headless:
             self._response = None
-            response._end()
+            self._over(response)
             self.abort()  # the parser would wait for a body
+
+    def _over(self, response: Response) -> None:
+        response._end()
+        if response._whole and self._head is not None and not self._head.done():
+            self._head.set_result(response)
 
     def on_body(self, data: bytes) -> None:
         if self._response is not None:
@@ -435,8 +490,9 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             if status != 101:
-                response.headers.clear()
-                response.reason = ""
+                response._lines.clear()
+            elif response._whole:
+                self._over(response)
             return
         keep = self._parser.should_keep_alive() and self._framed
         self._response = None
@@ -444,6 +500,6 @@ class _Connection(asyncio.Protocol):
         if keep and self.usable:
             self.resume()
             self._pool._give_back(self)
-        response._end()
+        self._over(response)
         if not keep:
             self.abort()
