@@ -11,6 +11,7 @@ from pelamis.api.core.endpoints import Endpoints
 from pelamis.api.core.node import Node
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME
 from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Outcome, Update
 from pelamis.controllers import endpoints, endpointslice
@@ -127,8 +128,8 @@ def test_families_names_and_labels() -> None:
     assert [e.hostname for e in found["IPv4"].endpoints] == ["h", None]
     assert found["IPv4"].metadata.labels == {
         "x": "y",
-        endpointset.HEADLESS: "",
-        endpointset.SERVICE_NAME: "s",
+        HEADLESS: "",
+        SERVICE_NAME: "s",
         endpointset.MANAGED_BY: endpointslice.MANAGER,
     }
     # a family that is given up takes its slices with it

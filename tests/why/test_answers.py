@@ -363,6 +363,11 @@ CASES: dict[str, tuple[str, list[Any], list[str]]] = {
         [N, service(WEB), pod("p", labels=WEB), endpoints("10.0.0.1")],
         ["leads to 1 of the 1 pods that app=web selects"],
     ),
+    "service: somebody else's": (
+        "service/dns",
+        [tree("service", "dns", labels={"service.kubernetes.io/service-proxy-name": "agents"}, spec={})],
+        ["is answered by somebody else than service proxies: agents"],
+    ),
     "service: nearest labels": (
         "service/web",
         [N, service({"app": "wep"}), pod("p", labels=WEB)],
@@ -461,6 +466,13 @@ def test_overview_tells_what_is_wrong_and_only_that() -> None:
     found = overview(world(*objects), "shop")
     assert [c.about for c in found.deeper] == ["pvc/data", "service/web"]
     assert overview(world(N, pod("p")), "shop").ok
+
+
+def test_an_api_on_loopback_is_missed_by_containers_alone() -> None:
+    api = tree("service", "kubernetes", namespace="default", spec={})
+    assert overview(world(node(labels={"hollow.pelamis.dev/node": "true"}), api), "default").ok
+    shown = render(overview(world(N, api), "default"))
+    assert "the API server listens where only this machine reaches it" in shown and "--advertise-address" in shown
 
 
 def test_what_is_not_loaded_is_asked_for() -> None:

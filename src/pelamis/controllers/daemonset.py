@@ -23,11 +23,11 @@ from pelamis.api.core.pod.affinity import Affinity, NodeAffinity, Toleration
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.spec import PodSpec
+from pelamis.api.core.pod.toleration import covers
 from pelamis.base.intstr import scaled
 from pelamis.base.labels import Selector, SelectorError, from_node_requirements
 from pelamis.client.types import Action, Key, Outcome, Update
 from pelamis.reconcile import changes
-from pelamis.reconcile.nodehealth import tolerates
 from pelamis.reconcile.ownership import candidates, claim, is_empty, owner_keys, selection, selects
 from pelamis.reconcile.plan import EventNote, Plan, failure
 from pelamis.reconcile.podcontrol import (
@@ -168,7 +168,7 @@ def placement(spec: PodSpec) -> Callable[[Node], Verdict]:
         taints = node.spec.taints
         if not taints:
             return _FITS
-        refused = {t.effect for t in taints if not any(tolerates(o, t) for o in tolerations)}
+        refused = {t.effect for t in taints if not any(covers(o, t) for o in tolerations)}
         if "NoExecute" in refused:
             return _UNFIT
         return _STAYS if "NoSchedule" in refused else _FITS

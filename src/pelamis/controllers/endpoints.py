@@ -14,6 +14,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import HEADLESS
 from pelamis.api.meta import ObjectMeta
 from pelamis.client.types import Create, Delete, Key, Outcome, Update
 from pelamis.reconcile import endpointset
@@ -57,9 +58,9 @@ def reconcile(world: World, now: float) -> Plan:
     found = subsets(service, world.pods)
     kept, over = truncated(found)
     labels = dict(service.metadata.labels)
-    labels.pop(endpointset.HEADLESS, None)
+    labels.pop(HEADLESS, None)
     if endpointset.is_headless(service):
-        labels[endpointset.HEADLESS] = ""
+        labels[HEADLESS] = ""
     labels[MANAGED[0]] = MANAGED[1]
     annotations = dict(current.metadata.annotations) if current is not None else {}
     annotations.pop(endpointset.TRIGGER_TIME, "")

@@ -19,6 +19,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service, topology_mode
+from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME, ZONE
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.discovery.endpointslice import (
     Endpoint,
@@ -41,8 +42,7 @@ from pelamis.reconcile.topology import ENABLED, Disabled, assign, cpu_by_zone
 
 PER_SLICE = 100
 MANAGER = "endpointslice-controller.k8s.io"
-ZONE = "topology.kubernetes.io/zone"
-RESERVED = (endpointset.SERVICE_NAME, endpointset.MANAGED_BY, endpointset.HEADLESS)
+RESERVED = (SERVICE_NAME, endpointset.MANAGED_BY, HEADLESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def gather(views: Views, key: Key) -> World | None:
     slices = [
         s
         for s in views(SLICE).by_index("owner", service.metadata.uid)
-        if s.metadata.labels.get(endpointset.SERVICE_NAME) == key[1]
+        if s.metadata.labels.get(SERVICE_NAME) == key[1]
         and s.metadata.labels.get(endpointset.MANAGED_BY) == MANAGER
         and s.metadata.deletionTimestamp is None
     ]
@@ -297,8 +297,8 @@ def _ports(service: Service, pod: Pod) -> Ports:
 def _labels(service: Service) -> dict[str, str]:
     labels = {k: v for k, v in service.metadata.labels.items() if k not in RESERVED}
     if endpointset.is_headless(service):
-        labels[endpointset.HEADLESS] = ""
-    labels[endpointset.SERVICE_NAME] = service.metadata.name
+        labels[HEADLESS] = ""
+    labels[SERVICE_NAME] = service.metadata.name
     labels[endpointset.MANAGED_BY] = MANAGER
     return labels
 
@@ -335,7 +335,7 @@ def _slice_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
         old is None or old.metadata.labels.get(endpointset.MANAGED_BY) != MANAGER
     ):
         return ()
-    names = {o.metadata.labels.get(endpointset.SERVICE_NAME, "") for o in (old, new) if o is not None}
+    names = {o.metadata.labels.get(SERVICE_NAME, "") for o in (old, new) if o is not None}
     namespace = (new if new is not None else old).metadata.namespace
     return [(namespace, name) for name in names if name]
 

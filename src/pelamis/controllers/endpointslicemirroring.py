@@ -17,11 +17,12 @@ from pelamis.api.core.endpoints import KIND as ENDPOINTS
 from pelamis.api.core.endpoints import EndpointAddress, Endpoints
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
 from pelamis.api.meta import ObjectMeta
 from pelamis.client.types import Action, Create, Delete, Key, Update
-from pelamis.reconcile.endpointset import HEADLESS, LEADER, MANAGED_BY, SERVICE_NAME, TRIGGER_TIME
+from pelamis.reconcile.endpointset import LEADER, MANAGED_BY, TRIGGER_TIME
 from pelamis.reconcile.ownership import owner_reference
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views, Watch

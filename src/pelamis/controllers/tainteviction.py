@@ -15,9 +15,9 @@ from pelamis.api.core.node import Taint
 from pelamis.api.core.pod.affinity import Toleration
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.pod.toleration import covers
 from pelamis.client.types import Delete, Key, Patch
 from pelamis.reconcile import changes
-from pelamis.reconcile.nodehealth import tolerates
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.podstate import condition, disrupted
 from pelamis.reconcile.spec import Controller, Views, Watch
@@ -52,7 +52,7 @@ def patience(tolerations: Sequence[Toleration], taints: Sequence[Taint]) -> floa
     """Seconds that the pod may stay: 0 if it does not tolerate a taint, None if it may stay for ever."""
     used: list[Toleration] = []
     for taint in taints:
-        found = next((t for t in tolerations if tolerates(t, taint)), None)
+        found = next((t for t in tolerations if covers(t, taint)), None)
         if found is None:
             return 0.0
         used.append(found)
@@ -122,7 +122,7 @@ CONTROLLER = Controller(
     name="tainteviction",
     identity="node-controller",
     component="taint-eviction-controller",
-    watches=(Watch(NODE, _node_keys), Watch(POD, _pod_keys, (_CONCERNING,))),
+    watches=(Watch(NODE, _node_keys), Watch(POD, _pod_keys, (_CONCERNING, changes.BOUND | changes.DELETED))),
     gather=gather,
     reconcile=reconcile,
 )

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import SERVICE_NAME
 from pelamis.api.discovery.endpointslice import EndpointSlice
 from pelamis.client.types import View
 from pelamis.dns.message import (
@@ -37,7 +38,6 @@ from pelamis.dns.message import (
 )
 
 TTL_S = 30
-_SERVICE_LABEL = "kubernetes.io/service-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Zone:
         for part, present in ((old, False), (new, True)):
             if part is None:
                 continue
-            service = part.metadata.labels.get(_SERVICE_LABEL, "")
+            service = part.metadata.labels.get(SERVICE_NAME, "")
             for endpoint in part.endpoints:
                 if not endpoint.hostname:
                     continue

@@ -16,6 +16,7 @@ import msgspec
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.reference import ObjectReference
+from pelamis.api.core.wellknown import HOSTNAME
 from pelamis.base import quantity
 from pelamis.base.clock import rfc3339, rfc3339_micro
 from pelamis.base.errors import StatusError
@@ -146,7 +147,7 @@ class NodeAgent:
             "beta.kubernetes.io/arch": architecture,
             "beta.kubernetes.io/os": "linux",
             "kubernetes.io/arch": architecture,
-            "kubernetes.io/hostname": self._settings.hostname or name,
+            HOSTNAME: self._settings.hostname or name,
             "kubernetes.io/os": "linux",
             **self._settings.labels,
         }

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.core.node import Taint
 from pelamis.api.core.pod.qos import qos_class
+from pelamis.api.core.pod.toleration import covers
 from pelamis.base import quantity
 from pelamis.kubelet.admit import Refusal
 from pelamis.kubelet.resources import NODE_CRITICAL, effective
@@ -33,6 +35,7 @@ TEXTS = {
     ),
 }
 """Of a condition that does not hold, and of one that holds: reason, message, and the reason of the Event."""
+_LOW_MEMORY = Taint(key="node.kubernetes.io/memory-pressure", effect="NoSchedule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +116,13 @@ def larger(pod: Any, usage: Mapping[str, int], resource: str) -> str:
     return out
 
 
-def _tolerates_memory(pod: Any) -> bool:
-    key, effect = "node.kubernetes.io/memory-pressure", "NoSchedule"
-    return any(
-        t.effect in ("", effect)
-        and ((not t.key and t.operator == "Exists") or (t.key == key and (t.operator == "Exists" or not t.value)))
-        for t in pod.spec.tolerations
-    )
-
-
 def refusal(pod: Any, conditions: Iterable[str]) -> Refusal | None:
     """Under pressure of memory alone pods with requests are still taken; under any other only critical ones."""
     held = sorted(conditions)
     if not held or critical(pod):
         return None
-    if held == ["MemoryPressure"] and (qos_class(pod) != "BestEffort" or _tolerates_memory(pod)):
-        return None
+    if held == ["MemoryPressure"]:
+        tolerant = any(covers(toleration, _LOW_MEMORY) for toleration in pod.spec.tolerations)
+        if tolerant or qos_class(pod) != "BestEffort":
+            return None
     return Refusal("Evicted", f"Pod was rejected: The node had condition: [{' '.join(held)}]. ")

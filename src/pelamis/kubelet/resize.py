@@ -89,6 +89,7 @@ def outcome(state: PodState, event: a.Resized, now: float) -> a.Note | None:
 def changed(slot: Slot, wanted: Any) -> list[str]:
     """The resources of a container that are to be other than they are."""
     old = slot.applied
+    assert old is not None, "a container that runs was granted something"
     return [
         n for n in _NAMES if old.limits.get(n) != wanted.limits.get(n) or old.requests.get(n) != wanted.requests.get(n)
     ]

@@ -19,6 +19,7 @@ from pelamis.api.core.persistentvolumeclaim import (
     storage_class,
 )
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
+from pelamis.api.core.wellknown import HOSTNAME
 from pelamis.api.storage.storageclass import DEFAULT_ANNOTATION, StorageClass, waits_for_consumer
 from pelamis.api.storage.storageclass import KIND as CLASS
 from pelamis.client.types import Create, Delete, Key, Outcome
@@ -27,7 +28,6 @@ from pelamis.reconcile.spec import Controller, Views, Watch
 
 PROVISIONER = "pelamis.io/local"
 CLASS_NAME = "local"
-HOSTNAME = "kubernetes.io/hostname"
 IDENTITY = "persistent-volume-binder"
 """Of the provisioner where it runs in the control plane; in an agent the client has one of its own."""
 

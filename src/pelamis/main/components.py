@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pelamis.api.core.configmap import KIND as CONFIG_MAP
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.core.wellknown import OTHER_PROXY
 from pelamis.api.gates import CONTROLLERS as GATED
 from pelamis.api.gates import Gates
 from pelamis.api.rbac.clusterrolebinding import KIND as ROLE_BINDING
@@ -60,7 +61,7 @@ def dns_service(cluster: Cluster) -> dict[str, Any]:
         "k8s-app": "kube-dns",
         "kubernetes.io/cluster-service": "true",
         "kubernetes.io/name": "CoreDNS",
-        "service.kubernetes.io/service-proxy-name": "pelamis-dns",
+        OTHER_PROXY: "pelamis-dns",
     }
     ports = [
         {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import msgspec
 
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import OTHER_PROXY
 from pelamis.api.discovery.endpointslice import EndpointSlice
 from pelamis.client.types import Key
 from pelamis.net.http1 import Request, Response
 from pelamis.net.httpserver import Server
-from pelamis.proxy.rules import OTHER_PROXY, counts
+from pelamis.proxy.rules import counts
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 
 from pelamis.api.core.pod.kind import Pod
 from pelamis.api.core.service import Service
+from pelamis.api.core.wellknown import HEADLESS, OTHER_PROXY
 from pelamis.api.discovery.endpointslice import EndpointSlice
 
-OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
-"""Label of a Service: whatever its value, service proxies leave the Service to somebody else."""
-HEADLESS = "service.kubernetes.io/headless"
 Element = tuple[str, str, str]
 """(map or set, key, verdict); the verdict is "" for a set."""
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.core.wellknown import SERVICE_NAME, ZONE
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Key, View
@@ -22,8 +23,6 @@ from pelamis.proxy.rules import EMPTY, Part, Settings, Table, pod_part, service_
 
 log = logging.getLogger(__name__)
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
-_SERVICE_LABEL = "kubernetes.io/service-name"
-_ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 class Proxy:
@@ -96,13 +95,13 @@ class Proxy:
     def _slice(self, key: Key, old: object, new: object) -> None:
         for part in (old, new):
             if part is not None:
-                name = part.metadata.labels.get(_SERVICE_LABEL)  # type: ignore[attr-defined]
+                name = part.metadata.labels.get(SERVICE_NAME)  # type: ignore[attr-defined]
                 if name:
                     self._mark("service", (key[0], name))
 
     def _node(self, key: Key, old: object, new: object) -> None:
         """Its zone decides which endpoints are near."""
-        zone = new.metadata.labels.get(_ZONE_LABEL, "") if new is not None else self.settings.zone  # type: ignore[attr-defined]
+        zone = new.metadata.labels.get(ZONE, "") if new is not None else self.settings.zone  # type: ignore[attr-defined]
         if zone != self.settings.zone:
             self.settings = replace(self.settings, zone=zone)
             for service in self.services.keys() if self.services is not None else ():

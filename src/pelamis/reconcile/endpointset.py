@@ -17,8 +17,6 @@ from pelamis.reconcile.ownership import subset
 from pelamis.reconcile.podstate import condition, is_finished, is_ready
 from pelamis.reconcile.spec import Views
 
-HEADLESS = "service.kubernetes.io/headless"
-SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
@@ -93,15 +91,18 @@ def _facts(pod: Pod) -> tuple[Any, ...]:
     )
 
 
-POD_NEEDS = (changes.ALIVE | changes.ADDRESS | changes.READY | changes.NODE | changes.IDENTITY | changes.LABELS,)
+POD_NEEDS = (
+    changes.ALIVE | changes.ADDRESS | changes.READY | changes.NODE | changes.IDENTITY | changes.LABELS,
+    changes.ADDRESSED,
+)
 
 
 def pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
-    """For Watch: the Services that select the pod or did so."""
+    """For Watch: the Services that select the pod or did so, if it has an address or had one."""
     services = views(SERVICE)
-    if not len(services):
-        return ()
     metas = [pod.metadata for pod in (old, new) if pod is not None]
+    if not any(pod.status.podIP or pod.status.podIPs for pod in (old, new) if pod is not None):
+        return ()
     if len(metas) == 2 and metas[0].labels == metas[1].labels:
         del metas[0]
     out: set[Key] = set()

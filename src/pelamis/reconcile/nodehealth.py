@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.node import Node, NodeCondition, Taint
-from pelamis.api.core.pod.affinity import Toleration
+from pelamis.api.core.wellknown import BETA_REGION, BETA_ZONE, REGION, ZONE
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Patch
 
@@ -81,26 +81,10 @@ def taint_patch(node: Node, taints: Sequence[Taint]) -> Patch:
 
 def zone(node: Node) -> str:
     labels = node.metadata.labels
-    region = labels.get("topology.kubernetes.io/region")
+    region = labels.get(REGION)
     if region is None:
-        region = labels.get("failure-domain.beta.kubernetes.io/region", "")
-    name = labels.get("topology.kubernetes.io/zone")
+        region = labels.get(BETA_REGION, "")
+    name = labels.get(ZONE)
     if name is None:
-        name = labels.get("failure-domain.beta.kubernetes.io/zone", "")
+        name = labels.get(BETA_ZONE, "")
     return f"{region}:\x00:{name}" if region or name else ""
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    if toleration.operator in ("", "Equal"):
-        return bool(toleration.key) and toleration.value == taint.value
-    if toleration.operator in ("Lt", "Gt"):
-        try:
-            ours, theirs = int(toleration.value), int(taint.value)
-        except ValueError:
-            return False
-        return theirs < ours if toleration.operator == "Lt" else theirs > ours
-    return toleration.operator == "Exists"

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from math import ceil, floor
 
 from pelamis.api.core.node import Node
+from pelamis.api.core.wellknown import ZONE
 from pelamis.base import quantity
 
 OVERLOAD = 0.2
-ZONE = "topology.kubernetes.io/zone"
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 ENABLED = "Topology Aware Hints has been enabled"
 NO_NODE_INFO = "Insufficient Node information: allocatable CPU or zone not specified on one or more nodes"

@@ -26,6 +26,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.replicationcontroller import KIND as REPLICATIONCONTROLLER
 from pelamis.api.core.resourcequota import KIND as QUOTA
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.core.wellknown import SERVICE_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.networking.ipaddress import KIND as IPADDRESS
 from pelamis.api.policy.poddisruptionbudget import KIND as BUDGET
@@ -37,7 +38,6 @@ from pelamis.reconcile.podstate import is_active, is_finished, is_ready
 from pelamis.sim.cluster import Cluster
 
 _OWNERS = {k.kind: k for k in (DEPLOYMENT, REPLICASET, STATEFULSET, DAEMONSET, JOB, CRONJOB, REPLICATIONCONTROLLER)}
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 def problems(cluster: Cluster) -> list[str]:

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
+from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.wellknown import OTHER_PROXY, SERVICE_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
+from pelamis.kubelet.hollow.node import LABEL as HOLLOW
 from pelamis.why.cause import Advice, Cause, sound
 from pelamis.why.pod import is_ready_pod
 from pelamis.why.workload import why_pods
 from pelamis.why.world import World
 
-_OWNER = "kubernetes.io/service-name"
 NEAREST = 3
 
 
@@ -22,7 +24,7 @@ def why_service(world: World, service: Any) -> Cause:
     about = f"service/{meta.name}"
     if spec.type == "ExternalName":
         return sound(about, f"is another name of {spec.externalName}; the cluster's DNS answers with it")
-    slices = [s for s in world.all(SLICE, meta.namespace) if s.metadata.labels.get(_OWNER) == meta.name]
+    slices = [s for s in world.all(SLICE, meta.namespace) if s.metadata.labels.get(SERVICE_NAME) == meta.name]
     ready = {e.addresses[0] for s in slices for e in s.endpoints if e.addresses and e.conditions.ready is not False}
     troubles = list(_ports(world, service))
     if spec.type == "LoadBalancer" and not service.status.loadBalancer.ingress:
@@ -36,8 +38,15 @@ def why_service(world: World, service: Any) -> Cause:
                 not troubles,
                 deeper=tuple(troubles),
             )
+        if OTHER_PROXY in meta.labels:
+            return sound(about, f"is answered by somebody else than service proxies: {meta.labels[OTHER_PROXY]}")
+        if (meta.namespace, meta.name) == ("default", "kubernetes"):
+            text = "leads nowhere: the API server listens where only this machine reaches it"
+            advice = Advice("give it an address that pods reach", "pelamis up --advertise-address ADDRESS")
+            # containers are what needs it, and hollow nodes have none
+            return Cause(about, text, all(n.metadata.labels.get(HOLLOW) for n in world.all(NODE)), advice=(advice,))
         text = "has no selector, and nobody has made endpoints for it"
-        advice = Advice(f"give it a selector, or make an EndpointSlice with the label {_OWNER}={meta.name}")
+        advice = Advice(f"give it a selector, or make an EndpointSlice with the label {SERVICE_NAME}={meta.name}")
         return Cause(about, text, advice=(advice,))
     selector = ",".join(f"{k}={v}" for k, v in sorted(spec.selector.items()))
     everyone = [p for p in world.all(POD, meta.namespace) if p.status.phase not in ("Succeeded", "Failed")]

@@ -42,6 +42,7 @@ from pelamis.api.core.pod.volume import (
 )
 from pelamis.api.core.pod.warnings import node_term_warnings
 from pelamis.api.core.reference import ObjectReference
+from pelamis.api.core.wellknown import BETA_REGION, BETA_ZONE, REGION, ZONE
 from pelamis.api.field import F, Quantity, Struct, Time, Tree, always
 from pelamis.api.kind import Column, Kind, Subresource
 from pelamis.api.meta import ObjectMeta
@@ -169,8 +170,8 @@ class PersistentVolume(Struct, frozen=True):
 
 
 _BETA_TO_GA = {
-    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
-    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    BETA_ZONE: ZONE,
+    BETA_REGION: REGION,
     "beta.kubernetes.io/os": "kubernetes.io/os",
     "beta.kubernetes.io/arch": "kubernetes.io/arch",
     "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",

@@ -13,6 +13,7 @@ from pelamis.api.cell import format_list
 from pelamis.api.check import Errors, check_choice, check_immutable, check_text
 from pelamis.api.core.iptext import check_not_special, warn_ip
 from pelamis.api.core.reference import ObjectReference
+from pelamis.api.core.wellknown import SERVICE_NAME
 from pelamis.api.field import F, Int32, Struct, Tree, always
 from pelamis.api.kind import Column, Kind
 from pelamis.api.meta import ObjectMeta
@@ -98,7 +99,6 @@ class EndpointSlice(Struct, frozen=True):
     ] = always(tuple)
 
 
-SERVICE_NAME = "kubernetes.io/service-name"
 _MOST_ENDPOINTS, _MOST_ADDRESSES, _MOST_PORTS, _MOST_TOPOLOGY, _MOST_HINTS = 1000, 100, 20000, 16, 8
 
 

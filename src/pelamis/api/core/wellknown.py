@@ -1,0 +1,13 @@
+"""Labels to which Kubernetes gives a meaning."""
+
+HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+BETA_ZONE = "failure-domain.beta.kubernetes.io/zone"
+BETA_REGION = "failure-domain.beta.kubernetes.io/region"
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Of an EndpointSlice: whose it is."""
+HEADLESS = "service.kubernetes.io/headless"
+"""Of endpoints: their Service has no address, so service proxies leave them alone."""
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+"""Of a Service: whatever its value, service proxies leave the Service to somebody else."""
