@@ -16,18 +16,21 @@ splices in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from pelamis.api import loosen
 from pelamis.api.custom import Custom
 from pelamis.api.field import Struct, Tree
 from pelamis.api.kind import Kind
 from pelamis.api.meta import CreateOptions, DeleteOptions, ObjectMeta, PatchOptions, UpdateOptions
-from pelamis.api.shape import Field, Value, shape_of
+from pelamis.api.shape import Field, Value, annotations_of, shape_of
 from pelamis.base import clock, duration, gojson, quantity
 from pelamis.base.errors import BadRequest
 from pelamis.base.tree import copy
@@ -78,15 +81,64 @@ def from_tree(kind: Kind, tree: Tree) -> Any:
         raise _unfit(kind, str(e)) from None
 
 
-def from_trees(kind: Kind, tree: Tree, old: Any, kept: Sequence[str]) -> Any:
-    """As ``from_tree``, of a built-in kind, where the members ``kept`` are those of the struct ``old``."""
-    made = from_tree(kind, {name: value for name, value in tree.items() if name not in kept})
-    return msgspec.structs.replace(made, **{name: getattr(old, name) for name in kept})
+def from_trees(kind: Kind, tree: Tree, old: Any, kept: dict[str, Any]) -> Any:
+    """As ``from_tree``, of a built-in kind, where the structs of the members ``kept`` are there already.
+
+    old: what the object was; its bytes are those of ``kind``.
+    """
+    parts = _parts(kind.type)
+    changed = dict(kept)
+    try:
+        for name, value in tree.items():
+            if name not in kept and name not in _HEAD:
+                changed[name] = parts[name](_encode(value))
+    except (msgspec.ValidationError, KeyError):
+        return from_tree(kind, tree)  # says what is wrong with it
+    for name in parts:
+        if name not in changed:
+            changed[name] = getattr(_blank(kind.type), name)
+    return replace(old, **changed)
+
+
+_HEAD = frozenset(("kind", "apiVersion"))
+_PARTS: dict[type[Any], dict[str, Callable[[bytes], Any]]] = {}
+_BLANKS: dict[type[Any], Any] = {}
+
+
+def _parts(cls: type[Any]) -> dict[str, Callable[[bytes], Any]]:
+    """How each member of an object of a kind is decoded."""
+    found = _PARTS.get(cls)
+    if found is None:
+        hints = annotations_of(cls)
+        names = [n for n in cls.__struct_fields__ if n not in _HEAD]
+        found = _PARTS[cls] = {n: msgspec.json.Decoder(hints[n]).decode for n in names}
+    return found
+
+
+def _blank(cls: type[Any]) -> Any:
+    found = _BLANKS.get(cls)
+    if found is None:
+        found = _BLANKS[cls] = cls()
+    return found
 
 
 def parse(data: bytes) -> Tree:
     """Any JSON object as a tree."""
     tree: Tree = _decode_tree(data)
+    return tree
+
+
+def parse_stored(data: bytes, metadata: ObjectMeta) -> Tree:
+    """Bytes of an object with this metadata as a tree, where managedFields are the metadata's own structs.
+
+    They are half of many an object, and hardly anybody looks into them; a struct in a tree is written like a tree.
+    """
+    if not metadata.managedFields:
+        return parse(data)
+    part = b',"managedFields":' + _plainly(metadata.managedFields)
+    at = data.find(part)
+    tree: Tree = _decode_tree(data if at < 0 else data[:at] + data[at + len(part) :])
+    tree["metadata"]["managedFields"] = list(metadata.managedFields)
     return tree
 
 
@@ -104,8 +156,8 @@ def stored(kind: Kind, obj: Any) -> bytes:
     if type(obj) is Custom:
         return stored(kind, obj.tree) if obj.metadata.resourceVersion else obj.data
     if obj.metadata.resourceVersion or obj.kind != kind.kind or obj.apiVersion != kind.api_version:
-        metadata = msgspec.structs.replace(obj.metadata, resourceVersion="")
-        obj = msgspec.structs.replace(obj, metadata=metadata, kind=kind.kind, apiVersion=kind.api_version)
+        metadata = replace(obj.metadata, resourceVersion="")
+        obj = replace(obj, metadata=metadata, kind=kind.kind, apiVersion=kind.api_version)
     return _encode(obj)
 
 
@@ -252,18 +304,96 @@ def clean(kind: Kind, tree: Tree, *, defaults: bool = True) -> list[str]:
     return _clean_struct(kind, kind.type, tree, "", defaults)
 
 
-def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: bool) -> list[str]:
+def clean_update(
+    kind: Kind, tree: Tree, old: Any, before: Tree, shared: Sequence[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """As ``clean``, of a tree that is to replace the struct ``old`` of a built-in kind, whose tree is ``before``.
+
+    Returns also the members that are those of ``old``. They have normal form already, and are copies of those of
+    ``before``, but for the ``shared`` ones, which nobody is going to change.
+    """
+    _drop_null_times(tree)
+    cls = kind.type
     problems: list[str] = []
-    read = _decoder(cls)
+    obj = _read(kind, cls, tree, "", problems)
+    given = obj.metadata.resourceVersion
+    kept: dict[str, Any] = {}
+    for name in cls.__struct_fields__:
+        if name not in ("kind", "apiVersion") and name in before:
+            mine, was = getattr(obj, name), getattr(old, name)
+            if name == "metadata" and was.resourceVersion != given:
+                was = replace(was, resourceVersion=given)
+            if mine == was:
+                kept[name] = was
+    if not kept:
+        normal: Tree = _normal(kind, cls, obj, True)
+    else:
+        blank = _blank(cls)
+        normal = _normal(kind, cls, replace(obj, **{name: getattr(blank, name) for name in kept}), True)
+        for name in kept:
+            value = before[name]
+            if name == "metadata":
+                value = own_metadata(value)
+                if given:
+                    value["resourceVersion"] = given
+            elif name not in shared and type(value) in _CONTAINERS:
+                value = copy(value)
+            normal[name] = value
+    tree.clear()
+    tree.update(normal)
+    return problems, tuple(kept)
+
+
+_CONTAINERS = (dict, list)
+
+
+def own_metadata(metadata: Tree) -> Tree:
+    """A copy for one who may change it, but for managedFields, which are only ever replaced as a whole."""
+    out = dict(metadata)
+    for name in ("labels", "annotations", "ownerReferences", "finalizers"):
+        if name in out:
+            value = out[name]
+            out[name] = [dict(v) if type(v) is dict else v for v in value] if type(value) is list else dict(value)
+    return out
+
+
+def _read(kind: Kind, cls: type[Any], tree: Tree, path: str, problems: list[str]) -> Any:
     try:
-        obj = read(_plainly(tree))
+        if _has_raw(cls):
+            return _decoder(cls)(_plainly(tree))
+        return msgspec.convert(tree, cls)
     except msgspec.ValidationError:
         try:
             loose = copy(tree)  # what is below the tree may be shared
             loosen.struct(cls, loose, path, problems, kind.version)
-            obj = read(_encode(loose))
+            return _decoder(cls)(_encode(loose))
         except ValueError as e:  # includes a second ValidationError
             raise _unfit(kind, str(e)) from None
+
+
+_RAW: dict[type[Any], bool] = {}
+
+
+def _has_raw(cls: type[Any]) -> bool:
+    """Whether some of it is kept as bytes: that needs JSON to be read from."""
+    found = _RAW.get(cls)
+    if found is None:
+        found = _RAW[cls] = _holds_raw(Value("struct", struct=cls), set())
+    return found
+
+
+def _holds_raw(value: Value, seen: set[type[Any]]) -> bool:
+    if value.what in ("raw", "fieldsV1", "any", "union"):
+        return True
+    if value.of is not None:
+        return _holds_raw(value.of, seen)
+    if value.struct is None or value.struct in seen:
+        return False
+    seen.add(value.struct)
+    return any(_holds_raw(f.value, seen) for f in shape_of(value.struct))
+
+
+def _normal(kind: Kind, cls: type[Any], obj: Any, defaults: bool) -> Tree:
     normal: Tree = _decode_tree(_encode(obj))
     adjust = _adjuster(cls, defaults)
     if adjust is not None:
@@ -271,6 +401,12 @@ def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: b
             adjust(normal)
         except ValueError as e:
             raise _unfit(kind, str(e)) from None
+    return normal
+
+
+def _clean_struct(kind: Kind, cls: type[Any], tree: Tree, path: str, defaults: bool) -> list[str]:
+    problems: list[str] = []
+    normal = _normal(kind, cls, _read(kind, cls, tree, path, problems), defaults)
     tree.clear()
     tree.update(normal)
     return problems
@@ -327,7 +463,17 @@ def _time(text: str) -> str:
     return clock.rfc3339(clock.parse_rfc3339(text))
 
 
+_MICRO = re.compile(r"(?:19[7-9]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
 def _micro_time(text: str) -> str:
+    if _MICRO.fullmatch(text):
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            return text
     return clock.rfc3339_micro(clock.parse_rfc3339(text))
 
 
@@ -386,8 +532,7 @@ def _compiled(cls: type[Any], defaults: bool) -> Adjust:
 def _compile(cls: type[Struct], defaults: bool) -> Adjust:
     constants: list[tuple[str, Any, bool, bool]] = []
     made: list[str] = []
-    texts: list[tuple[str, Callable[[str], str]]] = []
-    below: list[tuple[str, Adjust]] = []
+    work: dict[str, tuple[bool, Callable[[Any], Any]]] = {}
     for f in shape_of(cls):
         if defaults and "default" in f.facts:
             constant = f.facts["default"]
@@ -401,11 +546,13 @@ def _compile(cls: type[Struct], defaults: bool) -> Adjust:
         ):
             made.append(f.name)
         if f.value.what in _CANONICAL:
-            texts.append((f.name, _CANONICAL[f.value.what]))
+            work[f.name] = True, _CANONICAL[f.value.what]
         else:
             fn = _value_adjuster(f.value, defaults)
             if fn is not None:
-                below.append((f.name, fn))
+                work[f.name] = False, fn
+
+    few = len(work) < 5
 
     def adjust(tree: Tree) -> None:
         get = tree.get
@@ -415,14 +562,22 @@ def _compile(cls: type[Struct], defaults: bool) -> Adjust:
         for name in made:
             if name not in tree:
                 tree[name] = {}
-        for name, canonical in texts:
-            text = get(name)
-            if text is not None:
-                tree[name] = canonical(text)
-        for name, fn in below:
-            value = get(name)
-            if value is not None:
-                fn(value)
+        if few:
+            for name, (is_text, fn) in work.items():
+                value = get(name)
+                if value is not None:
+                    if is_text:
+                        tree[name] = fn(value)
+                    else:
+                        fn(value)
+            return
+        for name, value in tree.items():  # most objects have few of the fields that their type has
+            if name in work and value is not None:
+                is_text, fn = work[name]
+                if is_text:
+                    tree[name] = fn(value)
+                else:
+                    fn(value)
 
     return adjust
 
@@ -474,13 +629,16 @@ __all__ = [
     "Field",
     "check_type",
     "clean",
+    "clean_update",
     "decode",
     "encode",
     "from_tree",
     "from_trees",
     "label",
     "metadata_offset",
+    "own_metadata",
     "parse",
+    "parse_stored",
     "read_body",
     "served",
     "stored",

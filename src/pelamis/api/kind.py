@@ -161,7 +161,10 @@ class Kind:
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
 
     def subresource(self, name: str) -> Subresource | None:
-        return next((s for s in self.subresources if s.name == name), None)
+        for found in self.subresources:
+            if found.name == name:
+                return found
+        return None
 
     def __repr__(self) -> str:
         return f"<Kind {self.api_version} {self.kind}>"

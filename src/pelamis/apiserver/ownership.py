@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
+from pelamis.api.meta import ManagedFieldsEntry
 from pelamis.api.patchschema import schema
 from pelamis.apiserver.user import LOOPBACK_USER
 from pelamis.apiserver.write import Write
@@ -93,6 +94,7 @@ def own(write: Write, old: Tree | None, ignored: tuple[str, ...]) -> None:
         subresource=write.subresource,
         ignored=ignored,
         convert=converter(write),
+        make=ManagedFieldsEntry if kind.hub is None and kind.type is not codec.Custom else None,
     )
     if tree is not write.tree:
         metadata = write.tree["metadata"]

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from pelamis.api import codec, loosen, metavalidate
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
+from pelamis.api.meta import ManagedFieldsEntry
 from pelamis.api.patchschema import schema
 from pelamis.apiserver.ownership import converter, manager_of, own
 from pelamis.apiserver.write import Patch, Write
@@ -35,6 +36,8 @@ from pelamis.base.errors import (
 )
 
 OWNERS = "managedFields"
+_META = frozenset(("metadata", OWNERS))
+_HEAD = frozenset(("kind", "apiVersion", "metadata"))
 _NOT_SPEC = frozenset(("kind", "apiVersion", "metadata", "status"))
 Step = Callable[[Write], None]
 
@@ -103,12 +106,17 @@ def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
     if not untouched:
         return codec.clean(kind, tree)
     kept = {name: tree.pop(name) for name in untouched if name != OWNERS}
-    owners = tree["metadata"].pop(OWNERS) if OWNERS in untouched else None
+    owners = tree["metadata"].pop(OWNERS) if OWNERS in untouched and "metadata" in tree else None
     problems = codec.clean(kind, tree)
     tree.update(kept)
     if owners is not None:
         tree["metadata"][OWNERS] = owners
     return problems
+
+
+def _has_parts(kind: Kind) -> bool:
+    """What a write leaves as it is stored need not be looked at again: the struct of each member is there."""
+    return kind.hub is None and kind.type is not codec.Custom
 
 
 def _clean_patched(write: Write, patch: Patch) -> None:
@@ -129,7 +137,10 @@ def normal(write: Write) -> None:
     if not write.prepared:
         cleared = ssa.resets(tree)
         patch = write.patch
-        if patch is None or patch.type == "apply":
+        if patch is None and write.old is not None and _has_parts(kind):
+            problems, write.untouched = codec.clean_update(kind, tree, write.old.obj, write.old_tree, _resets(write))
+            report(write, problems)
+        elif patch is None or patch.type == "apply":
             report(write, _clean(kind, tree, write.untouched))
         else:
             _clean_patched(write, patch)
@@ -338,11 +349,14 @@ def finish_update(write: Write) -> Result:
     if write.subresource != "status" and hub.generation and _spec_differs(tree, before):
         meta["generation"] = old_meta.get("generation", 0) + 1
     tree["kind"], tree["apiVersion"] = hub.kind, hub.api_version
-    same = [k for k in write.untouched if k in tree and tree[k] == before.get(k)]
-    obj = codec.from_trees(hub, tree, old.obj, same) if same else codec.from_tree(hub, tree)
-    errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
-    if obj.metadata.finalizers:
-        errors.extend(_finalizers(hub, obj))
+    kept = _kept(write, old.obj, tree, before) if _has_parts(hub) else {}
+    obj = codec.from_trees(hub, tree, old.obj, kept) if kept else codec.from_tree(hub, tree)
+    if "metadata" in kept:
+        errors = metavalidate.validate_managed_fields(obj.metadata.managedFields, "metadata.managedFields")
+    else:
+        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+        if obj.metadata.finalizers:
+            errors.extend(_finalizers(hub, obj))
     kind, new, was = hub, obj, old.obj
     if _has_own_rules(write):
         kind, new, was = write.kind, _as_asked(write, obj), _as_asked(write, old.obj)
@@ -358,6 +372,23 @@ def finish_update(write: Write) -> Result:
     elif hub.warns_on_update and not write.subresource:
         _warn(write, hub, obj)
     return settle(write, obj)
+
+
+def _kept(write: Write, old: Any, tree: Tree, before: Tree) -> dict[str, Any]:
+    """The structs of what is as it is stored. Of the metadata too, where nothing but managedFields differs."""
+    out = {k: getattr(old, k) for k in write.untouched if k not in _META and k in tree and tree[k] == before.get(k)}
+    meta, old_meta = tree["metadata"], before["metadata"]
+    owners, before_owners = meta.get(OWNERS, ()), old_meta.get(OWNERS, ())
+    if len(meta) - bool(owners) != len(old_meta) - bool(before_owners):
+        return out
+    for name, value in meta.items():
+        if name != OWNERS and (name not in old_meta or old_meta[name] != value):
+            return out
+    for entry in owners:
+        if type(entry) is not ManagedFieldsEntry:
+            return out
+    out["metadata"] = replace(old.metadata, resourceVersion="", managedFields=tuple(owners))
+    return out
 
 
 def _spec_differs(tree: Tree, before: Tree) -> bool:
@@ -406,6 +437,8 @@ def patched(write: Write) -> None:
     live = dict(base)
     # Clients see the revision in what they patch, so they may test or send it.
     live["metadata"] = {**live["metadata"], "resourceVersion": str(write.old.rev)}
+    if OWNERS in live["metadata"] and _looks_at_owners(patch):
+        live["metadata"][OWNERS] = trees.copy(live["metadata"][OWNERS])
     try:
         if patch.type == "json":
             if isinstance(patch.body, list) and len(patch.body) > _MAX_JSON_PATCH:
@@ -426,16 +459,21 @@ def patched(write: Write) -> None:
     if not isinstance(new, dict):
         raise BadRequest("the result of the patch is not an object")
     tree: Tree
-    if kind.hub is None and kind.type is not codec.Custom:
+    if _has_parts(kind):
         # Normal form is built anew. What the patch leaves alone has it; it is copied where it may yet be changed.
-        same = [k for k in ("spec", "status") if k in new and new[k] is live.get(k)]
+        names = kind.type.__struct_fields__
+        same = [k for k, v in new.items() if k not in _HEAD and k in names and v is live.get(k)]
         resets = _resets(write)
         tree = {**new, **{k: trees.copy(new[k]) for k in same if k not in resets}}
         given = tree.get("metadata")
         if isinstance(given, dict):
-            tree["metadata"] = dict(given)
-            if OWNERS in given and given[OWNERS] is live["metadata"].get(OWNERS):
-                same.append(OWNERS)
+            if _only_says(patch) and given == live["metadata"]:
+                same.append("metadata")
+                tree["metadata"] = codec.own_metadata(given)
+            else:
+                tree["metadata"] = dict(given)
+                if OWNERS in given and given[OWNERS] is live["metadata"].get(OWNERS):
+                    same.append(OWNERS)
         write.untouched = tuple(same)
     else:
         tree = trees.copy(new)
@@ -448,6 +486,20 @@ def patched(write: Write) -> None:
     except StatusError as error:
         raise _undecodable(write, tree, error) from None
     write.tree = tree
+
+
+def _looks_at_owners(patch: Patch) -> bool:
+    """The patch may see or change managedFields, and not only replace them."""
+    if patch.type == "json":
+        return True
+    meta = patch.body.get("metadata") if isinstance(patch.body, dict) else None
+    return isinstance(meta, dict) and any(OWNERS in name for name in meta)
+
+
+def _only_says(patch: Patch) -> bool:
+    """What the patch has in its metadata, if anything, are texts, such as the uid that it is meant for."""
+    meta = patch.body.get("metadata") if isinstance(patch.body, dict) else None
+    return meta is None or (isinstance(meta, dict) and all(type(v) is str for v in meta.values()))
 
 
 def _undecodable(write: Write, tree: Tree, error: StatusError) -> StatusError:

@@ -66,7 +66,7 @@ class Write:
     source: bytes = b""
     """What ``tree`` was before the first attempt, for an update that may be tried again."""
     untouched: tuple[str, ...] = ()
-    """Members of ``tree`` that a patch left as they are stored: in normal form already."""
+    """Members of ``tree`` that a patch or an update left as they are stored: in normal form already."""
     model: Any = None
     """The struct that is to be created: ``tree`` is made of it when it is needed, and is empty before."""
     attempts: int = 0
@@ -95,12 +95,17 @@ class Write:
 
     @property
     def old_tree(self) -> Tree:
-        """The stored object, without its revision; empty when there is none. Read when first asked for."""
+        """The stored object, without its revision; empty when there is none. Read when first asked for.
+
+        Its managedFields are structs, where the kind has a struct (``codec.parse_stored``).
+        """
         tree = self._old_tree
         if tree is None:
             tree = {}
-            if self.old is not None:
-                tree = codec.parse(self.old.data)
+            old = self.old
+            if old is not None:
+                has_struct = self.hub.type is not codec.Custom
+                tree = codec.parse_stored(old.data, old.obj.metadata) if has_struct else codec.parse(old.data)
                 tree["metadata"].pop("resourceVersion", None)
             self._old_tree = tree
         return tree

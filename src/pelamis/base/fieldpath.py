@@ -21,65 +21,94 @@ SELF: Set = {}
 
 
 def union(a: Set, b: Set) -> Set:
-    """Members of either."""
+    """Members of either; ``a`` itself when it has all of them."""
     if not b:
         return a
     if not a:
         return b
-    out = dict(a)
+    out = a
     for key, vb in b.items():
-        va = out.get(key)
+        va = a.get(key)
         if va is None:
-            out[key] = vb
-        elif va is not vb:
-            if not va:
-                if vb:
-                    out[key] = vb if "." in vb else {".": {}, **vb}
-            elif not vb:
-                if "." not in va:
-                    out[key] = {".": {}, **va}
-            else:
-                out[key] = union(va, vb)
+            both = vb
+        elif va is vb or not va:
+            if not vb or va is vb:
+                continue
+            both = vb if "." in vb else {".": {}, **vb}
+        elif not vb:
+            if "." in va:
+                continue
+            both = {".": {}, **va}
+        else:
+            both = union(va, vb)
+            if both is va:
+                continue
+        if out is a:
+            out = dict(a)
+        out[key] = both
     return out
 
 
 def difference(a: Set, b: Set) -> Set:
-    """Members of ``a`` that are not members of ``b``; what lies below a member of ``b`` stays."""
+    """Members of ``a`` that are not members of ``b``; what lies below one of ``b`` stays. ``a`` itself if all do."""
     if not a or not b:
         return a
-    out: Set = {}
-    for key, va in a.items():
-        vb = b.get(key)
-        if vb is None:
-            out[key] = va
-        elif not va:
+    out = a
+    for key, vb in b.items():
+        va = a.get(key)
+        if va is None:
+            continue
+        if not va:
             if vb and "." not in vb:
-                out[key] = va
+                continue
+            rest = None
         elif not vb:
-            out[key] = va if "." not in va else {k: v for k, v in va.items() if k != "."}
+            if "." not in va:
+                continue
+            rest = {k: v for k, v in va.items() if k != "."}
         else:
             rest = difference(va, vb)
-            if rest:
-                out[key] = SELF if len(rest) == 1 and "." in rest else rest
+            if rest is va:
+                continue
+            if len(rest) == 1 and "." in rest:
+                rest = SELF
+            elif not rest:
+                rest = None
+        if out is a:
+            out = dict(a)
+        if rest is None:
+            del out[key]
+        else:
+            out[key] = rest
     return out
 
 
 def recursive_difference(a: Set, b: Set) -> Set:
-    """``a`` without the members of ``b`` and all that lies below them."""
+    """``a`` without the members of ``b`` and all that lies below them; ``a`` itself if it has none of them."""
     if not a or not b:
         return a
-    out: Set = {}
-    for key, va in a.items():
-        vb = b.get(key)
-        if vb is None:
-            out[key] = va
-        elif vb and "." not in vb:
+    out = a
+    for key, vb in b.items():
+        va = a.get(key)
+        if va is None:
+            continue
+        rest = None
+        if vb and "." not in vb:
             if not va:
-                out[key] = va
-            else:
-                rest = recursive_difference(va, vb)
-                if rest:
-                    out[key] = SELF if len(rest) == 1 and "." in rest else rest
+                continue
+            rest = recursive_difference(va, vb)
+            if rest is va:
+                continue
+            if len(rest) == 1 and "." in rest:
+                rest = SELF
+            elif not rest:
+                rest = None
+        if out is a:
+            out = dict(a)
+        if rest is None:
+            del out[key]
+        else:
+            out[key] = rest
     return out
 
 
@@ -198,5 +227,6 @@ def canonical(a: Any) -> Set:
             key = _canonical_element(key)
         elif key != "." and kind not in ("f:", "i:"):
             continue
-        out[key] = canonical(child) if child else SELF
+        below = canonical(child) if child else SELF
+        out[key] = SELF if len(below) == 1 and "." in below else below
     return out

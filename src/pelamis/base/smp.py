@@ -62,7 +62,7 @@ def apply(target: dict[str, Any], patch: Any, node: Node) -> dict[str, Any]:
         raise PatchError(
             f"json: cannot unmarshal {_json_kind(patch)} into Go value of type map[string]interface {{}}", 400
         )
-    return _merge_map(target, patch, node)
+    return _merge_plain(target, patch, node) if _is_plain(patch) else _merge_map(target, patch, node)
 
 
 def _json_kind(value: Any) -> str:
@@ -75,8 +75,13 @@ def _clean(value: Any) -> Any:
     """A patch value that becomes the value: nulls and directives inside it have nothing left to act on."""
     if not isinstance(value, dict | list):
         return value
+    return value if _is_plain(value) else _cleaned(value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it has neither nulls nor directives for sure."""
     text = _encode(value)
-    return value if b"null" not in text and b'"$' not in text else _cleaned(value)
+    return b"null" not in text and b'"$' not in text
 
 
 def _cleaned(value: Any) -> Any:
@@ -145,6 +150,58 @@ def _merge_map(target: dict[str, Any] | None, patch: dict[str, Any], node: Node 
         elif not deleting:
             out[key] = value
     return out
+
+
+def _merge_plain(target: dict[str, Any], patch: dict[str, Any], node: Node | None) -> dict[str, Any]:
+    """``_merge_map`` of a patch without nulls and directives: what it has is laid over what is there."""
+    out = dict(target)
+    fields = node.fields if node is not None else None
+    for key, value in patch.items():
+        kind = type(value)
+        if kind is dict:
+            old = out.get(key)
+            field = fields.get(key) if fields is not None else None
+            if type(old) is dict and (field is None or field.strategy != "replace"):
+                inner = field.node if field is not None else node.element if node is not None else None
+                value = _merge_plain(old, value, inner)
+        elif kind is list:
+            old = out.get(key)
+            field = fields.get(key) if fields is not None else None
+            if type(old) is list and field is not None and field.strategy == "merge":
+                merged = _merge_named(old, value, field.node.element, field.merge_key)
+                value = _merge_field_list(old, value, field, False) if merged is None else merged
+        out[key] = value
+    return out
+
+
+def _merge_named(old: list[Any], patch: list[Any], element: Node | None, key: str) -> list[Any] | None:
+    """A list of objects, each with a name of its own, under a patch that is one too. None: it is something else."""
+    known: dict[str, int] = {}
+    for i, item in enumerate(old):
+        name = item.get(key) if type(item) is dict else None
+        if type(name) is not str or name in known:
+            return None
+        known[name] = i
+    named: dict[str, Any] = {}
+    for item in patch:
+        name = item.get(key) if type(item) is dict else None
+        if type(name) is not str or name in named:
+            return None
+        at = known.get(name)
+        named[name] = item if at is None else _merge_plain(old[at], item, element)
+    if len(named) >= len(known) and known.keys() <= named.keys():
+        return list(named.values())
+    # What only the server has stands before the first item of the patch that is behind it in the live list.
+    out: list[Any] = []
+    rest = [(i, old[i]) for name, i in known.items() if name not in named]
+    j = 0
+    for name, item in named.items():
+        at = known.get(name, -1)
+        while j < len(rest) and rest[j][0] < at:
+            out.append(rest[j][1])
+            j += 1
+        out.append(item)
+    return out + [item for _, item in rest[j:]]
 
 
 def _extract(key: str, prefix: str, message: str) -> str:

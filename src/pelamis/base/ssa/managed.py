@@ -21,22 +21,64 @@ MAX_UPDATERS = 10
 ANCIENT = "ancient-changes"
 BEFORE_FIRST_APPLY = "before-first-apply"
 _NAME_LIMIT = 128
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Entry:
-    """One manager's fields. (manager, operation, subresource), and for updates api_version, identify it."""
+    """One manager's fields. (manager, operation, subresource), and for updates api_version, identify it.
 
-    __slots__ = ("api_version", "fields", "manager", "operation", "subresource", "time")
+    record: the struct that the entry was read from, in the form that it is stored in. As long as nothing of the entry
+    changes it is written as it was, and its fields are read when somebody asks for them.
+    """
+
+    __slots__ = ("_fields", "_text", "_time", "api_version", "manager", "operation", "record", "subresource")
 
     def __init__(
-        self, manager: str, operation: str, api_version: str, subresource: str, fields: Set, time: str
+        self, manager: str, operation: str, api_version: str, subresource: str, fields: Set | None, time: str
     ) -> None:
         self.manager = manager
         self.operation = operation
         self.api_version = api_version
         self.subresource = subresource
-        self.fields = fields
-        self.time = time
+        self._fields = fields
+        self._time = time
+        self._text = b""
+        self.record: Any = None
+
+    @property
+    def fields(self) -> Set:
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = msgspec.json.decode(self._text) if self._text else {}
+        return fields
+
+    @fields.setter
+    def fields(self, fields: Set) -> None:
+        if fields is not self._fields:
+            self._fields = fields
+            self._text = b""
+            self.record = None
+
+    @property
+    def time(self) -> str:
+        return self._time
+
+    @time.setter
+    def time(self, time: str) -> None:
+        if time != self._time:
+            self._time = time
+            self.record = None
+
+    def misses(self, fields: Set) -> bool:
+        """Whether it surely has nothing to do with any of these, as the text of its own says without being read."""
+        if self._fields is not None or not self._text:
+            return False
+        text = self._text
+        return all(_encode(member) not in text for member in fields)
+
+    @property
+    def empty(self) -> bool:
+        return not self._fields if self._fields is not None else len(self._text) <= 2
 
     def is_from(self, manager: str, operation: str, api_version: str, subresource: str) -> bool:
         return (
@@ -55,6 +97,22 @@ class Entry:
         if self.subresource:
             out["subresource"] = self.subresource
         return out
+
+    def made(self, make: Callable[..., Any]) -> Any:
+        """As a struct, the one that it was read from if it is as it was."""
+        record = self.record
+        if record is None:
+            text = self._text or _encode(self.fields)
+            record = self.record = make(
+                manager=self.manager,
+                operation=self.operation,
+                apiVersion=self.api_version,
+                time=self._time or None,
+                fieldsType="FieldsV1",
+                fieldsV1=msgspec.Raw(text),
+                subresource=self.subresource,
+            )
+        return record
 
     def shown(self) -> str:
         """As conflict messages name the manager."""
@@ -93,32 +151,42 @@ def _fields(text: bytes) -> Set:
 
 
 def decode(entries: Any) -> list[Entry]:
-    """Raises ValueError where upstream cannot read the entries."""
+    """Of trees, as clients give them, or of structs, as they are stored. Raises ValueError where upstream cannot read
+    the entries."""
     out: list[Entry] = []
     for i, entry in enumerate(entries or ()):
-        operation = entry.get("operation", "")
-        if operation not in ("Apply", "Update"):
-            raise ValueError("operation must be `Apply` or `Update`")
-        api_version = entry.get("apiVersion", "")
-        if not api_version:
-            raise ValueError("apiVersion must not be empty")
-        kind = entry.get("fieldsType", "")
-        if not kind:
-            raise ValueError(f"missing fieldsType in managed fields entry {i}")
-        if kind != "FieldsV1":
-            raise ValueError(f'invalid fieldsType "{kind}" in managed fields entry {i}')
-        fields = entry.get("fieldsV1")
-        out.append(
-            Entry(
-                entry.get("manager", ""),
-                operation,
-                api_version,
-                entry.get("subresource", ""),
-                _fields(msgspec.json.encode(fields)) if fields else {},
-                entry.get("time") or "",
-            )
-        )
+        if isinstance(entry, msgspec.Struct):
+            out.append(_stored(entry, i))
+            continue
+        get = entry.get
+        operation, api_version = get("operation", ""), get("apiVersion", "")
+        _check(i, operation, api_version, get("fieldsType", ""))
+        fields = get("fieldsV1")
+        known = _fields(msgspec.json.encode(fields)) if fields else {}
+        out.append(Entry(get("manager", ""), operation, api_version, get("subresource", ""), known, get("time") or ""))
     return out
+
+
+def _stored(record: Any, i: int) -> Entry:
+    """What is stored has been read and written once already: its fields are in canonical form."""
+    _check(i, record.operation, record.apiVersion, record.fieldsType)
+    time = record.time
+    entry = Entry(record.manager, record.operation, record.apiVersion, record.subresource, None, time or "")
+    if record.fieldsV1 is not msgspec.UNSET:
+        entry._text = bytes(record.fieldsV1)
+        entry.record = record
+    return entry
+
+
+def _check(i: int, operation: str, api_version: str, kind: str) -> None:
+    if operation not in ("Apply", "Update"):
+        raise ValueError("operation must be `Apply` or `Update`")
+    if not api_version:
+        raise ValueError("apiVersion must not be empty")
+    if not kind:
+        raise ValueError(f"missing fieldsType in managed fields entry {i}")
+    if kind != "FieldsV1":
+        raise ValueError(f'invalid fieldsType "{kind}" in managed fields entry {i}')
 
 
 def read_lenient(tree: Tree | None) -> list[Entry]:
@@ -149,19 +217,28 @@ def live_or_new(old: Tree | None, new: Tree, subresource: str) -> list[Entry]:
     return read_lenient(new) or read_lenient(old)
 
 
-def store(tree: Tree, entries: Sequence[Entry]) -> None:
-    """Writes the entries into the tree's metadata, which becomes a new dict: the old one may be shared."""
+def store(tree: Tree, entries: Sequence[Entry], make: Callable[..., Any] | None = None) -> None:
+    """Writes the entries into the tree's metadata, which becomes a new dict: the old one may be shared.
+
+    make: what they become structs with; trees if None.
+    """
     metadata = dict(tree.get("metadata") or {})
     if entries:
-        ordered = sorted(entries, key=lambda e: (e.operation, e.time, e.manager, e.api_version, e.subresource))
-        metadata["managedFields"] = [e.tree() for e in ordered]
+        ordered = sorted(entries, key=_order) if len(entries) > 1 else entries
+        metadata["managedFields"] = [e.tree() if make is None else e.made(make) for e in ordered]
     else:
         metadata.pop("managedFields", None)
     tree["metadata"] = metadata
 
 
+def _order(e: Entry) -> tuple[str, str, str, str, str]:
+    return e.operation, e._time, e.manager, e.api_version, e.subresource
+
+
 def cap(entries: list[Entry]) -> list[Entry]:
     """At most MAX_UPDATERS entries of updaters: the oldest of one apiVersion are merged into one."""
+    if len(entries) <= MAX_UPDATERS:
+        return entries
     updaters = sorted(
         (e for e in entries if e.operation == "Update"), key=lambda e: (e.time, e.manager, e.api_version, e.subresource)
     )

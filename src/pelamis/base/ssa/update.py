@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pelamis.base.fieldpath import SELF, Set, difference, recursive_difference, union
@@ -9,6 +10,8 @@ from pelamis.base.shape import MAP, STRUCT, UNTYPED, Node
 from pelamis.base.ssa import managed, reconcile
 from pelamis.base.ssa.managed import Convert, Entry, Tree
 from pelamis.base.ssa.walk import STRIPPED, bare, compare, whole
+
+_HEAD = frozenset(("kind", "apiVersion", "metadata"))
 
 
 def added_set(tree: Tree, schema: Node) -> Set:
@@ -66,23 +69,9 @@ def _inside(value: Any, node: Node) -> Set:
     return out
 
 
-def taken_from(
-    entries: list[Entry],
-    changed: Set,
-    removed: Set,
-) -> list[Entry]:
-    """The entries without what the current operation changed or removed; emptied ones are dropped."""
-    out = []
-    for entry in entries:
-        fields = entry.fields
-        if changed:
-            fields = difference(fields, changed)
-        if removed:
-            fields = difference(fields, removed)
-        if fields:
-            entry.fields = fields
-            out.append(entry)
-    return out
+def _take(entry: Entry, gone: Set) -> None:
+    if gone and not entry.misses(gone):
+        entry.fields = difference(entry.fields, gone)
 
 
 class Changes:
@@ -99,7 +88,7 @@ class Changes:
     def _compare(self, old: Tree, new: Tree, schema: Node) -> tuple[Set, Set]:
         changed: Set = {}
         removed: Set = {}
-        compare(bare(old), bare(new), schema, changed, removed)
+        compare(*_bared(old, new), schema, changed, removed)
         if self._ignored:
             changed = recursive_difference(changed, self._ignored)
             removed = recursive_difference(removed, self._ignored)
@@ -121,6 +110,14 @@ class Changes:
         return self._compare(old[0], new[0], new[1])
 
 
+def _bared(old: Tree, new: Tree) -> tuple[Tree, Tree]:
+    """Both ``bare``; without metadata that is the same anyway."""
+    metadata = new.get("metadata")
+    if metadata is None or metadata != old.get("metadata"):
+        return bare(old), bare(new)
+    return {k: v for k, v in old.items() if k not in _HEAD}, {k: v for k, v in new.items() if k not in _HEAD}
+
+
 def update_managed(
     old: Tree | None,
     new: Tree,
@@ -133,12 +130,14 @@ def update_managed(
     subresource: str = "",
     ignored: tuple[str, ...] = (),
     convert: Convert | None = None,
+    make: Callable[..., Any] | None = None,
 ) -> None:
     """Sets ``new["metadata"]["managedFields"]``; only ``new`` itself and a fresh metadata dict are written to.
 
     old: the stored object, None on create. manager: see ``manager_name``. api_version: the version of the request, that
     of the main resource also for a subresource like scale. ignored: dotted paths that this endpoint resets, owned by
-    nobody through it. convert: needed where managers of another version of the kind may exist.
+    nobody through it. convert: needed where managers of another version of the kind may exist. make: what the entries
+    become structs with; trees if None.
     """
     entries = managed.live_or_new(old, new, subresource)
     if old is None and not entries:
@@ -146,7 +145,7 @@ def update_managed(
         if ignored:
             fields = recursive_difference(fields, managed.reset_fields(ignored))
         created = [Entry(manager or "unknown", operation, api_version, subresource, fields, managed.stamp(now))]
-        managed.store(new, created if fields else ())
+        managed.store(new, created if fields else (), make)
         return
     if not entries and old is not None and (old.get("metadata") or {}).get("uid"):
         managed.store(new, ())
@@ -154,29 +153,32 @@ def update_managed(
     if schema.evolving:
         reconcile.entries_under(entries, schema, api_version)
     changes = Changes(old or {}, new, schema, api_version, managed.reset_fields(ignored) if ignored else SELF, convert)
+    own = changes.at(api_version)
+    mine = without_stripped(own[0]) if own and own[0] else SELF
+    manager = manager or "unknown"
+    waiting = bool(mine)
     kept: list[Entry] = []
     for entry in entries:
         seen = changes.at(entry.api_version)
         if seen is None:
             continue
-        if seen[0] or seen[1]:
-            kept += taken_from([entry], seen[0], seen[1])
-        else:
-            kept.append(entry)
-    own = changes.at(api_version)
-    mine = own[0] if own else {}
-    if mine:
-        mine = without_stripped(mine)
-    if mine:
-        manager = manager or "unknown"
-        for entry in kept:
-            if entry.is_from(manager, operation, api_version, subresource):
-                entry.fields = union(entry.fields, mine)
-                entry.time = managed.stamp(now)
-                break
-        else:
-            kept.append(Entry(manager, operation, api_version, subresource, mine, managed.stamp(now)))
-    managed.store(new, managed.cap(kept))
+        changed, removed = seen
+        if waiting and entry.is_from(manager, operation, api_version, subresource):
+            if changed is not mine:
+                _take(entry, changed)
+            _take(entry, removed)
+            entry.fields = union(entry.fields, mine)
+            entry.time = managed.stamp(now)
+            waiting = False
+        elif changed or removed:
+            _take(entry, changed)
+            _take(entry, removed)
+            if entry.empty:
+                continue
+        kept.append(entry)
+    if waiting:
+        kept.append(Entry(manager, operation, api_version, subresource, mine, managed.stamp(now)))
+    managed.store(new, managed.cap(kept), make)
 
 
 def without_stripped(fields: Set) -> Set:
