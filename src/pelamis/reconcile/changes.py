@@ -52,6 +52,10 @@ OF_REPLICATIONCONTROLLER = 1 << 19
 OF_DAEMONSET = 1 << 20
 OF_STATEFULSET = 1 << 21
 OF_JOB = 1 << 22
+BOUND = 1 << 23
+"""It has a node."""
+ADDRESSED = 1 << 24
+"""It has an IP address, or had one before."""
 
 ALIVE = ADDED | DELETED | DELETION | ENDED
 COUNTED = ALIVE | OWNERS | LABELS | READY | SINCE | IDENTITY
@@ -115,7 +119,7 @@ def _of_pod(old: Pod | None, new: Pod | None) -> int:
     if was.phase != now.phase and (was.phase in _END or now.phase in _END):
         bits |= ENDED | _sort(old)
     if was.podIP != now.podIP or was.podIPs != now.podIPs:
-        bits |= ADDRESS
+        bits |= ADDRESS | ADDRESSED
     if was.conditions != now.conditions:
         (ready, since), (is_ready, is_since) = _ready(was.conditions), _ready(now.conditions)
         if ready != is_ready:
@@ -146,6 +150,10 @@ def _sort(pod: Pod) -> int:
         bits = ORPHAN
     if meta.deletionTimestamp is not None:
         bits |= DYING
+    if spec.nodeName:
+        bits |= BOUND
+    if status.podIP or status.podIPs:
+        bits |= ADDRESSED
     if meta.finalizers:
         bits |= FINALIZERS
     for volume in spec.volumes:
