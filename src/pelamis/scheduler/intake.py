@@ -28,18 +28,30 @@ from pelamis.api.storage.volumeattachment import KIND as ATTACHMENT
 from pelamis.client.types import Key
 from pelamis.scheduler import extension as x
 from pelamis.scheduler.extension import Event
-from pelamis.scheduler.podinfo import PodInfo
+from pelamis.scheduler.podinfo import Model, PodInfo
 from pelamis.scheduler.queue import Queue
 from pelamis.scheduler.snapshot import Snapshot
 
 
 class Intake:
-    """names: of the profiles whose pods are queued; the pods of other schedulers are only counted, once bound."""
+    """names: of the profiles whose pods are queued; the pods of other schedulers are only counted, once bound.
 
-    def __init__(self, snapshot: Snapshot, queue: Queue, names: Collection[str]) -> None:
+    recall: gives a pod by namespace and name, so that those that run need not be kept; None = they are kept.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        queue: Queue,
+        names: Collection[str],
+        recall: Callable[[str, str], Any] | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self.queue = queue
         self.names = frozenset(names)
+        self.recall = recall
+        self._model: Model | None = None
+        """Of the pod that came last: most often more of the same follow."""
 
     def pod(self, key: Key, old: Any, new: Any, now: float) -> None:
         if old is not None and new is not None and old.metadata.uid != new.metadata.uid:
@@ -48,7 +60,7 @@ class Intake:
         if new is None or new.status.phase in ("Succeeded", "Failed"):
             self._gone(key, old if old is not None else new, now)
         elif new.spec.nodeName:
-            self._bound(key, new, now)
+            self._bound(key, old, new, now)
         else:
             self._unbound(key, old, new, now)
 
@@ -67,12 +79,13 @@ class Intake:
         """A pod that was counted on a node no longer is."""
         self.queue.event(Event(x.POD_DELETE, info), now)
 
-    def _bound(self, key: Key, pod: Any, now: float) -> None:
+    def _bound(self, key: Key, old: Any, pod: Any, now: float) -> None:
         snapshot = self.snapshot
         uid = pod.metadata.uid
         before = snapshot.pods.get(uid)
-        assumed = before is not None and not before.pod.spec.nodeName
-        if before is not None and before.refreshed(pod):
+        assumed = before is not None and not before.bound
+        if before is not None and before.refreshed(pod, old):
+            before.let_go(self.recall)
             if assumed:
                 snapshot.denominate(uid)
                 if self.queue.get(key) is not None:
@@ -86,10 +99,11 @@ class Intake:
             self.queue.remove(key)
         snapshot.remove_pod(uid)
         snapshot.add_pod(info, pod.spec.nodeName)
+        info.let_go(self.recall)
         if before is None or assumed:
             self.queue.event(Event(x.POD_ADD, None, info), now)
             return
-        if before.pod.metadata.labels != pod.metadata.labels:
+        if before.labels != pod.metadata.labels:
             self.queue.event(Event(x.POD_LABEL, before, info), now)
         if any(info.requests.get(name, 0) < amount for name, amount in before.requests.items()):
             self.queue.event(Event(x.POD_SCALE_DOWN, before, info), now)
@@ -105,7 +119,7 @@ class Intake:
                 self.queue.update(PodInfo(new), (), now)
             return
         waiting = self.queue.get(key)
-        info = PodInfo(new)
+        info = self._info(new)
         nominated = new.status.nominatedNodeName
         if nominated and not self.snapshot.nominee(info.uid):
             self.snapshot.nominate(info, nominated)
@@ -125,6 +139,13 @@ class Intake:
         if before.status.resourceClaimStatuses != new.status.resourceClaimStatuses:
             changes.append(Event(x.OWN_CLAIMS, waiting, info, self.snapshot))
         self.queue.update(info, changes, now)
+
+    def _info(self, pod: Any) -> PodInfo:
+        model = self._model
+        if model is None or not model.covers(pod):
+            model = self._model = Model(pod)
+            self.snapshot.vector(model.info)
+        return PodInfo(pod, model)
 
     def node(self, key: Key, old: Any, new: Any, now: float) -> None:
         snapshot, queue = self.snapshot, self.queue

@@ -190,7 +190,7 @@ class Measures:
         )
         size.add_metric(("nodes",), self._snapshot.size)
         size.add_metric(("pods",), len(self._snapshot.pods))
-        assumed = sum(1 for p in self._snapshot.pods.values() if not p.pod.spec.nodeName)
+        assumed = sum(1 for p in self._snapshot.pods.values() if not p.bound)
         size.add_metric(("assumed_pods",), assumed)
         yield size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from pelamis.api.core.pod.affinity import PodAffinityTerm, WeightedPodAffinityTerm
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.resources import pod_requests
+from pelamis.api.core.pod.spec import PodSpec
 from pelamis.api.core.pod.volume import claim_names
 from pelamis.api.core.resourcename import is_hugepages, is_native
+from pelamis.api.meta import ObjectMeta
 from pelamis.base import labels
 from pelamis.base.clock import parse_rfc3339
 from pelamis.base.labels import Requirement, Selector, SelectorError
@@ -108,23 +110,58 @@ def _weighted(terms: tuple[WeightedPodAffinityTerm, ...], pod: Pod) -> tuple[Ter
     return tuple(_term(t.podAffinityTerm, pod, t.weight) for t in terms)
 
 
+class Model:
+    """What pods that the server made of one template in one go have in common: they share their spec and status.
+
+    info: of one of them; it stays as it is.
+    """
+
+    __slots__ = ("info", "signature")
+
+    def __init__(self, pod: Pod) -> None:
+        self.info = PodInfo(pod)
+        self.signature = b""
+
+    def covers(self, pod: Pod) -> bool:
+        """Whether the pod differs in name, uid and revision at most."""
+        own = self.info.pod
+        if pod.spec is not own.spec or pod.status is not own.status:
+            return False
+        meta, of = pod.metadata, own.metadata
+        return (
+            meta.ownerReferences == of.ownerReferences
+            and meta.labels == of.labels
+            and meta.namespace == of.namespace
+            and meta.deletionTimestamp is None
+            and of.deletionTimestamp is None
+        )
+
+
 class PodInfo:
-    """Identity is by object: one PodInfo per version of a pod that the scheduler has taken in."""
+    """Identity is by object: one PodInfo per version of a pod that the scheduler has taken in.
+
+    bound: the pod itself says where it runs (else it waits, or is assumed to run where it was decided).
+    """
 
     __slots__ = (
+        "_as_asked",
+        "_model",
+        "_pod",
+        "_recall",
         "_signature",
         "affinity",
         "anti_affinity",
+        "bound",
         "claims",
         "devices",
         "group",
         "has_affinity",
         "key",
+        "labels",
         "memo",
         "namespace",
         "node",
         "nonzero",
-        "pod",
         "ports",
         "preferred_affinity",
         "preferred_anti_affinity",
@@ -136,15 +173,28 @@ class PodInfo:
         "vector",
     )
 
-    def __init__(self, pod: Pod) -> None:
+    def __init__(self, pod: Pod, model: Model | None = None) -> None:
+        """model: one that covers the pod."""
         spec, meta = pod.spec, pod.metadata
-        self.pod = pod
+        self._pod: Pod | None = pod
+        self._recall: Callable[[str, str], Pod | None] | None = None
+        self.bound = bool(spec.nodeName)
+        self.labels: Mapping[str, str] = meta.labels
         self.uid = meta.uid
         self.namespace = meta.namespace
         self.key = (meta.namespace, meta.name)
+        self.node: Any = None  # snapshot.NodeInfo while counted on a node
+        self.group: Any = None  # snapshot.Group while counted
+        self.memo: dict[Any, Any] = {}  # what plugins have prepared; shared by pods of one signature, see ``sheet``
+        self._signature = b""
+        self._model = model
+        if model is not None:
+            self._take(model.info)
+            return
         self.priority = spec.priority or 0
         self.terminating = meta.deletionTimestamp is not None
         self.requests = amounts_of(pod_requests(pod, use_status=True))
+        self._as_asked = _gets_what_it_asks(pod)
         self.nonzero = _nonzero(pod, self.requests)
         self.ports = host_ports(pod)
         self.claims = tuple(claim_names(pod))
@@ -165,23 +215,61 @@ class PodInfo:
             self.affinity or self.anti_affinity or self.preferred_affinity or self.preferred_anti_affinity
         )
         self.start: float | None = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
-        self.node: Any = None  # snapshot.NodeInfo while counted on a node
-        self.group: Any = None  # snapshot.Group while counted
         self.vector: Any = None  # requests as (column, amount) pairs, by the snapshot
-        self.memo: dict[Any, Any] = {}  # what plugins have prepared; shared by pods of one signature, see ``sheet``
-        self._signature = b""
+
+    def _take(self, of: PodInfo) -> None:
+        """All but what names the pod; the names of its claims may be made of its own."""
+        self.priority = of.priority
+        self.terminating = False
+        self.requests = of.requests
+        self._as_asked = of._as_asked
+        self.nonzero = of.nonzero
+        self.ports = of.ports
+        self.claims = tuple(claim_names(self.pod)) if of.claims else ()
+        self.devices = of.devices
+        self.affinity, self.preferred_affinity = of.affinity, of.preferred_affinity
+        self.anti_affinity, self.preferred_anti_affinity = of.anti_affinity, of.preferred_anti_affinity
+        self.has_affinity = of.has_affinity
+        self.start = of.start
+        self.vector = of.vector
+
+    @property
+    def pod(self) -> Pod:
+        """Its newest version, once it was let go."""
+        pod = self._pod
+        if pod is not None:
+            return pod
+        found = self._recall(*self.key) if self._recall is not None else None
+        if found is not None and found.metadata.uid == self.uid:
+            return found
+        # Deleted, and the scheduler is about to hear of it.
+        meta = ObjectMeta(name=self.key[1], namespace=self.namespace, uid=self.uid, labels=dict(self.labels))
+        where = self.node.name if self.bound and self.node is not None else ""
+        return Pod(metadata=meta, spec=PodSpec(nodeName=where, priority=self.priority))
+
+    def let_go(self, recall: Callable[[str, str], Pod | None] | None) -> None:
+        """A pod that runs is seldom looked at again: from now on ``recall(namespace, name)`` gives it when need be."""
+        if recall is not None:
+            self._recall, self._pod = recall, None
 
     @property
     def signature(self) -> bytes:
         """All that plugins read of the pod, but for its name and its volumes: the same for pods of one template."""
         if not self._signature:
-            self._signature = self._sign()
+            model = self._model
+            if model is None:
+                self._signature = self._sign()
+            else:
+                if not model.signature:
+                    model.signature = self._sign()
+                self._signature = model.signature
         return self._signature
 
     def forget(self) -> None:
         """The pod is decided: what helped with that may be given up, however long the pod stays."""
         self.memo = {}
         self._signature = b""
+        self._model = None
 
     def _sign(self) -> bytes:
         spec, meta = self.pod.spec, self.pod.metadata
@@ -206,28 +294,50 @@ class PodInfo:
             )
         )
 
-    def refreshed(self, pod: Pod) -> bool:
-        """Takes in a newer version of the pod if it counts as the present one does; else changes nothing."""
-        now, was = pod.metadata, self.pod.metadata
-        if now.labels != was.labels or (now.deletionTimestamp is not None) is not self.terminating:
+    def refreshed(self, pod: Pod, old: Pod | None = None) -> bool:
+        """Takes in a newer version of the pod if it counts as the present one does; else changes nothing.
+
+        old: the version before it, which is asked when the present one was let go.
+        """
+        now, was = pod.metadata, self._pod or old
+        if was is None or now.labels != self.labels or (now.deletionTimestamp is not None) is not self.terminating:
             return False
-        if pod.spec != self.pod.spec and not self._is_bound_as_assumed(pod):
+        if pod.spec is not was.spec and not self._is_bound_as_assumed(pod, was) and pod.spec != was.spec:
             return False
-        if amounts_of(pod_requests(pod, use_status=True)) != self.requests:
+        as_asked = _gets_what_it_asks(pod)
+        if not (as_asked and self._as_asked) and amounts_of(pod_requests(pod, use_status=True)) != self.requests:
             return False
-        self.pod = pod
-        self.start = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
+        self._as_asked = as_asked
+        self._pod = pod
+        self.bound = bool(pod.spec.nodeName)
+        if pod.status.startTime != was.status.startTime:
+            self.start = parse_rfc3339(pod.status.startTime) if pod.status.startTime else None
         return True
 
-    def _is_bound_as_assumed(self, pod: Pod) -> bool:
+    def _is_bound_as_assumed(self, pod: Pod, was: Pod) -> bool:
         """The binding that a decision asked for, and nothing else."""
-        name, was = pod.spec.nodeName, self.pod.spec
-        if self.node is None or was.nodeName or self.node.name != name:
+        name = pod.spec.nodeName
+        if self.node is None or was.spec.nodeName or self.node.name != name:
             return False
-        return msgspec.structs.replace(was, nodeName=name) == pod.spec
+        return msgspec.structs.replace(was.spec, nodeName=name) == pod.spec
 
     def __repr__(self) -> str:
         return f"<PodInfo {self.namespace}/{self.key[1]}>"
+
+
+def _gets_what_it_asks(pod: Pod) -> bool:
+    """Whether its status says of resources what its spec asks for, so that the spec alone tells its requests."""
+    status = pod.status
+    if not status.containerStatuses and not status.initContainerStatuses:
+        return True
+    asked = {c.name: c.resources.requests for c in (*pod.spec.containers, *pod.spec.initContainers)}
+    for each in (*status.containerStatuses, *status.initContainerStatuses):
+        wanted, given = asked.get(each.name), each.resources
+        if given is not None and given.requests != wanted:
+            return False
+        if each.allocatedResources and each.allocatedResources != wanted:
+            return False
+    return True
 
 
 def host_ports(pod: Pod) -> tuple[PortUse, ...]:

@@ -354,7 +354,7 @@ def split_by_budget(
     others: list[PodInfo] = []
     for pod in pods:
         breaks = False
-        own = pod.pod.metadata.labels
+        own = pod.labels
         for i, (budget, selector) in enumerate(budgets if own else ()):
             if budget.metadata.namespace != pod.namespace or selector.empty or not selector.matches(own):
                 continue

@@ -135,7 +135,7 @@ class Scheduler:
         self.measures = Measures(self.queue, self.snapshot)
         self._timed = {p.name: self.measures.timed(p.plugins, cpu) for p in settings.profiles}
         self._decisions = 0
-        self._intake = Intake(self.snapshot, self.queue, self._profiles)
+        self._intake = Intake(self.snapshot, self.queue, self._profiles, client.view(POD).get)
         self._changes: deque[tuple[Callable[[Intake, Key, Any, Any, float], None], Key, Any, Any]] = deque()
         self._correlators = {name: Series(name, f"{name}-{host}") for name in self._profiles}
         self._wake = asyncio.Event()

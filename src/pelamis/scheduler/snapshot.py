@@ -378,7 +378,7 @@ class Snapshot:
                     self.terms_version += 1
 
     def _group(self, info: PodInfo) -> Group:
-        labels = info.pod.metadata.labels
+        labels = info.labels
         key = (info.namespace, frozenset(labels.items()), info.terminating)
         group = self._groups.get(key)
         if group is None:
@@ -444,7 +444,7 @@ class Snapshot:
             return []
         kept = info.memo.get(kind)
         if kept is None or kept[0] != self.terms_version:
-            own = info.pod.metadata.labels
+            own = info.labels
             may = self._terms_by[kind].of(own)
             found = [(t, use) for t, use in may if self.term_selects(t, info.namespace, own)]
             kept = info.memo[kind] = (self.terms_version, found)

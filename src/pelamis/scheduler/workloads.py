@@ -42,7 +42,7 @@ class Workloads:
 
     def selector(self, info: PodInfo) -> Selector:
         """Selects everything when the pod belongs to nothing."""
-        own = info.pod.metadata.labels
+        own = info.labels
         wanted: dict[str, str] = {}
         for service in self.services.get(info.namespace, {}).values():
             selector = service.spec.selector
