@@ -65,8 +65,8 @@ class Options:
     """ca_bundle: PEM of the API server's CA, published to all namespaces. node_ranges: (cluster CIDR, prefix length of
     a node's part) for each address family; empty = nodes get their pod ranges elsewhere. load_balancer_pool: ranges
     that Services of type LoadBalancer get their addresses from; empty = somebody else gives them. issue_token: signs
-    the tokens that Secrets hold. sign_request: signs
-    certificate requests of the built-in signers; None = somebody else does."""
+    the tokens that Secrets hold. sign_request: signs certificate
+    requests of the built-in signers. None of either = somebody else does."""
 
     ca_bundle: str = ""
     node_ranges: Sequence[tuple[str, int]] = ()

@@ -19,7 +19,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.resource.device import DeviceTaint
 from pelamis.api.resource.devicetaintrule import KIND as RULE
 from pelamis.api.resource.devicetaintrule import DeviceTaintRule
-from pelamis.api.resource.podclaim import Unresolved, claim_name, is_reserved, not_for_pod, tolerates
+from pelamis.api.resource.podclaim import Unresolved, claim_name, is_pod, is_reserved, not_for_pod, tolerates
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.api.resource.resourceclaim import DeviceRequestAllocationResult, ResourceClaim
 from pelamis.api.resource.resourceslice import KIND as SLICE
@@ -243,6 +243,7 @@ def _of_rule(world: RuleWorld, now: float) -> Plan:
             return NOTHING
         if now < next_at:
             return Plan(requeue_at=next_at)
+    again = now + PERIOD_S if pods and effect == "NoExecute" else None
     status, reason, message = _progress(effect, pods, tally, world)
     if old is not None and (old.status, old.reason, old.message, old.observedGeneration) == (
         status,
@@ -250,7 +251,7 @@ def _of_rule(world: RuleWorld, now: float) -> Plan:
         message,
         rule.metadata.generation,
     ):
-        return Plan(memo=tally, requeue_at=now + PERIOD_S if pods and effect == "NoExecute" else None)
+        return Plan(memo=tally, requeue_at=again)
     told = {
         "type": IN_PROGRESS,
         "status": status,
@@ -260,7 +261,6 @@ def _of_rule(world: RuleWorld, now: float) -> Plan:
         "lastTransitionTime": rfc3339(now),
     }
     body = {"metadata": {"uid": rule.metadata.uid}, "status": {"conditions": [told]}}
-    again = now + PERIOD_S if pods and effect == "NoExecute" else None
     return Plan(
         actions=(Patch(RULE, "", rule.metadata.name, body, "strategic", "status"),), memo=tally, requeue_at=again
     )
@@ -313,9 +313,7 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
 
 
 def _users(claim: ResourceClaim) -> list[Key]:
-    return [
-        (claim.metadata.namespace, c.name) for c in claim.status.reservedFor if not c.apiGroup and c.resource == "pods"
-    ]
+    return [(claim.metadata.namespace, c.name) for c in claim.status.reservedFor if is_pod(c)]
 
 
 def _claim_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:

@@ -24,6 +24,7 @@ from pelamis.api.resource.podclaim import (
     claim_name,
     claim_names,
     consumer_of,
+    is_pod,
     is_reserved,
     not_for_pod,
     owning_pod,
@@ -72,14 +73,12 @@ def gather(views: Views, key: Key) -> PodWorld | ClaimWorld | None:
         claim: ResourceClaim | None = views(CLAIM).get(namespace, what.removeprefix(_OF_CLAIM))
         if claim is None:
             return None
-        names = {c.name for c in claim.status.reservedFor if _is_pod(c)} | {owning_pod(claim)[0]}
+        names = {c.name for c in claim.status.reservedFor if is_pod(c)} | {owning_pod(claim)[0]}
         pods = {name: p for name in names if name and (p := views(POD).get(namespace, name)) is not None}
         return ClaimWorld(claim, pods)
     pod: Pod | None = views(POD).get(namespace, what.removeprefix(_OF_POD))
     if pod is None or pod.metadata.deletionTimestamp is not None or pod.spec.schedulingGroup is not None:
         return None
-    if is_finished(pod):
-        return None  # its claims have been deleted, and are not made again
     if is_finished(pod):
         return None  # its claims have been given back, and it needs no others
     found = {name: c for name in claim_names(pod) if (c := views(CLAIM).get(namespace, name)) is not None}
@@ -182,7 +181,7 @@ def _reservations(world: PodWorld) -> list[Action]:
     """Of a pod that has a node: the scheduler has made them, unless it did not choose the node."""
     pod = world.pod
     out: list[Action] = []
-    if not pod.spec.nodeName or is_finished(pod):
+    if not pod.spec.nodeName:
         return out
     for entry in pod.spec.resourceClaims:
         try:
@@ -201,10 +200,6 @@ def _reservations(world: PodWorld) -> list[Action]:
 # -- claims
 
 
-def _is_pod(consumer: ResourceClaimConsumerReference) -> bool:
-    return not consumer.apiGroup and consumer.resource == "pods"
-
-
 def _is_done(pod: Pod) -> bool:
     """None of its containers runs or ever will."""
     return is_finished(pod) or (pod.metadata.deletionTimestamp is not None and not pod.spec.nodeName)
@@ -213,7 +208,7 @@ def _is_done(pod: Pod) -> bool:
 def _of_claim(world: ClaimWorld) -> Plan:
     """A user that is not known may be too new for this view: whether it is gone is asked."""
     claim = world.claim
-    unknown = [c for c in claim.status.reservedFor if _is_pod(c) and c.name not in world.pods]
+    unknown = [c for c in claim.status.reservedFor if is_pod(c) and c.name not in world.pods]
     if not unknown:
         return _upkeep(world, frozenset())
     namespace = claim.metadata.namespace
@@ -233,7 +228,7 @@ def _of_claim(world: ClaimWorld) -> Plan:
 
 def _stays(world: ClaimWorld, consumer: ResourceClaimConsumerReference, gone: frozenset[str]) -> bool:
     """Users that are no pods are somebody else's."""
-    if not _is_pod(consumer):
+    if not is_pod(consumer):
         return True
     pod = world.pods.get(consumer.name)
     if pod is None:

@@ -78,6 +78,10 @@ def consumer_of(pod: Any) -> ResourceClaimConsumerReference:
     return ResourceClaimConsumerReference(resource="pods", name=pod.metadata.name, uid=pod.metadata.uid)
 
 
+def is_pod(consumer: ResourceClaimConsumerReference) -> bool:
+    return not consumer.apiGroup and consumer.resource == "pods"
+
+
 def owning_pod(claim: ResourceClaim) -> tuple[str, str]:
     """(name, uid) of the pod that it was made for; ("", "") = none."""
     for ref in claim.metadata.ownerReferences:
