@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -30,3 +31,13 @@ def test_leaves_are_renewed_in_the_last_third_of_their_life(tmp_path: Path, late
     keys = pki.ensure(tmp_path, NOW, **kwargs)  # type: ignore[arg-type]
     later = pki.ensure(tmp_path, NOW + later_s, **kwargs)  # type: ignore[arg-type]
     assert (later.admin == keys.admin, later.ca) == (same, keys.ca)
+
+
+def test_hollow_nodes_speak_with_a_certificate_that_does_not_name_them_all(tmp_path: Path) -> None:
+    hosts = tuple(f"10.0.0.{i}" for i in range(1, 200))
+    own, serving = pki.hollow(tmp_path, NOW, "hollow", hosts)
+    shown = [x509.load_pem_x509_certificate(pair.cert) for pair in (own, serving)]
+    assert [tls.hosts(cert) for cert in shown] == [set(), set(hosts)]
+    assert pki.hollow(tmp_path, NOW, "hollow", hosts) == (own, serving)
+    again = pki.hollow(tmp_path, NOW, "hollow", hosts[:3])
+    assert again[0] == own and again[1] != serving

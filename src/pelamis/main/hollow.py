@@ -246,7 +246,7 @@ async def serve(cluster: Cluster) -> None:
     folder = cluster.path("pki")
     ca = (folder / "ca.crt").read_bytes()
     hosts = tuple(dict.fromkeys(spec.address for spec in specs)) or ("127.0.0.1",)
-    own, admin = pki.hollow(folder, time.time(), USER, hosts), pki.load(folder, "admin")
+    (own, serving), admin = pki.hollow(folder, time.time(), USER, hosts), pki.load(folder, "admin")
     assert admin is not None
     url = f"https://127.0.0.1:{cluster.port}"
     context = client_context(ca, own)
@@ -275,7 +275,7 @@ async def serve(cluster: Cluster) -> None:
             event_limit=EventLimit(_EVENT_BURST),
             inbox=_inbox_of(client),
         )
-        server = HollowServer(hollow, server_context(own, ca))
+        server = HollowServer(hollow, server_context(serving, ca))
         async with asyncio.TaskGroup() as group:
             works = (hollow.run(), record.run(), _say_ready(hollow, server, sock, ready))
             tasks = [group.create_task(work) for work in works]

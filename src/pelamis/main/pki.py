@@ -82,12 +82,20 @@ def _usable(authority: Authority, pair: Pair, hosts: Names, now: float) -> bool:
     return tls.hosts(cert) == set(hosts)
 
 
-def hollow(folder: Path, now: float, user: str, hosts: Names) -> Pair:
-    """The identity of the process of hollow nodes, and its serving certificate for all their addresses."""
-    authority, kept = _authority(folder, "ca", now), load(folder, "hollow")
-    if kept is not None and _usable(authority, kept, hosts, now):
-        return kept
-    return _keep(folder, "hollow", authority.issue(user, now, hosts=hosts, server=True, client=True))
+def hollow(folder: Path, now: float, user: str, hosts: Names) -> tuple[Pair, Pair]:
+    """The identity of the process of hollow nodes, and its serving certificate for all their addresses.
+
+    They are two: the API server keeps what each of hundreds of connections shows, and the addresses are thousands.
+    """
+    authority = _authority(folder, "ca", now)
+
+    def leaf(name: str, hosts: Names) -> Pair:
+        kept = load(folder, name)
+        if kept is not None and _usable(authority, kept, hosts, now):
+            return kept
+        return _keep(folder, name, authority.issue(user, now, hosts=hosts, server=bool(hosts), client=not hosts))
+
+    return leaf("hollow", ()), leaf("hollow-server", hosts)
 
 
 def ensure(folder: Path, now: float, *, server_hosts: Names, node_name: str, node_hosts: Names) -> Pki:
