@@ -147,12 +147,18 @@ class Cache:
         if not events:
             return
         failed: Exception | None = None
+        prefix = "none"
         for event in events:
-            collection = self.find(event.key)
+            key = event.key
+            # Those of one commit are mostly of one kind.
+            collection = self._by_prefix.get(prefix) if key.startswith(prefix) else None
             if collection is None:
-                continue
+                collection = self.find(key)
+                if collection is None:
+                    continue
+                prefix = collection.kind.prefix
             try:
-                collection.apply((event,))
+                collection.apply_one(event)
             except Exception as error:
                 failed = failed or error
         self.progress.advance(events[-1].rev)

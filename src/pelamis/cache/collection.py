@@ -257,7 +257,8 @@ class Collection:
         """None, and a word in the log, for what cannot be read: it must not keep all else from being served."""
         try:
             ours, found = canonical(self.kind, value), self._key(key)
-            self.note_outdated(found, rev, ours is not value)
+            if ours is not value or self.outdated:
+                self.note_outdated(found, rev, ours is not value)
             return Entry(self.shape, found, rev, spliced(ours, rev))
         except Exception as error:  # of another server's making, so anything may be wrong with it
             log.error("%s at revision %d cannot be read and is not served: %s", key, rev, error)
@@ -314,15 +315,21 @@ class Collection:
             self._pending.extend(events)
             return
         for event in events:
-            if event.value is None:
-                self._remove(self._key(event.key), event.rev, None)
-            else:
-                entry = self._read(event.key, event.value, event.rev)
-                if entry is not None:
-                    foreseen = self._foreseen.pop(event.key, None) if self._foreseen else None
-                    if foreseen is not None and foreseen[0] == event.value:
-                        entry.decoded(foreseen[1])
-                    self._put(entry, event.rev)
+            self.apply_one(event)
+
+    def apply_one(self, event: Change) -> None:
+        key, value, rev = event.key, event.value, event.rev
+        if self._pending is not None:
+            self._pending.append(event)
+        elif value is None:
+            self._remove(self._key(key), rev, None)
+        else:
+            entry = self._read(key, value, rev)
+            if entry is not None:
+                foreseen = self._foreseen.pop(key, None) if self._foreseen else None
+                if foreseen is not None and foreseen[0] == value:
+                    entry.decoded(foreseen[1])
+                self._put(entry, rev)
 
     def foresee(self, key: str, value: bytes, obj: Any) -> None:
         """A write that is about to be made, with its struct: what is about to arrive need not be decoded again."""

@@ -12,7 +12,7 @@ somebody reads in order, or when ``STALE`` of them have come together: most kind
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -64,10 +64,11 @@ class Snapshot(Generic[V]):
 class OrderedMap(Generic[V]):
     """``get``, ``set`` and ``remove`` by key; ``snapshot`` and ``page`` in key order."""
 
-    __slots__ = ("_by_key", "_chunks", "_firsts", "_stale", "_stamp")
+    __slots__ = ("_by_key", "_chunks", "_firsts", "_stale", "_stamp", "get")
 
     def __init__(self) -> None:
         self._by_key: dict[Key, V] = {}
+        self.get: Callable[[Key], V | None] = self._by_key.get
         self._chunks: list[_Chunk[V]] = []
         self._firsts: list[Key] = []
         self._stale: set[Key] = set()
@@ -80,16 +81,14 @@ class OrderedMap(Generic[V]):
     def __contains__(self, key: Key) -> bool:
         return key in self._by_key
 
-    def get(self, key: Key) -> V | None:
-        return self._by_key.get(key)
-
     def values(self) -> Iterable[V]:
         """In no particular order."""
         return self._by_key.values()
 
     def fill(self, pairs: Iterable[tuple[Key, V]]) -> None:
         """Replace all members; quicker than one ``set`` each. Snapshots taken before keep what they saw."""
-        self._by_key = dict(pairs)
+        self._by_key.clear()
+        self._by_key.update(pairs)
         self._stale.clear()
         keys = sorted(self._by_key)
         get = self._by_key.__getitem__

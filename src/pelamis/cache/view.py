@@ -53,7 +53,10 @@ class View:
         return self.collection.synced
 
     def get(self, namespace: str, name: str) -> Any:
-        entry = self._entry((namespace, name))
+        if self._match is None and not self.namespace:
+            entry = self.collection.get(namespace, name)
+        else:
+            entry = self._entry((namespace, name))
         return entry.obj if entry is not None else None
 
     def list(self, namespace: str = "") -> Sequence[Any]:

@@ -313,7 +313,7 @@ def controller(
         watches=(
             Watch(NODE, _node_keys),
             Watch(LEASE, _lease_keys),
-            Watch(POD, _pod_keys, (changes.ADDED | changes.READY,)),
+            Watch(POD, _pod_keys, (changes.ADDED | changes.READY, changes.BOUND)),
         ),
         gather=gather,
         reconcile=reconcile,

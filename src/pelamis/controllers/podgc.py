@@ -136,7 +136,11 @@ def controller(threshold: int = THRESHOLD) -> Controller:
         name="podgc",
         identity="pod-garbage-collector",
         component="pod-garbage-collector",
-        watches=(Watch(POD, _pod_keys, (_CONCERNING,)), Watch(POD, count, (changes.ALIVE,)), Watch(NODE, _node_keys)),
+        watches=(
+            Watch(POD, _pod_keys, (_CONCERNING, changes.BOUND | changes.DYING | changes.DELETED)),
+            Watch(POD, count, (changes.ALIVE,)),
+            Watch(NODE, _node_keys),
+        ),
         gather=gather,
         reconcile=reconcile,
     )

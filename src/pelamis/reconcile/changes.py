@@ -53,7 +53,7 @@ OF_DAEMONSET = 1 << 20
 OF_STATEFULSET = 1 << 21
 OF_JOB = 1 << 22
 BOUND = 1 << 23
-"""It has a node."""
+"""It has a node, or had one before."""
 ADDRESSED = 1 << 24
 """It has an IP address, or had one before."""
 
@@ -110,7 +110,7 @@ def _of_pod(old: Pod | None, new: Pod | None) -> int:
         bits |= DELETION
     spec, wanted = old.spec, new.spec
     if spec.nodeName != wanted.nodeName:
-        bits |= NODE
+        bits |= NODE | BOUND
     if spec.tolerations != wanted.tolerations:
         bits |= TOLERATIONS
     if spec.hostname != wanted.hostname or spec.subdomain != wanted.subdomain:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from pelamis.api.core.pod.pod import Pod
-from pelamis.reconcile.podstate import is_active, is_ready, is_terminating, ready_since
+from pelamis.base.clock import parse_rfc3339
+from pelamis.reconcile.podstate import is_finished
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
@@ -30,18 +31,24 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 
 _MOST = 4096
-_known: dict[tuple[int, bool, bool, bool, float], Facts] = {}
+_known: dict[tuple[int, bool, bool, bool, str], Facts] = {}
 
 
 def facts_of(pod: Pod, labels: Mapping[str, str]) -> Facts:
     """Equal facts with the same dict of labels are mostly one object."""
-    active, ready = is_active(pod), is_ready(pod)
-    token = id(labels), active, is_terminating(pod), ready, ready_since(pod) if ready else 0.0
+    leaving, finished = pod.metadata.deletionTimestamp is not None, is_finished(pod)
+    ready, since = False, ""
+    for c in pod.status.conditions:
+        if c.type == "Ready":
+            if c.status == "True":
+                ready, since = True, c.lastTransitionTime
+            break
+    token = id(labels), not leaving and not finished, leaving and not finished, ready, since
     found = _known.get(token)
     if found is None:
         if len(_known) >= _MOST:
             _known.clear()
-        found = _known[token] = Facts(labels, *token[1:])
+        found = _known[token] = Facts(labels, token[1], token[2], ready, parse_rfc3339(since) if since else 0.0)
     return found
 
 
