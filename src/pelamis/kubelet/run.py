@@ -23,7 +23,7 @@ from pelamis.base.errors import StatusError
 from pelamis.client.synced import synced
 from pelamis.client.types import Client, Delete, Key, Patch, View
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import admit, config, dns, fromcri, gc, pressure, status
+from pelamis.kubelet import admit, config, containerfiles, dns, fromcri, gc, pressure, status
 from pelamis.kubelet.agent import Agent, Recorder
 from pelamis.kubelet.allocation import Allocations
 from pelamis.kubelet.cgroups import Cgroups
@@ -374,7 +374,7 @@ class Kubelet:
             found = await self.runtime.container_status(container.id)
         except CriError:
             return None
-        return fromcri.run(found, container.pod_sandbox_id, Worker.message(found))
+        return fromcri.run(found, container.pod_sandbox_id, containerfiles.message(found))
 
     async def _adopt(self) -> None:
         self._known = await self.inventory()

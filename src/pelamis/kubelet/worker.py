@@ -24,7 +24,19 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import actuation, config, deviceclaims, dns, env, fromcri, hooks, logs, metrics, status
+from pelamis.kubelet import (
+    actuation,
+    config,
+    containerfiles,
+    deviceclaims,
+    dns,
+    env,
+    fromcri,
+    hooks,
+    logs,
+    metrics,
+    status,
+)
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
@@ -34,16 +46,13 @@ from pelamis.kubelet.prober import Target
 from pelamis.kubelet.publish import urgent
 from pelamis.kubelet.references import NotSynced
 from pelamis.kubelet.volumes import image as image_volume
+from pelamis.kubelet.volumes import incontainer
 from pelamis.kubelet.volumes import pod as volumes
-from pelamis.kubelet.volumes import subpath
 from pelamis.kubelet.volumes.context import Context
 from pelamis.kubelet.volumes.payload import VolumeError
 
 log = logging.getLogger("pelamis.kubelet.pod")
-MESSAGE_LIMIT = 4096
 Work = Callable[..., Coroutine[Any, Any, None]]
-LOG_MESSAGE_LIMIT = 2048
-LOG_MESSAGE_LINES = 80
 DELETE_RETRY_S = 1.0
 WITHDRAW_S = 1.0
 """How long a deleted pod waits at most for its endpoints to leave the rules before its containers are told to stop."""
@@ -452,7 +461,8 @@ class Worker:
             return
         agent.note(self.pod, name, "Normal", "Started", f"Started container {name}")
         run = await self._observe(id_, order.sandbox_id)
-        self._link_log(name, id_, order.attempt)
+        where = agent.config
+        containerfiles.link_log(where.pod_logs_dir, where.container_logs_dir, self.pod, name, id_, order.attempt)
         hook = slot.spec.lifecycle.postStart if slot.spec.lifecycle is not None else None
         if hook is not None and not await self._post_start(hook, order, slot.spec, id_):
             return
@@ -488,45 +498,16 @@ class Worker:
             ips,
             agent.host.ips,
             agent.allocatable(),
-            self._volume_file,
+            functools.partial(incontainer.text_of, self.paths),
         )
         environment = env.build(pod, spec, sources)
         folder = agent.pod_folder(self.uid)
         await self._view_images(spec)
-        mounts = []
-        images = {volume.name for volume in pod.spec.volumes if volume.image is not None}
-        for index, mount_ in enumerate(spec.volumeMounts):
-            path = self.paths.get(mount_.name)
-            if path is None:  # an ephemeral container may name a volume that nothing used before
-                self.paths |= await volumes.set_up(self._context())
-                path = self.paths[mount_.name]
-            sub = mount_.subPath
-            if mount_.subPathExpr:
-                sub = env.expand(mount_.subPathExpr, environment)
-                if "$(" in sub or sub.startswith("/") or ".." in sub.split("/"):
-                    raise env.ConfigError(f"invalid subPathExpr {mount_.subPathExpr!r}: {sub!r}")
-            if sub:
-                try:
-                    path = subpath.prepare(folder, mount_.name, path, spec.name, index, sub)
-                except (VolumeError, OSError) as error:
-                    raise env.ConfigError(
-                        f'failed to prepare subPath for volumeMount "{mount_.name}" of container "{spec.name}": {error}'
-                    ) from error
-            if mount_.name in images:
-                mount_ = msgspec.structs.replace(mount_, readOnly=True)
-            mounts.append((mount_, path))
-        devices = tuple(
-            cri.Device(one.devicePath, self.paths[one.name], "r" if one.name in self._read_only() else "mrw")
-            for one in spec.volumeDevices
-        )
-        hosts = self._hosts_file(folder, ips)
+        if any(one.name not in self.paths for one in spec.volumeMounts):
+            self.paths |= await volumes.set_up(self._context())  # an ephemeral container names what nothing used before
         message = ""
         if spec.terminationMessagePath:
-            path_ = folder / "containers" / spec.name / f"{order.attempt}-{agent.stamp()}"
-            path_.parent.mkdir(parents=True, exist_ok=True)
-            path_.touch()
-            path_.chmod(0o666)
-            message = str(path_)
+            message = containerfiles.for_message(folder, spec.name, f"{order.attempt}-{agent.stamp()}")
         target = ""
         if order.kind == "ephemeral" and spec.targetContainerName:
             other = self.machine.state.slots.get(spec.targetContainerName)
@@ -539,53 +520,15 @@ class Worker:
             image=image,
             image_ref=order.image_ref,
             environment=environment,
-            mounts=tuple(mounts),
-            hosts_path=hosts,
+            mounts=incontainer.mounts(pod, spec, self.paths, environment, folder),
+            hosts_path=containerfiles.hosts(folder, pod, ips, agent.config.cluster_domain),
             message_path=message,
             memory_capacity=agent.memory_capacity,
             seccomp=f"{agent.config.seccomp_root}/",
             target_id=target,
-            devices=devices,
+            devices=incontainer.devices(pod, spec, self.paths),
         )
         return config.container(pod, spec, order.attempt, made)
-
-    def _read_only(self) -> set[str]:
-        """The volumes that the pod wants read-only as a whole."""
-        claims = ((volume.name, volume.persistentVolumeClaim) for volume in self.pod.spec.volumes)
-        return {name for name, claim in claims if claim is not None and claim.readOnly}
-
-    def _volume_file(self, volume: str, path: str) -> str | None:
-        base = self.paths.get(volume)
-        if base is None:
-            return None
-        full = os.path.realpath(os.path.join(base, path))
-        if not full.startswith(os.path.realpath(base) + "/"):
-            return None
-        try:
-            return Path(full).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-
-    def _hosts_file(self, folder: Path, ips: tuple[str, ...]) -> str:
-        host_file = ""
-        if self.pod.spec.hostNetwork:
-            with contextlib.suppress(OSError):
-                host_file = Path("/etc/hosts").read_text(encoding="utf-8", errors="replace")
-        text = dns.hosts_file(self.pod, ips, self.agent.config.cluster_domain, host_file)
-        path = folder / "etc-hosts"
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_text(encoding="utf-8", errors="replace") != text:
-            path.write_text(text, encoding="utf-8")
-            path.chmod(0o644)
-        return str(path)
-
-    def _link_log(self, name: str, id_: str, attempt: int) -> None:
-        meta, settings = self.pod.metadata, self.agent.config
-        target = Path(settings.pod_logs_dir, config.log_folder(self.pod), name, f"{attempt}.log")
-        link = Path(settings.container_logs_dir, f"{meta.name}_{meta.namespace}_{name}-{id_}.log")
-        with contextlib.suppress(OSError):
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(target)
 
     # --- observing ----------------------------------------------------------------------------------------------------
 
@@ -595,23 +538,7 @@ class Worker:
             found = await self.agent.runtime.container_status(id_)
         except CriError:
             return None
-        return fromcri.run(found, sandbox_id, self.message(found))
-
-    @staticmethod
-    def message(found: cri.ContainerStatus) -> str:
-        """The termination message of a container that has exited."""
-        if found.state != cri.EXITED:
-            return ""
-        where = found.annotations.get(config.MESSAGE_PATH, "")
-        text = b""
-        path = next((m.host_path for m in found.mounts if m.container_path == where), "") if where else ""
-        if path:
-            with contextlib.suppress(OSError), open(path, "rb") as file:
-                text = file.read(MESSAGE_LIMIT)
-        policy = found.annotations.get(config.MESSAGE_POLICY, "")
-        if not text and policy == "FallbackToLogsOnError" and found.exit_code != 0 and found.log_path:
-            text = logs.last_lines(found.log_path, LOG_MESSAGE_LINES, LOG_MESSAGE_LIMIT)
-        return text.decode("utf-8", "replace")
+        return fromcri.run(found, sandbox_id, containerfiles.message(found))
 
     async def _observe_exit(self, id_: str, name: str) -> None:
         """The runtime tells of an exit before its own status says so: by a moment, or by seconds when it is busy."""
@@ -710,18 +637,13 @@ class Worker:
         runtime = self.agent.runtime
         labels = {config.POD_UID: self.uid}
         for container in await runtime.list_containers(labels):
-            self._unlink_log(container.id)
+            _, name = self.agent.owners.get(container.id, ("", ""))
+            if name:
+                containerfiles.unlink_log(self.agent.config.container_logs_dir, self.pod, name, container.id)
             await runtime.remove_container(container.id)
         for sandbox in await runtime.list_sandboxes(labels):
             await runtime.stop_sandbox(sandbox.id)
             await runtime.remove_sandbox(sandbox.id)
-
-    def _unlink_log(self, id_: str) -> None:
-        meta = self.pod.metadata
-        _, name = self.agent.owners.get(id_, ("", ""))
-        if name:
-            link = Path(self.agent.config.container_logs_dir, f"{meta.name}_{meta.namespace}_{name}-{id_}.log")
-            link.unlink(missing_ok=True)
 
     async def _confirm_deletion(self) -> None:
         agent = self.agent
