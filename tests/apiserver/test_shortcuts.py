@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +11,12 @@ import msgspec
 import pytest
 
 from pelamis.api import codec
+from pelamis.api.core.binding import Binding
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.apiserver.authz.attributes import Attributes
 from pelamis.apiserver.authz.rbac import Rbac
 from pelamis.apiserver.user import User
-from pelamis.client.types import Create, Patch
+from pelamis.client.types import Create, Delete, Patch
 from pelamis.store import etcdwire as wire
 from tests.apiserver.harness import running
 
@@ -79,6 +81,61 @@ def test_the_cache_holds_what_its_bytes_say() -> None:
             assert labelled.metadata.generation == bound.metadata.generation
             owners = {(m.manager, m.subresource) for m in labelled.metadata.managedFields}
             assert owners == {("admin", ""), ("admin", "status")}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("zone", ["", "z"])
+@pytest.mark.parametrize("noted", [{}, {"x": "y", "a": "b"}])
+def test_a_binding_as_a_struct_is_as_one_that_is_read(zone: str, noted: dict[str, str]) -> None:
+    """The same bytes, and what was refused is refused."""
+
+    async def main() -> None:
+        async with running() as h:
+            client = h.server.client("admin", "system:masters")
+            account = h.server.objects.kind("serviceaccounts")
+            node = {"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": zone} if zone else {}}}
+            actions = [
+                Create(account, {"metadata": {"name": "default", "namespace": "default"}}),
+                Create(h.server.objects.kind("nodes"), node),
+            ]
+            assert all(o.error is None for o in await client.commit(actions))
+            collection = h.server.objects.collection(POD)
+            given = {
+                "kind": "Binding",
+                "apiVersion": "v1",
+                "metadata": {"name": "p", "namespace": "default", "annotations": noted},
+                "target": {"kind": "Node", "name": "n1"},
+            }
+            struct = msgspec.json.decode(msgspec.json.encode(given), type=Binding)
+            shown, seen = [], []
+            for binding in (given, struct):
+                pod = _tree("p") | {"spec": SPEC | {"automountServiceAccountToken": False}}
+                (made,) = await client.commit([Create(POD, pod)])
+                assert made.error is None
+                first = h.server.rest.transforms["pods", "binding"]
+                asked: list[Any] = []
+
+                def watched(write: Any, first: Any = first, asked: list[Any] = asked) -> Any:
+                    result = first(write)
+                    asked.append((write.shown, write.operation, write.name))
+                    return result
+
+                h.server.rest.transforms["pods", "binding"] = watched
+                outcomes = await client.commit([Create(POD, binding, "binding", name) for name in ("p", "q")])
+                outcomes = [*outcomes, *await client.commit([Create(POD, binding, "binding", "p")])]
+                h.server.rest.transforms["pods", "binding"] = first
+                entry = collection.get("default", "p")
+                assert entry is not None
+                data = msgspec.json.decode(entry.data)
+                assert list(data["metadata"]["labels"]) == sorted(data["metadata"]["labels"])
+                own = [data["metadata"][name] for name in ("uid", "resourceVersion")]
+                times = re.sub(rb"[0-9-]+T[0-9:]+Z", b"T", entry.data)
+                shown.append([times.replace(own[0].encode(), b"U").replace(own[1].encode(), b"R"), *asked])
+                seen.append([(o.error.code, o.error.message) if o.error else None for o in outcomes])
+                await client.commit([Delete(POD, "default", "p", grace_s=0)])
+            assert shown[0] == shown[1]
+            assert seen[0] == seen[1] and seen[0][0] is None and all(seen[0][1:])
 
     asyncio.run(main())
 

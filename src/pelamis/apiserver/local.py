@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pelamis.api import codec
+from pelamis.api.core.binding import Binding
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.apiserver import verbs
@@ -203,20 +204,20 @@ class LocalClient:
 
     @staticmethod
     def _is_model(action: Create) -> bool:
-        """Whether many pods are made of it, each with a name of its own."""
+        """Whether the struct itself is planned with: many pods may be made of it, or it is the binding of one."""
         kind, obj = action.kind, action.obj
-        return (
-            kind.resource == "pods"
-            and type(obj) is kind.type
-            and not (action.subresource or action.name or obj.metadata.name)
-            and bool(obj.metadata.generateName)
-        )
+        if kind.resource != "pods":
+            return False
+        if action.subresource:
+            return action.subresource == "binding" and type(obj) is Binding and bool(action.name)
+        named = action.name or (type(obj) is kind.type and obj.metadata.name)
+        return type(obj) is kind.type and not named and bool(obj.metadata.generateName)
 
     def _write_of_model(self, action: Create) -> Write:
-        kind = action.kind
-        namespace = action.obj.metadata.namespace
-        self._allow("create", kind, namespace)
-        return Write("create", kind, self.user, namespace, "", model=action.obj, user_agent=self._agent)
+        kind, obj, sub = action.kind, action.obj, action.subresource
+        namespace, name = obj.metadata.namespace, action.name
+        self._allow("create", kind, namespace, name, sub)
+        return Write("create", kind, self.user, namespace, name, sub, model=obj, user_agent=self._agent)
 
     @staticmethod
     def _with_rev(action: Patch) -> Any:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from pelamis.api.core.binding import Binding
 from pelamis.api.core.persistentvolume import KIND as VOLUME
 from pelamis.api.core.persistentvolumeclaim import BOUND_BY_CONTROLLER, SELECTED_NODE
 from pelamis.api.core.persistentvolumeclaim import KIND as CLAIM
 from pelamis.api.core.pod.kind import KIND as POD
+from pelamis.api.core.reference import ObjectReference
+from pelamis.api.meta import ObjectMeta
 from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Patch
 from pelamis.reconcile.plan import EventNote
 from pelamis.scheduler.podinfo import PodInfo
-from pelamis.scheduler.volumes import Binding
+from pelamis.scheduler.volumes import Binding as Promise
 
 MESSAGE_LIMIT = 1024
 
@@ -30,16 +33,11 @@ def failed_scheduling(info: PodInfo, message: str) -> EventNote:
 
 def binding(info: PodInfo, node: str) -> Create:
     namespace, name = info.key
-    tree = {
-        "kind": "Binding",
-        "apiVersion": "v1",
-        "metadata": {"namespace": namespace, "name": name, "uid": info.uid},
-        "target": {"kind": "Node", "name": node},
-    }
-    return Create(POD, tree, "binding", name)
+    meta = ObjectMeta(name=name, namespace=namespace, uid=info.uid)
+    return Create(POD, Binding(metadata=meta, target=ObjectReference(kind="Node", name=node)), "binding", name)
 
 
-def volume_action(binding: Binding, node: str) -> Action | None:
+def volume_action(binding: Promise, node: str) -> Action | None:
     """Promise the volume to the claim, or tell the provisioner which node it is for."""
     claim, volume = binding
     meta = claim.metadata

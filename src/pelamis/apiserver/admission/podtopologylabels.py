@@ -12,10 +12,10 @@ LABELS = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
 
 
 def topology_of(objects: Objects, node: str) -> dict[str, str]:
-    found = objects.get("nodes", "", node) if node else None
+    found = objects.view("nodes").collection.get("", node) if node else None
     if found is None:
         return {}
-    labels = found.metadata.labels
+    labels = found.labels  # read without the rest of the node
     return {name: labels[name] for name in LABELS if name in labels}
 
 

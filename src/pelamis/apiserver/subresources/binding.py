@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Bind:
-    """The transform of the pod; ``kind``: that of Binding."""
+    """The transform of the pod; ``kind``: that of Binding. A component of this process gives the struct itself."""
 
     def __init__(self, kind: Kind, objects: Objects) -> None:
         self.kind = kind
@@ -32,8 +32,12 @@ class Bind:
 
     def __call__(self, write: Write) -> Result:
         assert write.old is not None
-        verbs.report(write, codec.clean(self.kind, write.tree))
-        binding = codec.from_tree(self.kind, write.tree)
+        binding: Binding | None = write.model
+        if binding is None:
+            verbs.report(write, codec.clean(self.kind, write.tree))
+            binding = codec.from_tree(self.kind, write.tree)
+        elif not write.tree:
+            write.tree = codec.to_tree(binding)
         errors = validate(binding)
         if errors:
             raise Invalid("Binding", "", write.name, errors)
@@ -55,13 +59,9 @@ class Bind:
     def _bound(self, pod: Pod, binding: Binding, now: float) -> Pod:
         meta, given = pod.metadata, binding.metadata
         node = binding.target.name
-        labels = {**meta.labels, **given.labels, **topology_of(self._objects, node)}
-        meta = replace(
-            meta,
-            labels=dict(sorted(labels.items())),
-            annotations=dict(sorted({**meta.annotations, **given.annotations}.items())),
-            resourceVersion="",
-        )
+        labels = _with(meta.labels, {**given.labels, **topology_of(self._objects, node)})
+        annotations = _with(meta.annotations, given.annotations)
+        meta = replace(meta, labels=labels, annotations=annotations, resourceVersion="")
         conditions = tuple(c for c in pod.status.conditions if c.type != "PodScheduled")
         scheduled = PodCondition(type="PodScheduled", status="True", lastTransitionTime=rfc3339(now))
         status = replace(pod.status, conditions=(*conditions, scheduled), nominatedNodeName="")
@@ -70,6 +70,11 @@ class Bind:
     @staticmethod
     def _conflict(write: Write, why: str) -> Exception:
         return Conflict("pods/binding", "", write.name, why)
+
+
+def _with(old: dict[str, str], more: dict[str, str]) -> dict[str, str]:
+    """In the order in which maps are stored, as the old ones are."""
+    return dict(sorted({**old, **more}.items())) if more else old
 
 
 async def bind(server: ApiServer, write: Write) -> Answer:
