@@ -1,336 +1,17 @@
-"""The functions that Kubernetes adds to CEL.
-
-The runtime has no values of our own types, so a quantity, an address, a version and so on is a map with a member
-``$``, which says what it is, in a canonical form: equal values are equal maps. Functions check what they are given.
-"""
+"""The functions that Kubernetes adds to CEL, and how the runtime is told of them."""
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-from pelamis.base import names, quantity, regexp
+from pelamis.base import names, regexp
+from pelamis.base.cel import addresses, amounts, locators
 from pelamis.base.cel.engine import CONTEXT
 from pelamis.base.cel.listtypes import joined, unlike
-
-Made = dict[str, Any]
-_INT = (-(1 << 63), (1 << 63) - 1)
-NANO = 10**9
-
-
-class Wrong(ValueError):
-    """A function was given what it does not work on."""
-
-
-def _of(kind: str, value: Any) -> Made:
-    if not isinstance(value, dict) or value.get("$") != kind:
-        raise Wrong("no such overload")
-    return value
-
-
-# -- quantities -------------------------------------------------------------------------------------------------------
-
-
-def _quantity(nano: int) -> Made:
-    return {"$": "quantity", "nano": str(nano)}
-
-
-def _nano(value: Any) -> int:
-    return int(_of("quantity", value)["nano"])
-
-
-def make_quantity(text: str) -> Made:
-    return _quantity(quantity.parse(text).nano)
-
-
-def is_quantity(text: str) -> bool:
-    try:
-        quantity.parse(text)
-    except ValueError:
-        return False
-    return True
-
-
-def is_integer(value: Made) -> bool:
-    nano = _nano(value)
-    return nano % NANO == 0 and _INT[0] <= nano // NANO <= _INT[1]
-
-
-def as_integer(value: Made) -> int:
-    if not is_integer(value):
-        raise Wrong("cannot convert value to integer")
-    return _nano(value) // NANO
-
-
-def sign(value: Made) -> int:
-    nano = _nano(value)
-    return (nano > 0) - (nano < 0)
-
-
-def _sum(a: Made, b: Any, factor: int) -> Made:
-    other = b * NANO if isinstance(b, int) else _nano(b)
-    return _quantity(_nano(a) + factor * other)
-
-
-# -- versions ---------------------------------------------------------------------------------------------------------
-
-_SEMVER = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
-    r"(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?\Z"
-)
-
-
-def make_semver(text: str, normalize: bool = False) -> Made:
-    if normalize:
-        text = text.removeprefix("v")
-        core, sep, rest = re.match(r"([^-+]*)([-+]?)(.*)", text, re.S).groups()  # type: ignore[union-attr]
-        parts = [p.lstrip("0") or "0" for p in core.split(".")]
-        text = ".".join((parts + ["0", "0"])[: max(3, len(parts))]) + sep + rest
-    match = _SEMVER.match(text)
-    if match is None:
-        raise Wrong(f'Invalid character(s) found in version "{text}"' if text else "Version string empty")
-    major, minor, patch, pre, build = match.groups()
-    return {
-        "$": "semver",
-        "major": int(major),
-        "minor": int(minor),
-        "patch": int(patch),
-        "pre": pre or "",
-        "build": build or "",
-    }
-
-
-def is_semver(text: str, normalize: bool = False) -> bool:
-    try:
-        make_semver(text, normalize)
-    except ValueError:
-        return False
-    return True
-
-
-def _version_key(value: Made) -> tuple[Any, ...]:
-    pre = value["pre"]
-    parts = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in pre.split(".")) if pre else ()
-    return value["major"], value["minor"], value["patch"], not pre, parts
-
-
-def compare(a: Made, b: Made) -> int:
-    """Quantities or versions."""
-    if isinstance(a, dict) and a.get("$") == "semver":
-        x, y = _version_key(a), _version_key(_of("semver", b))
-        return (x > y) - (x < y)
-    p, q = _nano(a), _nano(b)
-    return (p > q) - (p < q)
-
-
-# -- addresses --------------------------------------------------------------------------------------------------------
-
-
-def _parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise Wrong(f'IP Address "{text}" parse error during conversion from string: unable to parse IP') from None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id:
-            raise Wrong(f'IP address "{text}" with zone value is not allowed')
-        if address.ipv4_mapped is not None:
-            raise Wrong(f'IPv4-mapped IPv6 address "{text}" is not allowed')
-    return address
-
-
-def make_ip(value: Any) -> Made:
-    return {"$": "ip", "ip": str(_parse_ip(value))}
-
-
-def _ip(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return _parse_ip(value if isinstance(value, str) else _of("ip", value)["ip"])
-
-
-def is_ip(text: str) -> bool:
-    try:
-        _parse_ip(text)
-    except Wrong:
-        return False
-    return True
-
-
-def _global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """As Go: neither unspecified, loopback, multicast, link-local nor the broadcast address; private ones count."""
-    return not (
-        address.is_unspecified
-        or address.is_loopback
-        or address.is_multicast
-        or address.is_link_local
-        or str(address) == "255.255.255.255"
-    )
-
-
-def _local_multicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if address.version == 4:
-        return str(address).startswith("224.0.0.")
-    return address.is_multicast and address.packed[1] & 0x0F == 2
-
-
-def _parse_cidr(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
-    address, slash, bits = text.partition("/")
-    if not slash or not bits.isdigit() or (len(bits) > 1 and bits[0] == "0"):
-        raise Wrong(f"network address parse error during conversion from string: netip.ParsePrefix(\"{text}\"): no '/'")
-    _parse_ip(address)
-    try:
-        return ipaddress.ip_interface(text)
-    except ValueError:
-        raise Wrong(
-            f'network address parse error during conversion from string: netip.ParsePrefix("{text}"): '
-            "prefix length out of range"
-        ) from None
-
-
-def make_cidr(text: str) -> Made:
-    found = _parse_cidr(text)
-    return {"$": "cidr", "ip": str(found.ip), "bits": found.network.prefixlen}
-
-
-def _cidr(value: Any) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
-    if isinstance(value, str):
-        return _parse_cidr(value)
-    made = _of("cidr", value)
-    return ipaddress.ip_interface(f"{made['ip']}/{made['bits']}")
-
-
-def is_cidr(text: str) -> bool:
-    try:
-        _parse_cidr(text)
-    except Wrong:
-        return False
-    return True
-
-
-def contains_ip(value: Made, other: Any) -> bool:
-    network, address = _cidr(value).network, _ip(other)
-    return network.version == address.version and address in network
-
-
-def contains_cidr(value: Made, other: Any) -> bool:
-    network, inner = _cidr(value).network, _cidr(other).network
-    return network.version == inner.version and inner.subnet_of(network)  # type: ignore[arg-type]
-
-
-def masked(value: Made) -> Made:
-    return make_cidr(str(_cidr(value).network))
-
-
-def family(value: Made) -> int:
-    return _ip(value).version
-
-
-def to_string(value: Made) -> str:
-    if value.get("$") == "ip":
-        return str(value["ip"])
-    if value.get("$") == "cidr":
-        return f"{value['ip']}/{value['bits']}"
-    raise Wrong("no such overload")
-
-
-# -- URLs -------------------------------------------------------------------------------------------------------------
-
-
-def make_url(text: str) -> Made:
-    if any(ord(c) < 0x20 or ord(c) == 0x7F for c in text):
-        raise Wrong(f'URL parse error during conversion from string: parse "{text}": invalid control character in URL')
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        raise Wrong(f'URL parse error during conversion from string: parse "{text}": invalid URL') from None
-    if " " in parts.netloc or not (parts.scheme or text.startswith("/")):
-        raise Wrong(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
-    return {"$": "url", "text": text}
-
-
-def is_url(text: str) -> bool:
-    try:
-        make_url(text)
-    except Wrong:
-        return False
-    return True
-
-
-def _url(value: Made) -> Any:
-    return urlsplit(_of("url", value)["text"])
-
-
-def _host(value: Made) -> str:
-    netloc: str = _url(value).netloc
-    return netloc.rpartition("@")[2]
-
-
-def _hostname(value: Made) -> str:
-    host = _host(value)
-    if host.startswith("["):
-        return host[1 : host.find("]")]
-    return host.partition(":")[0]
-
-
-def _port(value: Made) -> str:
-    port = _url(value).port
-    return "" if port is None else str(port)
-
-
-def _escaped_path(value: Made) -> str:
-    from urllib.parse import quote
-
-    path: str = _url(value).path
-    return quote(path, safe="/%:@!$&'()*+,;=~-._")
-
-
-def _query(value: Made) -> dict[str, list[str]]:
-    return parse_qs(_url(value).query, keep_blank_values=True)
-
-
-# -- images -----------------------------------------------------------------------------------------------------------
-
-_REPOSITORY = re.compile(r"(?=.{2,255}\Z)[a-z0-9_.-]+(/[a-z0-9_.-]+)*\Z")
-_REGISTRY = re.compile(r"(?i)(\[[0-9a-f:]+\]|[a-z0-9-]+(\.[a-z0-9-]+)*\.?)(:\d+)?\Z")
-_HUB = "index.docker.io"
-
-
-def make_image(text: str) -> Made:
-    """Parts of an image's name, with what a missing registry and tag mean. A digest hides a tag."""
-    wrong = Wrong(f"could not parse reference: {text}")
-    base, at, digest = text.partition("@")
-    if at and not re.match(r"sha256:[0-9a-f]{64}\Z", digest):
-        raise wrong
-    head, colon, tag = base.rpartition(":")
-    if not colon or "/" in tag:
-        head, tag = base, ""
-    elif not re.match(r"[A-Za-z0-9_.-]{1,128}\Z", tag):
-        raise wrong
-    registry, slash, repository = head.partition("/")
-    if not slash or not ("." in registry or ":" in registry):
-        registry, repository = "", head
-    if registry in ("", "docker.io"):
-        registry = _HUB
-    if not _REPOSITORY.match(repository) or not _REGISTRY.match(registry):
-        raise wrong
-    if registry == _HUB and "/" not in repository:
-        repository = f"library/{repository}"
-    tag = "" if at else tag or "latest"
-    made = {"$": "image", "registry": registry, "repository": repository, "tag": tag, "digest": digest}
-    return {**made, "identifier": digest or tag}
-
-
-def is_image(text: str) -> bool:
-    try:
-        make_image(text)
-    except Wrong:
-        return False
-    return True
-
+from pelamis.base.cel.values import Made, Wrong, of_kind
 
 # -- regular expressions and lists ------------------------------------------------------------------------------------
 
@@ -441,7 +122,7 @@ _FORMATS: dict[str, Callable[[str], Sequence[str]]] = {
     "dns1035LabelPrefix": _prefixed(names.is_dns1035_label),
     "qualifiedName": names.is_qualified_name,
     "labelValue": names.is_valid_label_value,
-    "uri": lambda text: () if is_url(text) else ("invalid URI",),
+    "uri": lambda text: () if locators.is_url(text) else ("invalid URI",),
     "uuid": _uuid,
     "byte": _byte,
     "date": _date,
@@ -459,23 +140,23 @@ def named_format(name: str) -> Made:
 
 
 def validate_format(value: Made, text: str) -> Made:
-    problems = list(_FORMATS[_of("format", value)["name"]](text))
+    problems = list(_FORMATS[of_kind("format", value)["name"]](text))
     return optional(problems or None)
 
 
 def _has_value(value: Made) -> bool:
-    return bool(_of("optional", value)["value"])
+    return bool(of_kind("optional", value)["value"])
 
 
 def _value(value: Made) -> Any:
-    found = _of("optional", value)["value"]
+    found = of_kind("optional", value)["value"]
     if not found:
         raise Wrong("optional.none() dereference")
     return found[0]
 
 
 def _or_value(value: Made, other: Any) -> Any:
-    found = _of("optional", value)["value"]
+    found = of_kind("optional", value)["value"]
     return found[0] if found else other
 
 
@@ -493,7 +174,7 @@ def _with(**more: Any) -> Callable[..., Made]:
 
 
 def service_account(value: Made, namespace: str, name: str) -> Made:
-    return {**_of("authorizer", value), "serviceAccount": f"{namespace}:{name}"}
+    return {**of_kind("authorizer", value), "serviceAccount": f"{namespace}:{name}"}
 
 
 def check(value: Made, verb: str) -> Made:
@@ -506,7 +187,7 @@ def check(value: Made, verb: str) -> Made:
 
 
 def _decided(member: str) -> Callable[[Made], Any]:
-    return lambda value: _of("decision", value)[member]
+    return lambda value: of_kind("decision", value)[member]
 
 
 # -- declarations -----------------------------------------------------------------------------------------------------
@@ -561,64 +242,64 @@ def extension(cel: Any, *, typed: bool = False, inserting: bool = False) -> Any:
             add(name, result or elem, [t.List(elem)], fn)
 
     amount, version = of["quantity"], of["semver"]
-    add("quantity", amount, [text], make_quantity, False)
-    add("isQuantity", yes, [text], is_quantity, False)
-    add("isInteger", yes, [amount], is_integer)
-    add("asInteger", number, [amount], as_integer)
-    add("asApproximateFloat", t.DOUBLE, [amount], lambda q: _nano(q) / NANO)
-    add("sign", number, [amount], sign)
-    add("add", amount, [amount, amount], lambda a, b: _sum(a, b, 1))
-    add("add", amount, [amount, number], lambda a, b: _sum(a, b, 1))
-    add("sub", amount, [amount, amount], lambda a, b: _sum(a, b, -1))
-    add("sub", amount, [amount, number], lambda a, b: _sum(a, b, -1))
+    add("quantity", amount, [text], amounts.make_quantity, False)
+    add("isQuantity", yes, [text], amounts.is_quantity, False)
+    add("isInteger", yes, [amount], amounts.is_integer)
+    add("asInteger", number, [amount], amounts.as_integer)
+    add("asApproximateFloat", t.DOUBLE, [amount], lambda q: amounts.nano_of(q) / amounts.NANO)
+    add("sign", number, [amount], amounts.sign)
+    add("add", amount, [amount, amount], lambda a, b: amounts.added(a, b, 1))
+    add("add", amount, [amount, number], lambda a, b: amounts.added(a, b, 1))
+    add("sub", amount, [amount, amount], lambda a, b: amounts.added(a, b, -1))
+    add("sub", amount, [amount, number], lambda a, b: amounts.added(a, b, -1))
 
-    add("semver", version, [text], make_semver, False)
-    add("semver", version, [text, yes], make_semver, False)
-    add("isSemver", yes, [text], is_semver, False)
-    add("isSemver", yes, [text, yes], is_semver, False)
+    add("semver", version, [text], amounts.make_semver, False)
+    add("semver", version, [text, yes], amounts.make_semver, False)
+    add("isSemver", yes, [text], amounts.is_semver, False)
+    add("isSemver", yes, [text, yes], amounts.is_semver, False)
     for part in ("major", "minor", "patch"):
-        add(part, number, [version], lambda v, part=part: _of("semver", v)[part])
+        add(part, number, [version], lambda v, part=part: of_kind("semver", v)[part])
     for kind in (amount, version):
-        add("isLessThan", yes, [kind, kind], lambda a, b: compare(a, b) < 0)
-        add("isGreaterThan", yes, [kind, kind], lambda a, b: compare(a, b) > 0)
-        add("compareTo", number, [kind, kind], compare)
+        add("isLessThan", yes, [kind, kind], lambda a, b: amounts.compare(a, b) < 0)
+        add("isGreaterThan", yes, [kind, kind], lambda a, b: amounts.compare(a, b) > 0)
+        add("compareTo", number, [kind, kind], amounts.compare)
 
     address, network = of["ip"], of["cidr"]
-    add("ip", address, [text], make_ip, False)
-    add("isIP", yes, [text], is_ip, False)
-    add("ip.isCanonical", yes, [text], lambda s: str(_parse_ip(s)) == s, False)
-    add("family", number, [address], family)
-    add("isUnspecified", yes, [address], lambda v: _ip(v).is_unspecified)
-    add("isLoopback", yes, [address], lambda v: _ip(v).is_loopback)
-    add("isLinkLocalMulticast", yes, [address], lambda v: _local_multicast(_ip(v)))
-    add("isLinkLocalUnicast", yes, [address], lambda v: _ip(v).is_link_local)
-    add("isGlobalUnicast", yes, [address], lambda v: _global(_ip(v)))
-    add("cidr", network, [text], make_cidr, False)
-    add("isCIDR", yes, [text], is_cidr, False)
-    add("containsIP", yes, [network, address], contains_ip)
-    add("containsIP", yes, [network, text], contains_ip)
-    add("containsCIDR", yes, [network, network], contains_cidr)
-    add("containsCIDR", yes, [network, text], contains_cidr)
-    add("ip", address, [network], lambda v: make_ip(_of("cidr", v)["ip"]))
-    add("masked", network, [network], masked)
-    add("prefixLength", number, [network], lambda v: _of("cidr", v)["bits"])
+    add("ip", address, [text], addresses.make_ip, False)
+    add("isIP", yes, [text], addresses.is_ip, False)
+    add("ip.isCanonical", yes, [text], lambda s: str(addresses.parse_ip(s)) == s, False)
+    add("family", number, [address], addresses.family)
+    add("isUnspecified", yes, [address], lambda v: addresses.ip_of(v).is_unspecified)
+    add("isLoopback", yes, [address], lambda v: addresses.ip_of(v).is_loopback)
+    add("isLinkLocalMulticast", yes, [address], lambda v: addresses.is_local_multicast(addresses.ip_of(v)))
+    add("isLinkLocalUnicast", yes, [address], lambda v: addresses.ip_of(v).is_link_local)
+    add("isGlobalUnicast", yes, [address], lambda v: addresses.is_global(addresses.ip_of(v)))
+    add("cidr", network, [text], addresses.make_cidr, False)
+    add("isCIDR", yes, [text], addresses.is_cidr, False)
+    add("containsIP", yes, [network, address], addresses.contains_ip)
+    add("containsIP", yes, [network, text], addresses.contains_ip)
+    add("containsCIDR", yes, [network, network], addresses.contains_cidr)
+    add("containsCIDR", yes, [network, text], addresses.contains_cidr)
+    add("ip", address, [network], lambda v: addresses.make_ip(of_kind("cidr", v)["ip"]))
+    add("masked", network, [network], addresses.masked)
+    add("prefixLength", number, [network], lambda v: of_kind("cidr", v)["bits"])
     for kind in (address, network):
-        add("string", text, [kind], to_string, False)
+        add("string", text, [kind], addresses.to_string, False)
 
-    add("url", of["url"], [text], make_url, False)
-    add("isURL", yes, [text], is_url, False)
-    add("getScheme", text, [of["url"]], lambda v: _url(v).scheme)
-    add("getHost", text, [of["url"]], _host)
-    add("getHostname", text, [of["url"]], _hostname)
-    add("getPort", text, [of["url"]], _port)
-    add("getEscapedPath", text, [of["url"]], _escaped_path)
-    add("getQuery", t.Map(text, texts), [of["url"]], _query)
+    add("url", of["url"], [text], locators.make_url, False)
+    add("isURL", yes, [text], locators.is_url, False)
+    add("getScheme", text, [of["url"]], lambda v: locators.url_of(v).scheme)
+    add("getHost", text, [of["url"]], locators.host)
+    add("getHostname", text, [of["url"]], locators.hostname)
+    add("getPort", text, [of["url"]], locators.port)
+    add("getEscapedPath", text, [of["url"]], locators.escaped_path)
+    add("getQuery", t.Map(text, texts), [of["url"]], locators.query)
 
-    add("image", of["image"], [text], make_image, False)
-    add("isImage", yes, [text], is_image, False)
-    add("containsDigest", yes, [of["image"]], lambda v: bool(_of("image", v)["digest"]))
+    add("image", of["image"], [text], locators.make_image, False)
+    add("isImage", yes, [text], locators.is_image, False)
+    add("containsDigest", yes, [of["image"]], lambda v: bool(of_kind("image", v)["digest"]))
     for part in ("registry", "repository", "identifier", "tag", "digest"):
-        add(part, text, [of["image"]], lambda v, part=part: _of("image", v)[part])
+        add(part, text, [of["image"]], lambda v, part=part: of_kind("image", v)[part])
 
     add("find", text, [text, text], find)
     add("findAll", texts, [text, text], find_all)
@@ -652,7 +333,7 @@ def extension(cel: Any, *, typed: bool = False, inserting: bool = False) -> Any:
     add("allowed", yes, [of["decision"]], _decided("allowed"))
     add("reason", text, [of["decision"]], _decided("reason"))
     add("error", text, [of["decision"]], _decided("error"))
-    add("errored", yes, [of["decision"]], lambda v: bool(_of("decision", v)["error"]))
+    add("errored", yes, [of["decision"]], lambda v: bool(of_kind("decision", v)["error"]))
 
     add("jsonpatch.escapeKey", text, [text], lambda s: s.replace("~", "~0").replace("/", "~1"), False)
     if inserting:
@@ -666,5 +347,5 @@ def extension(cel: Any, *, typed: bool = False, inserting: bool = False) -> Any:
         # Where values run, the runtime compares numbers of all types.
         for operator in ("_<_", "_<=_", "_>_", "_>=_"):
             for a, b in itertools.permutations(_NUMBERS, 2):
-                add(operator, yes, [getattr(t, a), getattr(t, b)], compare, False)
+                add(operator, yes, [getattr(t, a), getattr(t, b)], amounts.compare, False)
     return cel.CelExtension("kubernetes", [cel.FunctionDecl(name, overloads) for name, overloads in declared.items()])

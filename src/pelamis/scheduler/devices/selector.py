@@ -12,7 +12,7 @@ from typing import Any
 from pelamis.api.resource.resourceslice import Device, DeviceAttribute
 from pelamis.base import quantity
 from pelamis.base.cel import CompileError, EvaluationError, compile_text
-from pelamis.base.cel.library import make_quantity, make_semver
+from pelamis.base.cel.amounts import make_quantity, make_semver
 
 _MISSING = "no such key: "
 _HINT = (
