@@ -19,24 +19,21 @@ import msgspec
 
 from pelamis.api.batch.job import KIND as JOB
 from pelamis.api.batch.job import Job, JobCondition, JobStatus, UncountedTerminatedPods
-from pelamis.api.core.pod.container import EnvVar, EnvVarSource
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
-from pelamis.api.core.pod.volume import ObjectFieldSelector
 from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Action, Key, Outcome, Patch, Update
-from pelamis.reconcile import changes
+from pelamis.reconcile import changes, jobpod
 from pelamis.reconcile import jobpolicy as policy
+from pelamis.reconcile.jobpod import FINALIZER
 from pelamis.reconcile.ownership import candidates, claim, controller_of, owner_keys, selects
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan, failure
-from pelamis.reconcile.podcontrol import create_pods, created_events, delete_pod, deleted_events, pod_of, slow_start
+from pelamis.reconcile.podcontrol import create_pods, created_events, delete_pod, deleted_events, slow_start
 from pelamis.reconcile.podstate import deletion_order, is_active, is_ready, is_terminating
 from pelamis.reconcile.spec import Controller, Views, Watch
 
-FINALIZER = "batch.kubernetes.io/job-tracking"
 MOST_UNCOUNTED = 500
 MOST_CREATES = 500
-INDEX_ENV = "JOB_COMPLETION_INDEX"
 CONTROLLER_NAME = "kubernetes.io/job-controller"
 
 
@@ -236,20 +233,10 @@ def _fail_indexes(work: _Work, limit: int) -> None:
         if index is None or index in work.succeeded_indexes or not has_failed(work.job, pod):
             continue
         verdict = policy.judge_failure(work.job, pod) if pod.status.phase == "Failed" else policy.Verdict("Count")
-        if verdict.action == "FailIndex" or (verdict.action != "Ignore" and _index_failures(pod) >= limit):
+        if verdict.action == "FailIndex" or (verdict.action != "Ignore" and jobpod.failures(pod) >= limit):
             failed.add(index)
     work.failed_indexes = failed - work.succeeded_indexes
     work.status = msgspec.structs.replace(work.status, failedIndexes=policy.format_indexes(work.failed_indexes))
-
-
-def _index_failures(pod: Pod, annotation: str = policy.INDEX_FAILURES) -> int:
-    text = pod.metadata.annotations.get(annotation, "")
-    return int(text) if text.isdigit() else 0
-
-
-def _all_failures(pod: Pod) -> int:
-    """Of its index before it, those that the pod failure policy ignores included."""
-    return _index_failures(pod) + _index_failures(pod, policy.INDEX_IGNORED)
 
 
 def _totals(work: _Work) -> tuple[int, int]:
@@ -360,10 +347,10 @@ def _manage(work: _Work) -> None:
         work.again.append(until)
         return
     if not policy.is_indexed(job):
-        work.create = [_pod(job)] * missing
+        work.create = [jobpod.of(job)] * missing
         return
     for index, failures, ignored in _pending(work, missing):
-        work.create.append(_pod(job, index, failures, ignored))
+        work.create.append(jobpod.of(job, index, failures, ignored))
 
 
 def _surplus(work: _Work, count: int) -> list[Pod]:
@@ -398,7 +385,7 @@ def _pending(work: _Work, count: int) -> list[tuple[int, int, int]]:
         index = policy.index_of(pod)
         if index is None or not has_failed(job, pod):
             continue
-        if index not in last or _all_failures(pod) >= _all_failures(last[index]):
+        if index not in last or jobpod.all_failures(pod) >= jobpod.all_failures(last[index]):
             last[index] = pod
     out: list[tuple[int, int, int]] = []
     for index in range(job.spec.completions or 0):
@@ -410,8 +397,8 @@ def _pending(work: _Work, count: int) -> list[tuple[int, int, int]]:
         if index in last and work.failed_indexes is not None:
             pod = last[index]
             counts = pod.status.phase != "Failed" or policy.judge_failure(job, pod).action != "Ignore"
-            failures = _index_failures(pod) + counts
-            ignored = _index_failures(pod, policy.INDEX_IGNORED) + (not counts)
+            failures = jobpod.failures(pod) + counts
+            ignored = jobpod.failures(pod, jobpod.INDEX_IGNORED) + (not counts)
             since = policy.finished_at(pod) or work.now
             until = policy.Backoff(failures + ignored, since).until()
             if until > work.now:
@@ -419,47 +406,6 @@ def _pending(work: _Work, count: int) -> list[tuple[int, int, int]]:
                 continue
         out.append((index, failures, ignored))
     return out
-
-
-def _pod(job: Job, index: int | None = None, failures: int = 0, ignored: int = 0) -> Pod:
-    pod = pod_of(job.spec.template, job, JOB)
-    meta, spec = pod.metadata, pod.spec
-    finalizers = (*(f for f in meta.finalizers if f != FINALIZER), FINALIZER)
-    if index is None:
-        return msgspec.structs.replace(pod, metadata=msgspec.structs.replace(meta, finalizers=finalizers))
-    annotations = {**meta.annotations, policy.INDEX: str(index)}
-    if job.spec.backoffLimitPerIndex is not None:
-        annotations[policy.INDEX_FAILURES] = str(failures)
-        if ignored:
-            annotations[policy.INDEX_IGNORED] = str(ignored)
-    name = f"{job.metadata.name}-{index}"
-    env = EnvVar(
-        name=INDEX_ENV,
-        valueFrom=EnvVarSource(fieldRef=ObjectFieldSelector(fieldPath=f"metadata.labels['{policy.INDEX}']")),
-    )
-
-    def with_env(containers: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(
-            c if any(e.name == INDEX_ENV for e in c.env) else msgspec.structs.replace(c, env=(*c.env, env))
-            for c in containers
-        )
-
-    return msgspec.structs.replace(
-        pod,
-        metadata=msgspec.structs.replace(
-            meta,
-            generateName=f"{name}-",
-            annotations=annotations,
-            labels={**meta.labels, policy.INDEX: str(index)},
-            finalizers=finalizers,
-        ),
-        spec=msgspec.structs.replace(
-            spec,
-            hostname=name,
-            containers=with_env(spec.containers),
-            initContainers=with_env(spec.initContainers),
-        ),
-    )
 
 
 def _suspension(work: _Work) -> None:

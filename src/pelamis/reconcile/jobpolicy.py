@@ -10,8 +10,6 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.base.clock import parse_rfc3339
 
 INDEX = "batch.kubernetes.io/job-completion-index"
-INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
-INDEX_IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
 BACKOFF_S = (10.0, 600.0)
 
 
