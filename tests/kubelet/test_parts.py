@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.api.core.pod.qos import qos_class
+from pelamis.api.core.pod.status import (
+    ContainerState,
+    ContainerStateRunning,
+    ContainerStatus,
+    PodCondition,
+    PodIP,
+    PodStatus,
+)
 from pelamis.api.core.secret import Secret
 from pelamis.api.core.service import Service
 from pelamis.api.meta import ObjectMeta
@@ -270,6 +279,41 @@ def test_security_context() -> None:
         assert words in str(error.value)
 
 
+_CONDITION = st.builds(
+    PodCondition,
+    type=st.sampled_from([*status.OWNED[:2], *status.RESIZES, "DisruptionTarget", "mine.example/x"]),
+    status=st.sampled_from(["True", "False"]),
+    reason=st.sampled_from(["", "R"]),
+    observedGeneration=st.integers(0, 1),
+)
+_CONTAINER = st.builds(
+    ContainerStatus,
+    name=st.sampled_from("ab"),
+    state=st.builds(
+        ContainerState, running=st.none() | st.just(ContainerStateRunning(startedAt="2026-01-01T00:00:00Z"))
+    ),
+    allocatedResources=st.sampled_from([{}, {"cpu": "1"}]),
+)
+_STATUS = st.builds(
+    PodStatus,
+    phase=st.sampled_from(["", "Pending", "Running"]),
+    message=st.sampled_from(["", "m"]),
+    observedGeneration=st.integers(0, 1),
+    startTime=st.none() | st.just("2026-01-01T00:00:00Z"),
+    conditions=st.lists(_CONDITION, max_size=4, unique_by=lambda c: c.type).map(tuple),
+    podIPs=st.lists(st.sampled_from(["10.0.0.1", "10.0.0.2"]).map(lambda ip: PodIP(ip=ip)), max_size=2).map(tuple),
+    containerStatuses=st.lists(_CONTAINER, max_size=2).map(tuple),
+    resources=st.none() | st.just(ResourceRequirements()) | st.just(ResourceRequirements(limits={"cpu": "1"})),
+)
+
+
+@given(_STATUS, _STATUS)
+def test_the_difference_of_two_statuses_is_the_patch_of_their_trees(old: PodStatus, new: PodStatus) -> None:
+    wanted = status.patch("u", msgspec.to_builtins(old), msgspec.to_builtins(new))
+    found = status.difference("u", old, new)
+    assert json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+
+
 def test_status_patch() -> None:
     old = {
         "phase": "Pending",
@@ -286,6 +330,35 @@ def test_status_patch() -> None:
             "conditions": [{"type": "Ready", "status": "True", "reason": None}],
         },
     }
+
+
+_AMOUNTS = st.sampled_from([{}, {"cpu": "1"}, {"cpu": "500m", "memory": "1Gi"}, {"memory": "64Mi"}])
+_ONE = st.builds(
+    lambda requests, limits, port, sidecar: {
+        "image": "i",
+        "resources": {"requests": requests, "limits": limits},
+        "ports": [{"containerPort": 80, "hostPort": port}] if port else [],
+        **({"restartPolicy": "Always"} if sidecar else {}),
+    },
+    _AMOUNTS,
+    _AMOUNTS,
+    st.sampled_from([0, 0, 80]),
+    st.booleans(),
+)
+
+
+@given(st.lists(_ONE, max_size=2), st.lists(_ONE, min_size=1, max_size=2), _AMOUNTS, st.none() | _AMOUNTS)
+def test_a_claim_that_is_shared_is_the_pods_own(init: Any, main: Any, overhead: Any, whole: Any) -> None:
+    spec: dict[str, Any] = {
+        "initContainers": [{**one, "name": f"i{n}"} for n, one in enumerate(init)],
+        "containers": [{k: v for k, v in one.items() if k != "restartPolicy"} | {"name": "c"} for one in main],
+        "overhead": overhead,
+    }
+    if whole is not None:
+        spec["resources"] = {"requests": whole}
+    pod = make("p", **spec)
+    own = admit.Claim(tuple(admit._requests(pod, n, unit) for n, unit in admit.RESOURCES), frozenset(admit._ports(pod)))
+    assert admit.claim(pod) == own and admit.claim(make("q", **spec)) is admit.claim(pod)
 
 
 def test_admission() -> None:

@@ -125,7 +125,35 @@ class Claims:
 
 
 def claim(pod: Any) -> Claim:
-    return Claim(tuple(_requests(pod, name, unit) for name, unit in RESOURCES), frozenset(_ports(pod)))
+    """One for all pods that ask for the same."""
+    asked = _asked(pod)
+    found = _claims.get(asked)
+    if found is None:
+        if len(_claims) >= _CLAIMS:
+            _claims.clear()
+        amounts = tuple(_requests(pod, name, unit) for name, unit in RESOURCES)
+        found = _claims[asked] = Claim(amounts, frozenset(_ports(pod)))
+    return found
+
+
+_CLAIMS = 4096
+_claims: dict[Any, Claim] = {}
+
+
+def _asked(pod: Any) -> Any:
+    """All that a claim is made of."""
+    spec = pod.spec
+    out: list[Any] = []
+    for container in (*spec.initContainers, *spec.containers):
+        own = container.resources
+        out += container.restartPolicy, tuple(own.requests.items()), tuple(own.limits.items()), container.ports
+    whole = spec.resources
+    return (
+        len(spec.initContainers),
+        tuple(out),
+        tuple(spec.overhead.items()),
+        (tuple(whole.requests.items()), tuple(whole.limits.items())) if whole is not None else None,
+    )
 
 
 def check(

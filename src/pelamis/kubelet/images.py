@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pelamis.kubelet.cri import image_types as im
@@ -30,6 +31,7 @@ class ImageError(Exception):
         self.reason = reason
 
 
+@lru_cache(maxsize=4096)
 def normalize(image: str) -> str:
     """The reference with a tag (``latest`` unless it has a tag or a digest). Raises ImageError."""
     match = _REFERENCE.fullmatch(image)

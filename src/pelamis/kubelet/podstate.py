@@ -6,6 +6,7 @@ The status is built from it (``status``), and the machine (``podsync``) decides 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -21,8 +22,13 @@ RESTART_ALL = "RestartAllContainers"
 
 def container_hash(container: Any) -> str:
     """FNV-1a (32 bits) over name and image: a change of these, and of nothing else, replaces the container."""
+    return _hash(container.name, container.image)
+
+
+@lru_cache(maxsize=4096)
+def _hash(name: str, image: str) -> str:
     value = 0x811C9DC5
-    for byte in _encode({"image": container.image, "name": container.name}):
+    for byte in _encode({"image": image, "name": name}):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
     return f"{value:x}"
 
@@ -151,28 +157,35 @@ class PodState:
 
     def init_done(self) -> bool:
         """Every init container has succeeded and every sidecar has started (once the main ones run, for good)."""
-        if any(not slot.pending for slot in self.of_kind("main")):
-            return True
-        for slot in self.of_kind("init", "sidecar"):
-            if slot.pending or slot.current is None:
-                return False
-            if slot.kind == "sidecar":
-                if not slot.started:
-                    return False
-            elif not (slot.exited and slot.current.exit_code == 0):
-                return False
-        return True
+        done = True
+        for slot in self.slots.values():
+            match slot.kind:
+                case "main":
+                    if not slot.pending:
+                        return True
+                case "ephemeral":
+                    pass
+                case _ if slot.pending or slot.current is None:
+                    done = False
+                case "sidecar":
+                    done = done and slot.started
+                case _:
+                    done = done and slot.exited and slot.current.exit_code == 0
+        return done
 
     def init_failed(self) -> bool:
-        return any(
-            not slot.pending
-            and slot.exited
-            and slot.current is not None
-            and slot.current.exit_code != 0
-            and not slot.restartable(self.pod)
-            and not slot.restart_now
-            for slot in self.of_kind("init")
-        )
+        for slot in self.slots.values():
+            if (
+                slot.kind == "init"
+                and not slot.pending
+                and slot.exited
+                and slot.current is not None
+                and slot.current.exit_code != 0
+                and not slot.restartable(self.pod)
+                and not slot.restart_now
+            ):
+                return True
+        return False
 
     def finished(self) -> bool:
         """Nothing is left to run, by the restart policies."""
@@ -180,15 +193,13 @@ class PodState:
             return False
         if self.init_failed():
             return True
-        mains = self.of_kind("main")
-        return bool(mains) and all(
-            not slot.pending
-            and slot.exited
-            and not slot.busy
-            and not slot.restart_now
-            and not slot.restartable(self.pod)
-            for slot in mains
-        )
+        any_main = False
+        for slot in self.slots.values():
+            if slot.kind == "main":
+                any_main = True
+                if slot.pending or not slot.exited or slot.busy or slot.restart_now or slot.restartable(self.pod):
+                    return False
+        return any_main
 
     def running(self) -> bool:
         return any(slot.alive or slot.busy in ("start", "stop") for slot in self.slots.values())

@@ -93,6 +93,8 @@ class PodMachine:
         match event:
             case a.PodChanged(pod):
                 old, s.pod = s.pod, pod
+                if old is pod:
+                    return
                 self._declare()
                 if s.ending is None and resize.differs(old, pod):
                     self._emit(resize.begin(s, old))
@@ -423,7 +425,7 @@ class PodMachine:
         if s.restarting and not self._begin_anew(now):
             return
         targets = self._targets()
-        extras = [slot for slot in s.of_kind("ephemeral") if slot.pending]
+        extras = [slot for slot in s.slots.values() if slot.kind == "ephemeral" and slot.pending]
         if s.sandbox is None or s.sandbox.ready:
             for slot in (*targets, *extras):
                 self._ensure_image(slot, now)
@@ -501,8 +503,9 @@ class PodMachine:
         """The containers that are to be started next, in order."""
         s = self.state
         out: list[Slot] = []
-        running = any(not slot.pending for slot in s.of_kind("main"))
-        for slot in s.of_kind("init", "sidecar"):
+        mains = s.of_kind("main")
+        running = any(not slot.pending for slot in mains)
+        for slot in s.of_kind("init", "sidecar") if len(mains) < len(s.slots) else ():
             if slot.kind == "sidecar":
                 if not slot.pending and slot.alive:
                     if not slot.started and not running:
@@ -518,7 +521,7 @@ class PodMachine:
                     return out
                 if slot.current is not None and slot.current.exit_code != 0:
                     return [*out, slot] if slot.restartable(s.pod) else out
-        for slot in s.of_kind("main"):
+        for slot in mains:
             again = slot.exited and (slot.restart_now or slot.restartable(s.pod)) and not s.restarting
             if slot.pending or again:
                 out.append(slot)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.api.core.pod.qos import qos_class
 from pelamis.api.core.pod.status import (
@@ -38,7 +40,8 @@ RESIZES = (RESIZE_PENDING, RESIZE_IN_PROGRESS)
 RESTARTING = "AllContainersRestarting"
 """Of pods with a restart rule that can restart all their containers."""
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-_OURS = (*OWNED, *RESIZES, RESTARTING)
+_OWNED = frozenset(OWNED)
+_OURS = frozenset((*OWNED, *RESIZES, RESTARTING))
 _AT_TIMES = (*RESIZES, RESTARTING, "DisruptionTarget")
 TERMINAL = ("Succeeded", "Failed")
 
@@ -74,17 +77,23 @@ def build(state: PodState, host: Host, now: float, old: PodStatus | None = None)
     pod, api = state.pod, state.pod.status
     old = api if old is None else old
     has_init = bool(pod.spec.initContainers)
-    default = "PodInitializing" if has_init and not state.init_done() else "ContainerCreating"
     kept = {c.name: c for c in (*old.initContainerStatuses, *old.containerStatuses, *old.ephemeralContainerStatuses)}
     ended = state.ending is not None
     first = "PodInitializing" if has_init else "ContainerCreating"
-
-    def of(kinds: tuple[Any, ...], waiting: str) -> tuple[ContainerStatus, ...]:
-        return tuple(_container(state, slot, kept.get(slot.name), waiting, host) for slot in state.of_kind(*kinds))
-
-    init = of(("init", "sidecar"), "PodInitializing")
-    main = tuple(sorted(of(("main",), default if not has_init else first), key=lambda c: c.name))
-    ephemeral = of(("ephemeral",), "ContainerCreating")
+    inits: list[ContainerStatus] = []
+    mains: list[ContainerStatus] = []
+    others: list[ContainerStatus] = []
+    for slot in state.slots.values():
+        before = kept.get(slot.name)
+        if slot.kind == "main":
+            mains.append(_container(state, slot, before, first, host))
+        elif slot.kind == "ephemeral":
+            others.append(_container(state, slot, before, "ContainerCreating", host))
+        else:
+            inits.append(_container(state, slot, before, "PodInitializing", host))
+    if len(mains) > 1:
+        mains.sort(key=lambda c: c.name)
+    init, main, ephemeral = tuple(inits), tuple(mains), tuple(others)
     phase = _phase(state, init, main, old.phase)
     if old.phase in TERMINAL:
         phase = old.phase
@@ -336,7 +345,9 @@ def _conditions(
 ) -> tuple[PodCondition, ...]:
     pod = state.pod
     old = {c.type: c for c in pod.status.conditions if c.type not in _OURS}
-    old |= {c.type: c for c in previous.conditions if c.type in _OURS}
+    for condition in previous.conditions:
+        if condition.type in _OURS:
+            old[condition.type] = condition
     sandboxed = state.sandbox is not None and state.sandbox.ready and bool(state.sandbox.ips or pod.spec.hostNetwork)
     containers_ready = _containers_ready(state, phase, main)
     wanted = [
@@ -346,21 +357,21 @@ def _conditions(
         ("ContainersReady", *containers_ready),
         ("PodScheduled", "True", "", ""),
     ]
-    if any(rule.action == RESTART_ALL for slot in state.slots.values() for rule in slot.spec.restartPolicyRules):
+    if _may_restart_all(state):
         wanted.append((RESTARTING, *_restarting(state, phase)))
     if state.ending is not None and state.ending.condition is not None:
         type_, reason, message = state.ending.condition
         wanted.append((type_, "True", reason, message))
     out = _resize_conditions(state, old, now)
+    generation, at = pod.metadata.generation, rfc3339(now)
     for type_, status, reason, message in wanted:
         before = old.pop(type_, None)
-        same = before is not None and before.status == status
         out.append(
             PodCondition(
                 type=type_,
-                observedGeneration=pod.metadata.generation,
+                observedGeneration=generation,
                 status=status,
-                lastTransitionTime=before.lastTransitionTime if same and before is not None else rfc3339(now),
+                lastTransitionTime=before.lastTransitionTime if before is not None and before.status == status else at,
                 reason=reason,
                 message=message,
             )
@@ -369,10 +380,18 @@ def _conditions(
     return tuple(out)
 
 
+def _may_restart_all(state: PodState) -> bool:
+    for slot in state.slots.values():
+        for rule in slot.spec.restartPolicyRules:
+            if rule.action == RESTART_ALL:
+                return True
+    return False
+
+
 def _resize_conditions(state: PodState, old: dict[str, PodCondition], now: float) -> list[PodCondition]:
     """Taken out of ``old``: they stay only as long as they are true."""
-    before = {type_: old.pop(type_, None) for type_ in RESIZES}
     resize = state.resize
+    before = {type_: old.pop(type_, None) for type_ in RESIZES}
     if resize is None or state.ending is not None:
         return []
     wanted = []
@@ -450,6 +469,34 @@ def _ready(pod: Any, containers: tuple[str, str, str], old: dict[str, PodConditi
 # --- the difference as a patch ----------------------------------------------------------------------------------------
 
 
+def difference(uid: str, old: PodStatus, new: PodStatus) -> Any:
+    """``patch``, of statuses that are not yet trees: only what differs is made one."""
+    body: dict[str, Any] = {}
+    for name in PodStatus.__struct_fields__:
+        before, after = getattr(old, name), getattr(new, name)
+        if before is after or before == after:
+            continue
+        if name == "conditions":
+            known = {c.type: c for c in before}
+            differing = [c for c in after if known.get(c.type) != c]
+            told = {c.type for c in after}
+            of_them = [known[c.type] for c in differing if c.type in known]
+            gone = [c for c in before if c.type not in told]
+            changed = _conditions_changed(_tree(of_them + gone) or (), _tree(differing) or (), _OWNED)
+            if changed:
+                body[name] = changed
+        elif name in ("podIPs", "hostIPs"):
+            body[name] = _addresses_changed(_tree(before) or (), _tree(after) or ())
+        else:
+            body[name] = _tree(after)
+    return {"metadata": {"uid": uid}, "status": body} if body else None
+
+
+def _tree(value: Any) -> Any:
+    """None for what is left out: what is empty."""
+    return msgspec.to_builtins(value) if value else None
+
+
 def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[str] = frozenset(OWNED)) -> Any:
     """A strategic merge patch of the status subresource that turns ``old`` into ``new``; None when they are equal.
 
@@ -462,24 +509,29 @@ def patch(uid: str, old: dict[str, Any], new: dict[str, Any], owned: frozenset[s
         if before == after:
             continue
         if name == "conditions":
-            known = {c["type"]: c for c in before or ()}
-            changed = [
-                {**dict.fromkeys(known.get(c["type"], ())), **c}  # what is no longer said is taken away by a null
-                for c in after or ()
-                if known.get(c["type"]) != c
-                and (c["type"] in owned or c["type"] in (*RESIZES, RESTARTING, "DisruptionTarget"))
-            ]
-            told = {c["type"] for c in after or ()}
-            changed += [
-                {"$patch": "delete", "type": type_} for type_ in RESIZES if type_ in known and type_ not in told
-            ]
+            changed = _conditions_changed(before or (), after or (), owned)
             if changed:
                 body[name] = changed
         elif name in ("podIPs", "hostIPs"):
-            gone = {ip["ip"] for ip in before or ()} - {ip["ip"] for ip in after or ()}
-            body[name] = [*({"$patch": "delete", "ip": ip} for ip in sorted(gone)), *(after or ())]
+            body[name] = _addresses_changed(before or (), after or ())
         else:
             body[name] = after
     if not body:
         return None
     return {"metadata": {"uid": uid}, "status": body}
+
+
+def _conditions_changed(before: Sequence[Any], after: Sequence[Any], owned: frozenset[str]) -> list[dict[str, Any]]:
+    known = {c["type"]: c for c in before}
+    changed = [
+        {**dict.fromkeys(known.get(c["type"], ())), **c}  # what is no longer said is taken away by a null
+        for c in after
+        if known.get(c["type"]) != c and (c["type"] in owned or c["type"] in _AT_TIMES)
+    ]
+    told = {c["type"] for c in after}
+    return changed + [{"$patch": "delete", "type": type_} for type_ in RESIZES if type_ in known and type_ not in told]
+
+
+def _addresses_changed(before: Sequence[Any], after: Sequence[Any]) -> list[dict[str, Any]]:
+    gone = {ip["ip"] for ip in before} - {ip["ip"] for ip in after}
+    return [*({"$patch": "delete", "ip": ip} for ip in sorted(gone)), *after]

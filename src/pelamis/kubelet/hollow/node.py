@@ -194,7 +194,8 @@ class Addresses:
             self._next = (offset + 1) % self._size
             if offset not in self._used:
                 self._used.add(offset)
-                return str(IPv4Address(self._first + offset))
+                number = self._first + offset
+                return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         return ""
 
     def mark(self, address: str) -> None:

@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Action, Client, Delete, Outcome, Patch
 from pelamis.kubelet import status as statuses
@@ -187,7 +185,7 @@ class Outbox:
         for uid in list(mail.statuses)[:ACTIONS]:
             pod = mail.statuses.pop(uid)
             meta, built = pod.pod.metadata, pod.built
-            body = statuses.patch(uid, msgspec.to_builtins(pod.sent), msgspec.to_builtins(built))
+            body = statuses.difference(uid, pod.sent, built)
             if body is not None:
                 actions.append(Patch(POD, meta.namespace, meta.name, body, "strategic", subresource="status"))
                 settles.append(lambda outcome, pod=pod, built=built: self._status_sent(pod, built, outcome))  # type: ignore[misc]

@@ -30,18 +30,6 @@ from pelamis.kubelet.publish import urgent
 if TYPE_CHECKING:
     from pelamis.kubelet.hollow.kubelet import HollowKubelet
 
-_hashes: dict[tuple[str, str], str] = {}
-
-
-def _hash(spec: Any) -> str:
-    key = (spec.name, spec.image)
-    found = _hashes.get(key)
-    if found is None:
-        if len(_hashes) > 4096:
-            _hashes.clear()
-        found = _hashes[key] = container_hash(spec)
-    return found
-
 
 class HollowPod:
     """``pod``: the newest; ``built``: its status as it should be; ``sent``: as the API has it, as far as is known.
@@ -189,7 +177,7 @@ class HollowPod:
         for run in found.runs:
             spec = next((spec for spec in _containers(pod) if spec.name == run.name), None)
             if spec is not None and run.state == "running":
-                run.hash = _hash(spec)
+                run.hash = container_hash(spec)
                 containers.live[run.id] = Live(run)
         self.feed(found)
         for live in list(containers.live.values()):
@@ -543,7 +531,7 @@ class HollowPod:
             started_at=now,
             image=slot.spec.image,
             image_ref=order.image_ref,
-            hash=_hash(slot.spec),
+            hash=container_hash(slot.spec),
             sandbox_id=order.sandbox_id,
         )
         self.note(name, "Normal", "Created", f"Created container: {name}")
