@@ -48,6 +48,8 @@ class Metrics:
         """Time of the store's answers, by operation."""
         self.flow: FlowControl | None = None
         self.longrunning: dict[Labels, int] = {}
+        self.watching: dict[tuple[str, str, str], int] = {}
+        """Watches that are open, by group, version and resource."""
         self.count_objects: Callable[[], Iterable[tuple[str, int]]] | None = None
         """Objects held, by resource."""
         self._others: list[Collector] = []
@@ -92,10 +94,16 @@ class Metrics:
         return histogram
 
     def started(self, labels: Labels) -> None:
-        self.longrunning[labels] = self.longrunning.get(labels, 0) + 1
+        self._long(labels, 1)
 
     def ended(self, labels: Labels) -> None:
-        self.longrunning[labels] = self.longrunning.get(labels, 1) - 1
+        self._long(labels, -1)
+
+    def _long(self, labels: Labels, more: int) -> None:
+        self.longrunning[labels] = self.longrunning.get(labels, 0) + more
+        if labels[0] == "WATCH":
+            what = (labels[2], labels[3], labels[4])
+            self.watching[what] = self.watching.get(what, 0) + more
 
     def peak(self) -> tuple[int, int]:
         """The most requests at a time since this was asked last: reads, writes."""

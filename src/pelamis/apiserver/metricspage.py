@@ -99,24 +99,26 @@ def _flows(flow: FlowControl) -> Iterator[Metric]:
     dispatched = CounterMetricFamily(
         head + "dispatched_requests", "Requests that ran.", labels=("priority_level", "flow_schema")
     )
-    for ran, count in flow.dispatched.items():
-        dispatched.add_metric(ran, count)
+    for key, ran in flow.ran.items():
+        if ran.count:
+            dispatched.add_metric(key, ran.count)
     yield dispatched
     rejected = CounterMetricFamily(
         head + "rejected_requests", "Requests refused.", labels=("priority_level", "flow_schema", "reason")
     )
-    for key, count in flow.rejected.items():
-        rejected.add_metric(key, count)
+    for why, count in flow.rejected.items():
+        rejected.add_metric(why, count)
     yield rejected
+    executed = {(*key, "regular"): ran.seconds for key, ran in flow.ran.items() if any(ran.seconds.buckets)}
     for name, label, histograms in (
         ("request_wait_duration_seconds", "execute", flow.waited),
-        ("request_execution_seconds", "type", flow.executed),
+        ("request_execution_seconds", "type", executed),
     ):
         time = HistogramMetricFamily(
             head + name, "Time in a queue, or running.", labels=("priority_level", "flow_schema", label)
         )
-        for key, histogram in histograms.items():
-            time.add_metric(key, histogram.cumulative(), histogram.sum)
+        for about, histogram in histograms.items():
+            time.add_metric(about, histogram.cumulative(), histogram.sum)
         yield time
 
 

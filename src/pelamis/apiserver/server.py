@@ -263,8 +263,7 @@ class ApiServer:
         return self.component_statuses if kind is COMPONENT_STATUS else self.metrics_api
 
     def _watchers(self, info: RequestInfo) -> int:
-        labels = ("WATCH", "", info.group, info.version, info.resource, "", "cluster", "apiserver")
-        return self.metrics.longrunning.get(labels, 0)
+        return self.metrics.watching.get((info.group, info.version, info.resource), 0)
 
     # -- parts
 

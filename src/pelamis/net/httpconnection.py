@@ -31,6 +31,7 @@ HEAD_S = 32.0
 _SLICE = 256 * 1024
 _HIGH_WATER = 256 * 1024
 _QUEUE = 16
+_METHODS = {method.encode(): method for method in ("GET", "PUT", "POST", "PATCH", "DELETE")}
 _NAMES: dict[bytes, str] = {}
 """Names of headers as they were sent, to lower case."""
 
@@ -40,6 +41,15 @@ def _name(key: bytes) -> str:
     if len(_NAMES) < 1_000 and len(key) < 100:
         _NAMES[key] = name
     return name
+
+
+def _joined(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """For every case: headers that are repeated become one."""
+    headers: dict[str, str] = {}
+    for key, field in fields:
+        name, value = _name(key), field.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class Connection(asyncio.Protocol):
@@ -191,33 +201,38 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
 
     def on_url(self, url: bytes) -> None:
-        self._url += url
-        self._count_head(len(url))
+        self._url = self._url + url if self._url else url
+        self._head_size += len(url)
+        if self._head_size > HEAD_LIMIT:
+            self._refuse_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._request is not None
         self._request.fields.append((name, value))
         self._head_size += len(name) + len(value) + 4
         if self._head_size > HEAD_LIMIT:
-            self._count_head(0)
+            self._refuse_head()
 
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_LIMIT and self.transport is not None:
+    def _refuse_head(self) -> None:
+        if self.transport is not None:
             self._refuse(431, "431 Request Header Fields Too Large")
 
     def on_headers_complete(self) -> None:
         request = self._request
         assert request is not None
         parser = self._parser
-        request.method = parser.get_method().decode("latin-1")
+        method = parser.get_method()
+        request.method = _METHODS.get(method) or method.decode("latin-1")
         request.version = parser.get_http_version()
         request.keep_alive = parser.should_keep_alive()
-        headers = request.headers
-        for key, field in request.fields:
-            name = _NAMES.get(key) or _name(key)
-            value = field.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        fields = request.fields
+        try:
+            headers = {_NAMES[key]: value.decode("latin-1") for key, value in fields}
+            if len(headers) < len(fields):
+                headers = _joined(fields)
+        except KeyError:
+            headers = _joined(fields)
+        request.headers = headers
         request.aim(self._url.decode("utf-8", "surrogateescape"))
         if parser.should_upgrade():
             request.upgrade = headers.get("upgrade", "").lower()

@@ -52,14 +52,14 @@ class Union:
     def authorize(self, user: User, a: Attributes) -> Decision:
         if "system:masters" in user.groups:
             return Decision(True)
-        reasons: list[str] = []
+        reason = ""
         for member in self.members:
             decision = member.authorize(user, a)
             if decision.allowed is not None:
                 return decision
             if decision.reason:
-                reasons.append(decision.reason)
-        return Decision(False, ", ".join(reasons))
+                reason = f"{reason}, {decision.reason}" if reason else decision.reason
+        return Decision(False, reason)
 
     def state(self, user: User) -> object:
         states = [member.state(user) for member in self.members]

@@ -166,10 +166,11 @@ class NodeAuthorizer:
         node = user.node
         if not node:
             return NO_OPINION
-        if a.resource:
-            special = self._special(node, a)
-            if special is not None:
-                return special
+        special = _SPECIAL.get((a.group, a.resource))
+        if special is not None:
+            decision = special(self, node, a)
+            if decision is not None:
+                return decision
         token = (a.verb, a.group, a.resource, a.subresource, a.path)  # no rule of the role is about a name
         known = self._ruled.get(token)
         if known is None:
@@ -178,41 +179,26 @@ class NodeAuthorizer:
             known = self._ruled[token] = _ALLOW if any(rule.allows(a) for rule in self._rules) else NO_OPINION
         return known
 
-    def _special(self, node: str, a: Attributes) -> Decision | None:
-        resource = (a.group, a.resource)
-        match resource:
-            case ("", "secrets" | "configmaps"):
-                return self._read(node, a)
-            case ("", "persistentvolumeclaims"):
-                if a.subresource == "status" and a.verb in ("get", "update", "patch"):
-                    return self._allow_if(node, a, self.refers(node, a.resource, a.namespace, a.name))
-                return self._get(node, a)
-            case ("", "persistentvolumes"):
-                if a.verb != "get" or a.subresource:
-                    return _refuse(node, "can only get individual resources of this type")
-                names = {v.metadata.name for v in self._bound_volumes(node)}
-                return self._allow_if(node, a, a.name in names)
-            case ("resource.k8s.io", "resourceclaims"):
-                return self._get(node, a)
-            case ("", "serviceaccounts"):
-                if a.subresource == "token":
-                    if a.verb != "create":
-                        return _refuse(node, "only create is allowed for this type")
-                    return self._allow_if(node, a, self.refers(node, a.resource, a.namespace, a.name))
-                return self._get(node, a) if a.verb == "get" else None
-            case ("storage.k8s.io", "volumeattachments"):
-                return self._attachment(node, a)
-            case ("coordination.k8s.io", "leases"):
-                return self._own(node, a, namespace="kube-node-lease")
-            case ("storage.k8s.io", "csinodes"):
-                return self._own(node, a)
-            case ("resource.k8s.io", "resourceslices"):
-                return self._slices(node, a)
-            case ("", "nodes"):
-                return self._node(node, a)
-            case ("", "pods"):
-                return self._pod(node, a)
-        return None
+    def _claim(self, node: str, a: Attributes) -> Decision:
+        if a.subresource == "status" and a.verb in ("get", "update", "patch"):
+            return self._allow_if(node, a, self.refers(node, a.resource, a.namespace, a.name))
+        return self._get(node, a)
+
+    def _volume(self, node: str, a: Attributes) -> Decision:
+        if a.verb != "get" or a.subresource:
+            return _refuse(node, "can only get individual resources of this type")
+        names = {v.metadata.name for v in self._bound_volumes(node)}
+        return self._allow_if(node, a, a.name in names)
+
+    def _account(self, node: str, a: Attributes) -> Decision | None:
+        if a.subresource == "token":
+            if a.verb != "create":
+                return _refuse(node, "only create is allowed for this type")
+            return self._allow_if(node, a, self.refers(node, a.resource, a.namespace, a.name))
+        return self._get(node, a) if a.verb == "get" else None
+
+    def _lease(self, node: str, a: Attributes) -> Decision:
+        return self._own(node, a, namespace="kube-node-lease")
 
     def _allow_if(self, node: str, a: Attributes, ok: bool) -> Decision:
         if ok:
@@ -289,3 +275,20 @@ class NodeAuthorizer:
                 return _ALLOW
             return Decision(None, f"can only list/watch pods with spec.nodeName field selector for '{node}'")
         return None
+
+
+_SPECIAL: dict[tuple[str, str], Callable[[NodeAuthorizer, str, Attributes], Decision | None]] = {
+    ("", "secrets"): NodeAuthorizer._read,
+    ("", "configmaps"): NodeAuthorizer._read,
+    ("", "persistentvolumeclaims"): NodeAuthorizer._claim,
+    ("", "persistentvolumes"): NodeAuthorizer._volume,
+    ("resource.k8s.io", "resourceclaims"): NodeAuthorizer._get,
+    ("", "serviceaccounts"): NodeAuthorizer._account,
+    ("storage.k8s.io", "volumeattachments"): NodeAuthorizer._attachment,
+    ("coordination.k8s.io", "leases"): NodeAuthorizer._lease,
+    ("storage.k8s.io", "csinodes"): NodeAuthorizer._own,
+    ("resource.k8s.io", "resourceslices"): NodeAuthorizer._slices,
+    ("", "nodes"): NodeAuthorizer._node,
+    ("", "pods"): NodeAuthorizer._pod,
+}
+"""What more than the rules of the role decides; None: they do."""

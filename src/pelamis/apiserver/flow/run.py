@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pelamis.apiserver.flow.estimate import Width, estimate, most_seats
+from pelamis.apiserver.flow.estimate import ONE, Width, estimate, most_seats
 from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Classifier, Flow
 from pelamis.apiserver.histogram import Histogram
@@ -44,15 +44,27 @@ class Waiter:
     distinguisher: str
 
 
-@dataclass(slots=True, eq=False)
+class Ran:
+    """Requests of one schema at one level that were let run, and how long those took that are done."""
+
+    __slots__ = ("count", "seconds")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.seconds = Histogram()
+
+
 class Ticket:
     """A request that runs. queue -1: it never stood in one."""
 
-    level: Level[Waiter]
-    queue: int
-    started: float
-    width: Width
-    flow: Flow
+    __slots__ = ("level", "queue", "ran", "started", "width")
+
+    def __init__(self, level: Level[Waiter], queue: int, started: float, width: Width, ran: Ran) -> None:
+        self.level = level
+        self.queue = queue
+        self.started = started
+        self.width = width
+        self.ran = ran
 
 
 class RetryAfter:
@@ -106,11 +118,10 @@ class FlowControl:
         self.levels: Levels[Waiter] = Levels(total)
         self.rejected: dict[tuple[str, str, str], int] = {}
         """By priority level, flow schema and reason."""
-        self.dispatched: dict[tuple[str, str], int] = {}
+        self.ran: dict[tuple[str, str], Ran] = {}
         """By priority level and flow schema."""
         self.waited: dict[tuple[str, str, str], Histogram] = {}
-        self.executed: dict[tuple[str, str, str], Histogram] = {}
-        """By priority level, flow schema, and whether it ran, or its type."""
+        """By priority level, flow schema, and whether it ran."""
         self._retry: dict[str, RetryAfter] = {}
         self._classifier: Classifier | None = None
         schemas.subscribe(self._changed, replay=False)
@@ -146,12 +157,18 @@ class FlowControl:
         if level.waiting or not self.levels.has_seat(level, width.most):
             return width
         level.run(-1, width.most)
-        return self._runs(Ticket(level, -1, now, width, flow))
+        ran = self._of(flow)
+        ran.count += 1
+        return Ticket(level, -1, now, width, ran)
 
     def _width(self, info: RequestInfo, query: str, level: Level[Waiter]) -> Width:
         verb = info.verb
-        stored = self._stored(info) if verb == "list" or verb == "watch" else (0, 0)
-        watchers = self._watchers(info) if verb in MUTATING else 0
+        if verb == "list" or verb == "watch":
+            stored, watchers = self._stored(info), 0
+        elif verb in MUTATING and (watchers := self._watchers(info)):
+            stored = 0, 0
+        else:
+            return ONE
         return estimate(info, query, stored, watchers, most_seats(level.seats, level.shape.hand))
 
     async def wait(self, flow: Flow, user: User, info: RequestInfo, width: Width) -> Ticket:
@@ -166,7 +183,7 @@ class FlowControl:
         mine = Waiter(width, flow, user, info, loop.create_future(), self._clock(), key.partition("/")[2])
         if not level.wait(queue, mine):
             raise self._refused(flow, "queue-full")
-        ticket = Ticket(level, queue, 0.0, width, flow)
+        ticket = Ticket(level, queue, 0.0, width, self._of(flow))
         began = loop.time()
         timer = loop.call_later(WAIT_S, self._expire, ticket, mine, flow)
         ran = "false"
@@ -181,20 +198,22 @@ class FlowControl:
             raise
         finally:
             timer.cancel()
-            self._observe(self.waited, (flow.level, flow.schema, ran), loop.time() - began)
+            self._observe((flow.level, flow.schema, ran), loop.time() - began)
         ticket.started = loop.time()
-        return self._runs(ticket)
-
-    def _runs(self, ticket: Ticket) -> Ticket:
-        key = (ticket.flow.level, ticket.flow.schema)
-        self.dispatched[key] = self.dispatched.get(key, 0) + 1
+        ticket.ran.count += 1
         return ticket
 
-    @staticmethod
-    def _observe(into: dict[tuple[str, str, str], Histogram], key: tuple[str, str, str], seconds: float) -> None:
-        found = into.get(key)
+    def _of(self, flow: Flow) -> Ran:
+        key = (flow.level, flow.schema)
+        found = self.ran.get(key)
         if found is None:
-            found = into[key] = Histogram()
+            found = self.ran[key] = Ran()
+        return found
+
+    def _observe(self, key: tuple[str, str, str], seconds: float) -> None:
+        found = self.waited.get(key)
+        if found is None:
+            found = self.waited[key] = Histogram()
         found.observe(seconds)
 
     def give(self, ticket: Ticket | None, now: float) -> None:
@@ -202,9 +221,10 @@ class FlowControl:
         if ticket is None:
             return
         level, width = ticket.level, ticket.width
+        took = now - ticket.started
         kept = width.final if width.after_s else 0
-        self._observe(self.executed, (ticket.flow.level, ticket.flow.schema, "regular"), now - ticket.started)
-        level.done(ticket.queue, now - ticket.started, width.most, kept)
+        ticket.ran.seconds.observe(took)
+        level.done(ticket.queue, took, width.most, kept)
         if kept:
             asyncio.get_running_loop().call_later(width.after_s, self._release, level, kept)
         self._turn(level)
