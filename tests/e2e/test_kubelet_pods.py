@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from pelamis.api.core.configmap import KIND as CONFIGMAP
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.core.serviceaccount import KIND as ACCOUNT
+from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.client.types import Create, Patch
 from tests.kubelet import rig
+from tests.kubelet.dra.driver import FakeDriver
 from tests.kubelet.live import Live, pod, running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(rig.missing()), reason=f"needs {rig.missing()}")]
@@ -165,6 +169,50 @@ def test_image_volumes_come_with_the_containers_that_mount_them() -> None:
         assert ("Failed", "Error: ErrImagePull") in told and "FailedMount" not in live.reasons("views")
         await live.delete("views", 1)
         await live.until("views", lambda p: p is None)
+
+    run(scenario)
+
+
+def test_devices_of_a_driver() -> None:
+    async def scenario(live: Live) -> None:
+        driver = FakeDriver()
+        driver.cdi = {"": (f"pelamis.test/{live.rig.tag}=0",)}
+        edits = {"env": ["DEVICE=gpu-0"], "deviceNodes": [{"path": "/dev/gpu0", "hostPath": "/dev/null"}]}
+        spec = {"cdiVersion": "0.6.0", "kind": f"pelamis.test/{live.rig.tag}"}
+        path = Path(f"/var/run/cdi/pelamis-test-{live.rig.tag}.json")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({**spec, "devices": [{"name": "0", "containerEdits": edits}]}))
+        try:
+            result = {"request": "r", "driver": driver.name, "pool": "p", "device": "d"}
+            request = {"name": "r", "exactly": {"deviceClassName": "gpu"}}
+            claims = [{"name": "gpu", "resourceClaimName": "x"}]
+            with_it = {**HOLD, "resources": {"claims": [{"name": "gpu"}]}}
+            await live.create(pod("dev", with_it, {**HOLD, "name": "without"}, resourceClaims=claims))
+            tree = {
+                "metadata": {"name": "x", "namespace": "default"},
+                "spec": {"devices": {"requests": [request]}},
+                "status": {
+                    "allocation": {"devices": {"results": [result]}},
+                    "reservedFor": [{"resource": "pods", "name": "dev", "uid": live.get("dev").metadata.uid}],
+                },
+            }
+            await live.server.put(CLAIM, tree)
+            await driver.start(Path(live.config().root_dir, "plugins_registry"))
+            await live.until("dev", running)
+            assert "DEVICE=gpu-0" in await live.exec("dev", "env")
+            assert (await live.exec("dev", "stat", "-c", "%t:%T", "/dev/gpu0")).strip() == "1:3"
+            assert "DEVICE" not in await live.exec("dev", "env", container="without")
+            await live.stop()
+            await live.start()  # the claim is known from the file
+            await live.until("dev", running)
+            await live.delete("dev", 1)
+            await live.until("dev", lambda p: p is None)
+            assert driver.calls == [("prepare", ["x"]), ("unprepare", ["x"])]
+        finally:
+            path.unlink()
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
+            await driver.stop()
 
     run(scenario)
 

@@ -12,6 +12,7 @@ from pelamis.client.types import Client, View
 from pelamis.kubelet import dns, reference
 from pelamis.kubelet.cgroups import Cgroups
 from pelamis.kubelet.cri.runtime import Runtime
+from pelamis.kubelet.dra.devices import Devices
 from pelamis.kubelet.images import Images
 from pelamis.kubelet.prober import Prober
 from pelamis.kubelet.publish import Publisher
@@ -30,6 +31,7 @@ class Recorder(Protocol):
 @dataclass(slots=True)
 class Agent:
     """stamp(): text that never repeats. runtime_class(name): the RuntimeClass, or None.
+    knows_cdi(): whether the runtime gives containers their devices by CDI names.
     withdrawn(namespace, uid): returns once this node's service proxy sends the pod no new connections.
 
     owners: container or sandbox id to (pod uid, container name or "").
@@ -54,6 +56,8 @@ class Agent:
     allocatable: Callable[[], Mapping[str, str]]
     stamp: Callable[[], str]
     runtime_class: Callable[[str], Any]
+    devices: Devices
+    knows_cdi: Callable[[], bool]
     withdrawn: Callable[[str, str], Awaitable[None]] | None = None
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
 

@@ -82,8 +82,8 @@ def sandbox(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was prepared for one container. mounts: (mount declaration, host path) in order; devices: as the runtime
-    wants them."""
+    """What was prepared for one container. mounts: (mount declaration, host path) in order; devices, more_mounts: as
+    the runtime wants them; cdi: names of devices that it knows by itself."""
 
     image: Any
     image_ref: str
@@ -95,6 +95,8 @@ class Made:
     seccomp: str
     target_id: str = ""
     devices: tuple[cri.Device, ...] = ()
+    cdi: tuple[str, ...] = ()
+    more_mounts: tuple[cri.Mount, ...] = ()
 
 
 def container(pod: Any, declared: Any, attempt: int, made: Made) -> cri.ContainerConfig:
@@ -140,8 +142,9 @@ def container(pod: Any, declared: Any, attempt: int, made: Made) -> cri.Containe
         envs=tuple(
             cri.KeyValue(key=name, value=value.encode("utf-8", "surrogateescape")) for name, value in variables.items()
         ),
-        mounts=tuple(mounts),
+        mounts=(*mounts, *made.more_mounts),
         devices=made.devices,
+        CDI_devices=tuple(cri.CDIDevice(name=name) for name in made.cdi),
         labels={**pod_labels(pod), CONTAINER_NAME: spec.name},
         annotations=annotations,
         log_path=f"{spec.name}/{attempt}.log",

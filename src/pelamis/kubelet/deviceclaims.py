@@ -14,11 +14,15 @@ FAILED = "FailedPrepareDynamicResources"
 Read = Callable[[str], Awaitable[ResourceClaim]]
 
 
+class Hindered(Exception):
+    """A pod cannot have its devices, for the reason that is the text."""
+
+
 def uses(pod: Any) -> bool:
     return bool(pod.spec.resourceClaims) or pod.status.extendedResourceClaimStatus is not None
 
 
-def _names(pod: Any) -> list[tuple[str, bool]]:
+def names(pod: Any) -> list[tuple[str, bool]]:
     """(claim, whether it must be the pod's own). Raises Unresolved."""
     out: list[tuple[str, bool]] = []
     for entry in pod.spec.resourceClaims:
@@ -30,30 +34,43 @@ def _names(pod: Any) -> list[tuple[str, bool]]:
     return out
 
 
-async def hindrance(pod: Any, read: Read, drivers: Container[str] | None) -> str:
-    """Why the devices cannot be used, "" = they can. read: gets a claim of the pod's namespace; raises StatusError.
+async def resolve(pod: Any, read: Read, drivers: Container[str] | None) -> list[ResourceClaim]:
+    """The pod's claims, if it may use their devices. Raises Hindered.
 
-    drivers: those that serve the node; None = any.
+    read: gets a claim of the pod's namespace; raises StatusError. drivers: those that serve the node; None = any.
     """
     meta = pod.metadata
+    out: list[ResourceClaim] = []
     try:
-        for name, own in _names(pod):
+        for name, own in names(pod):
             try:
                 claim = await read(name)
             except StatusError as error:
-                return f"fetch ResourceClaim {name}: {error.message}"
+                raise Hindered(f"fetch ResourceClaim {name}: {error.message}") from error
             foreign = not_for_pod(pod, claim) if own else ""
             if foreign:
-                return foreign
+                raise Hindered(foreign)
             if not is_reserved(claim, meta.uid):
-                return f"pod {meta.name} ({meta.uid}) is not allowed to use ResourceClaim {name} ({claim.metadata.uid})"
+                raise Hindered(
+                    f"pod {meta.name} ({meta.uid}) is not allowed to use ResourceClaim {name} ({claim.metadata.uid})"
+                )
             if claim.status.allocation is None:
-                return f"ResourceClaim {name}: claim not allocated"
+                raise Hindered(f"ResourceClaim {name}: claim not allocated")
             for result in claim.status.allocation.devices.results:
                 if drivers is not None and result.driver not in drivers:
-                    return f"DRA driver {result.driver} is not registered"
+                    raise Hindered(f"DRA driver {result.driver} is not registered")
+            out.append(claim)
     except Unresolved as missing:
-        return str(missing)
+        raise Hindered(str(missing)) from missing
+    return out
+
+
+async def hindrance(pod: Any, read: Read, drivers: Container[str] | None) -> str:
+    """Why the devices cannot be used, "" = they can."""
+    try:
+        await resolve(pod, read, drivers)
+    except Hindered as why:
+        return str(why)
     return ""
 
 

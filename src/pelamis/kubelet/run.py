@@ -29,6 +29,11 @@ from pelamis.kubelet.allocation import Allocations
 from pelamis.kubelet.cgroups import Cgroups
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError, Runtime, RuntimeEvent
+from pelamis.kubelet.dra import cdi
+from pelamis.kubelet.dra.claims import Claims
+from pelamis.kubelet.dra.devices import Devices
+from pelamis.kubelet.dra.drivers import Drivers
+from pelamis.kubelet.dra.registration import Registrar
 from pelamis.kubelet.evict import Evictor
 from pelamis.kubelet.images import Images
 from pelamis.kubelet.node import NodeAgent
@@ -89,6 +94,8 @@ class Kubelet:
         self.removing: set[str] = set()
         self.agent: Agent
         self.node: NodeAgent
+        self.devices: Devices
+        self._drivers: Drivers | None = None
 
     def _make_cgroups(self) -> Cgroups | None:
         return Cgroups(self.settings.cgroup_root) if self.settings.manage_cgroups else None
@@ -115,6 +122,8 @@ class Kubelet:
                 self._unsubscribe()
             for worker in self.workers.values():
                 worker.close()
+            if self._drivers is not None:
+                self._drivers.close()
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         settings = self.settings
@@ -122,6 +131,9 @@ class Kubelet:
             _make_folder(folder)
         self.node = NodeAgent(settings, self.client, self.runtime, self._record, self.now)
         await self.node.prepare()
+        drivers = self._drivers = Drivers(self.client, settings.node_name, tasks.create_task)
+        claims = Claims(Path(settings.root_dir, "dra_manager_state"))
+        self.devices = Devices(self.client, claims, drivers)
         self.agent = self._make_agent(tasks)
         if self._cgroups is not None:
             self._cgroups.setup()
@@ -148,6 +160,9 @@ class Kubelet:
         tasks.create_task(gc.rotate_logs(self), name="kubelet log rotation")
         tasks.create_task(gc.collect_images(self), name="kubelet image collection")
         tasks.create_task(Evictor(self).run(), name="kubelet eviction")
+        drivers.start()
+        registrar = Registrar(Path(settings.root_dir, "plugins_registry"), drivers)
+        tasks.create_task(registrar.run(), name="kubelet plugins")
         if self.server is not None:
             await self.server.start(self, tasks)
         del registered
@@ -177,6 +192,8 @@ class Kubelet:
             stamp=self._stamp,
             withdrawn=self.withdrawn,
             runtime_class=lambda name: self._classes.get("", name),
+            devices=self.devices,
+            knows_cdi=lambda: cdi.understood_by(self.node.runtime_name, self.node.runtime_version),
         )
 
     # --- pods ---------------------------------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ import msgspec
 
 from pelamis.api.core.pod.container import Container
 from pelamis.api.core.pod.kind import KIND as POD
-from pelamis.api.resource.resourceclaim import KIND as DEVICE_CLAIM
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
 from pelamis.kubelet import (
@@ -40,6 +39,7 @@ from pelamis.kubelet import (
 from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
+from pelamis.kubelet.dra import cdi
 from pelamis.kubelet.images import ImageError, credentials
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.prober import Target
@@ -317,7 +317,7 @@ class Worker:
 
     async def _run_sandbox(self, attempt: int) -> None:
         agent = self.agent
-        if deviceclaims.uses(self.pod) and (why := await self._without_devices()):
+        if deviceclaims.uses(self.pod) and (why := await self._prepare_devices()):
             self.feed(a.SandboxFailed(deviceclaims.told(why), deviceclaims.FAILED))
             return
         try:
@@ -336,14 +336,10 @@ class Worker:
             return
         self.feed(a.SandboxStarted(made))
 
-    async def _without_devices(self) -> str:
-        """Why the devices of the pod's claims cannot be used; drivers have no way to this kubelet."""
-
-        async def read(name: str) -> Any:
-            return await self.agent.client.get(DEVICE_CLAIM, self.pod.metadata.namespace, name)
-
+    async def _prepare_devices(self) -> str:
+        """Why the devices of the pod's claims cannot be used."""
         try:
-            return await deviceclaims.hindrance(self.pod, read, ())
+            return await self.agent.devices.prepare(self.pod)
         except OSError as error:
             return str(error)
 
@@ -438,10 +434,10 @@ class Worker:
         slot = self.machine.state.slots[name]
         try:
             settings = await self._container_settings(order, slot.spec)
-        except (env.ConfigError, VolumeError, NotSynced, ValueError) as error:
+        except (env.ConfigError, VolumeError, NotSynced, ValueError, deviceclaims.Hindered) as error:
             self.feed(a.ContainerFailed(name, "CreateContainerConfigError", str(error)))
             return
-        except (OSError, CriError) as error:
+        except (OSError, CriError, cdi.CdiError) as error:
             self.feed(a.ContainerFailed(name, "CreateContainerError", str(error)))
             return
         if self.sandbox_config is None:
@@ -514,6 +510,13 @@ class Worker:
             if other is None or other.current is None:
                 raise env.ConfigError(f"unable to find target container {spec.targetContainerName!r}")
             target = other.current.id
+        cdi_names: tuple[str, ...] = ()
+        edits = cdi.Edits()
+        if deviceclaims.uses(pod):
+            cdi_names = tuple(agent.devices.of_container(pod, spec))
+            if cdi_names and not agent.knows_cdi():
+                edits, cdi_names = cdi.edits(cdi_names), ()
+                environment = {**environment, **edits.env}
         image = await agent.runtime.image_status(order.image_ref)
         os.makedirs(f"{agent.config.pod_logs_dir}/{config.log_folder(pod)}/{spec.name}", exist_ok=True)
         made = config.Made(
@@ -526,7 +529,9 @@ class Worker:
             memory_capacity=agent.memory_capacity,
             seccomp=f"{agent.config.seccomp_root}/",
             target_id=target,
-            devices=incontainer.devices(pod, spec, self.paths),
+            devices=(*incontainer.devices(pod, spec, self.paths), *edits.devices),
+            cdi=cdi_names,
+            more_mounts=tuple(edits.mounts),
         )
         return config.container(pod, spec, order.attempt, made)
 
@@ -615,6 +620,10 @@ class Worker:
     async def _clean_up(self, remove: bool) -> None:
         agent = self.agent
         folder = agent.pod_folder(self.uid)
+        why = await agent.devices.unprepare(self.uid)
+        if why:
+            self.feed(a.CleanUpFailed(why))
+            return
         try:
             if remove:
                 await self._remove_from_runtime()

@@ -42,6 +42,7 @@ disabled_plugins = [
   stream_server_port = "0"
   enable_unprivileged_ports = true
   enable_unprivileged_icmp = true
+  enable_cdi = true
 
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{cni_bin}"

@@ -55,7 +55,8 @@ class WireCodec(CodecBase):
         return wire.decode(data, message_type)
 
 
-def _error(error: Exception) -> CriError:
+def error_of(error: Exception) -> CriError:
+    """What a failed call comes to."""
     if isinstance(error, GRPCError):
         return CriError(_CODES.get(error.status.name, "Unknown"), error.message or "")
     if isinstance(error, TimeoutError):
@@ -104,7 +105,7 @@ class CriClient:
                 await stream.send_message(request, end=True)
                 answer = await stream.recv_message()
         except (GRPCError, StreamTerminatedError, OSError, TimeoutError) as error:
-            raise _error(error) from error
+            raise error_of(error) from error
         if answer is None:
             raise CriError("Internal", f"{path}: empty answer")
         result: R = answer
