@@ -47,10 +47,10 @@ async def bare(live: Live, index: int) -> float:
 async def managed(live: Live, index: int) -> float:
     name = f"pod-{index}"
     began = time.perf_counter()
-    live.create(pod(name, {"command": list(COMMAND)}))
+    await live.create(pod(name, {"command": list(COMMAND)}))
     await live.until(name, running)
     took = time.perf_counter() - began
-    live.delete(name, 1)
+    await live.delete(name, 1)
     await live.until(name, lambda found: found is None)
     return took * 1000
 

@@ -123,15 +123,19 @@ def _bad_index(index: int) -> PatchError:
     return PatchError(f"Unable to access invalid index: {index}: invalid index referenced")
 
 
-def _add(tree: _Copier, path: str, value: Any, op: str) -> None:
-    tokens = _tokens(path)
-    if not tokens:
-        raise PatchError(f'{op} operation does not apply: doc is missing path: "{path}": missing value')
+def _place(tree: _Copier, path: str, op: str) -> tuple[Any, str]:
+    """The container that the path ends in, to be written to, and the last part of the path."""
+    *above, key = _tokens(path) or (None,)
     try:
-        node = tree.writable(tokens[:-1])
+        if key is None:
+            raise _Missing
+        return tree.writable(above), key
     except _Missing:
         raise PatchError(f'{op} operation does not apply: doc is missing path: "{path}": missing value') from None
-    key = tokens[-1]
+
+
+def _add(tree: _Copier, path: str, value: Any, op: str) -> None:
+    node, key = _place(tree, path, op)
     if isinstance(node, dict):
         node[key] = value
         return
@@ -152,14 +156,7 @@ def _add(tree: _Copier, path: str, value: Any, op: str) -> None:
 
 
 def _remove(tree: _Copier, path: str, op: str) -> None:
-    tokens = _tokens(path)
-    if not tokens:
-        raise PatchError(f'{op} operation does not apply: doc is missing path: "{path}": missing value')
-    try:
-        node = tree.writable(tokens[:-1])
-    except _Missing:
-        raise PatchError(f'{op} operation does not apply: doc is missing path: "{path}": missing value') from None
-    key = tokens[-1]
+    node, key = _place(tree, path, op)
     try:
         if isinstance(node, dict):
             if key not in node:

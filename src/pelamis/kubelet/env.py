@@ -100,6 +100,16 @@ def resource_value(container: Any, resource: str, divisor: str, allocatable: Map
     return str(-(-total // (step or quantity.NANO)))
 
 
+def resource_field(pod: Any, ref: Any, allocatable: Mapping[str, str], own: Any = None) -> str:
+    """What a resourceFieldRef means; own: the container that it stands in, and means unless it names another one."""
+    if own is None or ref.containerName not in ("", own.name):
+        everyone = (*pod.spec.initContainers, *pod.spec.containers)
+        own = next((c for c in everyone if c.name == ref.containerName), None)
+    if own is None:
+        raise ConfigError(f"container {ref.containerName} not found")
+    return resource_value(own, ref.resource, ref.divisor, fallback(pod, allocatable))
+
+
 def fallback(pod: Any, allocatable: Mapping[str, str]) -> Mapping[str, str]:
     """What stands for a limit that a container has not: the pod's, else what the node has."""
     whole = pod.spec.resources.limits if pod.spec.resources is not None else {}
@@ -166,25 +176,34 @@ class Sources:
         self.file = file
 
 
+def _data(lookup: Lookup, what: str, namespace: str, ref: Any) -> Mapping[str, Any] | None:
+    """Of a ConfigMap or Secret; None where it is missing and may be."""
+    found = lookup(namespace, ref.name)
+    if found is None and not ref.optional:
+        raise ConfigError(f'{what} "{ref.name}" not found')
+    return None if found is None else found.data
+
+
 def _from(pod: Any, source: Any, sources: Sources) -> dict[str, str]:
     namespace = pod.metadata.namespace
+    data = None
     if source.configMapRef is not None:
-        ref = source.configMapRef
-        found = sources.configmap(namespace, ref.name)
-        if found is None:
-            if ref.optional:
-                return {}
-            raise ConfigError(f'configmap "{ref.name}" not found')
-        return {source.prefix + key: value for key, value in found.data.items()}
-    if source.secretRef is not None:
-        ref = source.secretRef
-        found = sources.secret(namespace, ref.name)
-        if found is None:
-            if ref.optional:
-                return {}
-            raise ConfigError(f'secret "{ref.name}" not found')
-        return {source.prefix + key: value.decode("utf-8", "surrogateescape") for key, value in found.data.items()}
-    return {}
+        data = _data(sources.configmap, "configmap", namespace, source.configMapRef)
+    elif source.secretRef is not None:
+        data = _data(sources.secret, "secret", namespace, source.secretRef)
+    return {source.prefix + key: _text(value) for key, value in (data or {}).items()}
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _of_key(data: Mapping[str, Any] | None, what: str, namespace: str, ref: Any) -> str | None:
+    if data is not None and ref.key in data:
+        return _text(data[ref.key])
+    if ref.optional:
+        return None
+    raise ConfigError(f"couldn't find key {ref.key} in {what} {namespace}/{ref.name}")
 
 
 def _value_from(pod: Any, container: Any, variable: Any, sources: Sources) -> str | None:
@@ -192,38 +211,13 @@ def _value_from(pod: Any, container: Any, variable: Any, sources: Sources) -> st
     if source.fieldRef is not None:
         return field_value(pod, source.fieldRef.fieldPath, sources.ips, sources.host_ips)
     if source.resourceFieldRef is not None:
-        ref = source.resourceFieldRef
-        target = container
-        if ref.containerName and ref.containerName != container.name:
-            everyone = (*pod.spec.initContainers, *pod.spec.containers)
-            target = next((c for c in everyone if c.name == ref.containerName), None)
-            if target is None:
-                raise ConfigError(f"container {ref.containerName} not found")
-        return resource_value(target, ref.resource, ref.divisor, fallback(pod, sources.allocatable))
+        return resource_field(pod, source.resourceFieldRef, sources.allocatable, container)
     if source.configMapKeyRef is not None:
         ref = source.configMapKeyRef
-        found = sources.configmap(namespace, ref.name)
-        if found is None:
-            if ref.optional:
-                return None
-            raise ConfigError(f'configmap "{ref.name}" not found')
-        if ref.key not in found.data:
-            if ref.optional:
-                return None
-            raise ConfigError(f"couldn't find key {ref.key} in ConfigMap {namespace}/{ref.name}")
-        return str(found.data[ref.key])
+        return _of_key(_data(sources.configmap, "configmap", namespace, ref), "ConfigMap", namespace, ref)
     if source.secretKeyRef is not None:
         ref = source.secretKeyRef
-        found = sources.secret(namespace, ref.name)
-        if found is None:
-            if ref.optional:
-                return None
-            raise ConfigError(f'secret "{ref.name}" not found')
-        if ref.key not in found.data:
-            if ref.optional:
-                return None
-            raise ConfigError(f"couldn't find key {ref.key} in Secret {namespace}/{ref.name}")
-        return str(found.data[ref.key].decode("utf-8", "surrogateescape"))
+        return _of_key(_data(sources.secret, "secret", namespace, ref), "Secret", namespace, ref)
     if source.fileKeyRef is not None:
         ref = source.fileKeyRef
         text = sources.file(ref.volumeName, ref.path) if sources.file is not None else None

@@ -19,9 +19,8 @@ from pelamis.base.clock import parse_rfc3339
 from pelamis.kubelet.hollow.node import HollowNode
 from pelamis.sim import condition
 from pelamis.sim.condition import Condition, Mistake
-from pelamis.sim.duration import seconds
 from pelamis.sim.loop import EPOCH
-from pelamis.sim.steps import VERBS, Step, make
+from pelamis.sim.steps import VERBS, Step, make, span_of
 
 MODES = ("holds", "eventually", "always", "never")
 _NEEDS_NETWORK = frozenset(("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService"))
@@ -107,7 +106,7 @@ class _Reader:
         _only(tree, "the scenario", *_TOP)
         if "for" not in tree:
             raise Mistake("say how long it runs, such as `for: 1h`")
-        for_s = _span(tree["for"], "for")
+        for_s = span_of(tree["for"], "for")
         cluster = _mapping(tree.get("cluster") or {}, "cluster")
         _only(cluster, "cluster", "nodes", "nodeMonitorGrace", "controlPlanes")
         planes = _whole(cluster.get("controlPlanes", 1), "cluster.controlPlanes")
@@ -125,7 +124,7 @@ class _Reader:
             steps=steps,
             for_s=for_s,
             expects=self._expects(tree.get("expect") or [], for_s),
-            grace_s=None if grace is None else _span(grace, "cluster.nodeMonitorGrace"),
+            grace_s=None if grace is None else span_of(grace, "cluster.nodeMonitorGrace"),
             planes=max(planes, 1),
             path=path,
         )
@@ -186,9 +185,9 @@ class _Reader:
             step = dict(_mapping(item, where))
             if "at" not in step:
                 raise Mistake(f"{where}: say when, such as `at: 10m` (after the start)")
-            at = _span(step.pop("at"), f"{where}.at")
+            at = span_of(step.pop("at"), f"{where}.at")
             every = step.pop("every", None)
-            until = _span(step.pop("until"), f"{where}.until") if "until" in step else for_s
+            until = span_of(step.pop("until"), f"{where}.until") if "until" in step else for_s
             verbs = [v for v in VERBS if v in step]
             if len(verbs) != 1:
                 raise Mistake(f"{where}: a step does one thing: {', '.join(VERBS)}; this one has {', '.join(step)}")
@@ -197,7 +196,7 @@ class _Reader:
             try:
                 times = [at]
                 if every is not None:
-                    gap = _span(every, "every")
+                    gap = span_of(every, "every")
                     if gap <= 0:
                         raise Mistake("`every` must be longer than nothing")
                     while times[-1] + gap <= until:
@@ -245,16 +244,16 @@ def _window(tree: Mapping[str, Any], mode: str, for_s: float) -> tuple[float, fl
         for word in ("from", "until", "within"):
             if word in tree:
                 raise Mistake(f"`holds` is asked once: it takes `at` (default: the end), not `{word}`")
-        at = _span(tree["at"], "at") if "at" in tree else for_s
+        at = span_of(tree["at"], "at") if "at" in tree else for_s
         start = end = at
     else:
         if "at" in tree:
             raise Mistake(f"`{mode}` is about a window: it takes `from` and `until` (or `within`), not `at`")
-        start = _span(tree.get("from", 0), "from")
+        start = span_of(tree.get("from", 0), "from")
         if "within" in tree:
-            end = start + _span(tree["within"], "within")
+            end = start + span_of(tree["within"], "within")
         else:
-            end = _span(tree["until"], "until") if "until" in tree else for_s
+            end = span_of(tree["until"], "until") if "until" in tree else for_s
     if start > end or end > for_s:
         raise Mistake(f"its time ({start:g} s to {end:g} s) is not within the scenario's {for_s:g} s (`for`)")
     return start, end
@@ -324,16 +323,6 @@ def _whole(value: Any, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Mistake(f"{where}: a whole number is wanted here, not {value!r}")
     return value
-
-
-def _span(value: Any, where: str) -> float:
-    try:
-        found = seconds(value)
-    except ValueError as error:
-        raise Mistake(f"{where}: {error}") from None
-    if found < 0:
-        raise Mistake(f"{where}: a time before the start")
-    return found
 
 
 def _time(value: Any) -> float:

@@ -327,7 +327,7 @@ async def _evict(cluster: Cluster, node: str) -> None:
 
 
 def _crash(step: Parameters, registry: Registry) -> tuple[str, Act]:
-    name, down = str(step["crash"]), _span(step.get("for", 0), "for")
+    name, down = str(step["crash"]), span_of(step.get("for", 0), "for")
     if name not in ("controllers", "scheduler", "server"):
         raise Mistake(f'"{name}" cannot crash: controllers, scheduler or server can; for nodes there is nodeDown')
 
@@ -343,7 +343,7 @@ def _plane(verb: str, text: str, do: Callable[[Cluster, str, float], Awaitable[N
     """Of a control plane by its name, or of the one whose controllers lead."""
 
     def maker(step: Parameters, registry: Registry) -> tuple[str, Act]:
-        name, duration = str(step[verb]), _span(step.get("for", 0), "for")
+        name, duration = str(step[verb]), span_of(step.get("for", 0), "for")
 
         async def act(cluster: Cluster) -> None:
             plane = cluster.leader() if name == "leader" else name
@@ -372,14 +372,14 @@ def _fault(step: Parameters, registry: Registry) -> tuple[str, Act]:
     rates: dict[str, float] = {}
     for key, number in value.items():
         if key in ("lag", "latency"):
-            rates[f"{key}_s"] = _span(number, key)
+            rates[f"{key}_s"] = span_of(number, key)
         elif key not in names:
             raise Mistake(f'fault: "{key}" is not known; there are {", ".join((*names, "lag", "latency"))}')
         elif isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
             raise Mistake(f"fault: {key} is a probability, 0 to 1, not {number!r}")
         else:
             rates[names[key]] = float(number)
-    wanted, duration = _components(step), _span(step.get("for", 0), "for")
+    wanted, duration = _components(step), span_of(step.get("for", 0), "for")
 
     async def act(cluster: Cluster) -> None:
         before = {name: cluster.faults.of(name) for name in wanted}
@@ -401,7 +401,7 @@ def _lose(step: Parameters, registry: Registry) -> tuple[str, Act]:
     if value != "all" and value not in COMPONENTS:
         raise Mistake(f'"{value}" has no watches: {", ".join(COMPONENTS)} or all')
     kinds = [find_kind(registry, str(k)) for k in step.get("kinds") or ()]
-    duration = _span(step.get("for", "1s"), "for")
+    duration = span_of(step.get("for", "1s"), "for")
 
     async def act(cluster: Cluster) -> None:
         for name in wanted:
@@ -438,7 +438,7 @@ def _note(step: Parameters, registry: Registry) -> tuple[str, Act]:
     return str(step["note"]), act
 
 
-def _span(value: Any, where: str) -> float:
+def span_of(value: Any, where: str) -> float:
     try:
         found = seconds(value)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pelamis.kubelet.env import ConfigError, fallback, field_value, resource_value
+from pelamis.kubelet.env import ConfigError, field_value, resource_field
 from pelamis.kubelet.volumes.atomic import File
 
 DEFAULT_MODE = 0o644
@@ -61,12 +61,7 @@ def downward(
             if item.fieldRef is not None:
                 text = field_value(pod, item.fieldRef.fieldPath, ips, host_ips)
             else:
-                ref = item.resourceFieldRef
-                everyone = (*pod.spec.initContainers, *pod.spec.containers)
-                target = next((c for c in everyone if c.name == ref.containerName), None)
-                if target is None:
-                    raise ConfigError(f"container {ref.containerName} not found")
-                text = resource_value(target, ref.resource, ref.divisor, fallback(pod, allocatable))
+                text = resource_field(pod, item.resourceFieldRef, allocatable)
         except ConfigError as error:
             raise VolumeError(str(error)) from error
         own = mode if item.mode is None else item.mode
