@@ -96,7 +96,7 @@ def from_trees(kind: Kind, tree: Tree, old: Any, kept: dict[str, Any]) -> Any:
         return from_tree(kind, tree)  # says what is wrong with it
     for name in parts:
         if name not in changed:
-            changed[name] = getattr(_blank(kind.type), name)
+            changed[name] = getattr(blank(kind.type), name)
     return replace(old, **changed)
 
 
@@ -115,7 +115,7 @@ def _parts(cls: type[Any]) -> dict[str, Callable[[bytes], Any]]:
     return found
 
 
-def _blank(cls: type[Any]) -> Any:
+def blank(cls: type[Any]) -> Any:
     found = _BLANKS.get(cls)
     if found is None:
         found = _BLANKS[cls] = cls()
@@ -304,6 +304,45 @@ def clean(kind: Kind, tree: Tree, *, defaults: bool = True) -> list[str]:
     return _clean_struct(kind, kind.type, tree, "", defaults)
 
 
+def read(kind: Kind, tree: Tree) -> Any:
+    """The struct of a tree of a built-in kind that came from outside. Raises msgspec.ValidationError."""
+    return _decoder(kind.type)(_plainly(tree))
+
+
+class Many:
+    """Makes lists of one type of struct out of what came from outside."""
+
+    __slots__ = ("_adjust", "_decode", "_type")
+
+    def __init__(self, cls: type[Any]) -> None:
+        self._type = tuple[cls, ...]  # type: ignore[valid-type]
+        self._decode = msgspec.json.Decoder(self._type).decode
+        self._adjust = _adjuster(cls, True)
+
+    def made(self, items: list[Any]) -> tuple[Any, list[Tree]]:
+        """The structs, in normal form, and their trees. Raises ValueError, which msgspec's errors are too."""
+        made = msgspec.convert(items, self._type)
+        data = _encode(made)
+        if b'"$' in data:
+            raise ValueError("a directive")
+        trees: list[Tree] = _decode_tree(data)
+        if self._adjust is None:
+            return self._decode(data), trees
+        for tree in trees:
+            self._adjust(tree)
+        return self._decode(_encode(trees)), trees
+
+
+_MANY: dict[type[Any], Many] = {}
+
+
+def many(cls: type[Any]) -> Many:
+    found = _MANY.get(cls)
+    if found is None:
+        found = _MANY[cls] = Many(cls)
+    return found
+
+
 def clean_update(
     kind: Kind, tree: Tree, old: Any, before: Tree, shared: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
@@ -328,8 +367,8 @@ def clean_update(
     if not kept:
         normal: Tree = _normal(kind, cls, obj, True)
     else:
-        blank = _blank(cls)
-        normal = _normal(kind, cls, replace(obj, **{name: getattr(blank, name) for name in kept}), True)
+        unset = blank(cls)
+        normal = _normal(kind, cls, replace(obj, **{name: getattr(unset, name) for name in kept}), True)
         for name in kept:
             value = before[name]
             if name == "metadata":
@@ -359,7 +398,7 @@ def own_metadata(metadata: Tree) -> Tree:
 
 def _read(kind: Kind, cls: type[Any], tree: Tree, path: str, problems: list[str]) -> Any:
     try:
-        if _has_raw(cls):
+        if has_raw(cls):
             return _decoder(cls)(_plainly(tree))
         return msgspec.convert(tree, cls)
     except msgspec.ValidationError:
@@ -374,7 +413,7 @@ def _read(kind: Kind, cls: type[Any], tree: Tree, path: str, problems: list[str]
 _RAW: dict[type[Any], bool] = {}
 
 
-def _has_raw(cls: type[Any]) -> bool:
+def has_raw(cls: type[Any]) -> bool:
     """Whether some of it is kept as bytes: that needs JSON to be read from."""
     found = _RAW.get(cls)
     if found is None:
@@ -481,7 +520,7 @@ def _duration(text: str) -> str:
     return duration.format_nanos(duration.parse_nanos(text))
 
 
-_CANONICAL: dict[str, Callable[[str], str]] = {
+CANONICAL: dict[str, Callable[[str], str]] = {
     "quantity": quantity.canonical,
     "time": _time,
     "microTime": _micro_time,
@@ -491,7 +530,7 @@ _CANONICAL: dict[str, Callable[[str], str]] = {
 
 def _needs(value: Value, defaults: bool, seen: frozenset[type[Any]] = frozenset()) -> bool:
     """Whether anything below can need an adjustment; a type seen on the way up adds nothing."""
-    if value.what in _CANONICAL:
+    if value.what in CANONICAL:
         return True
     if value.of is not None:
         return _needs(value.of, defaults, seen)
@@ -545,8 +584,8 @@ def _compile(cls: type[Struct], defaults: bool) -> Adjust:
             and _holds_default(f.value.struct)
         ):
             made.append(f.name)
-        if f.value.what in _CANONICAL:
-            work[f.name] = True, _CANONICAL[f.value.what]
+        if f.value.what in CANONICAL:
+            work[f.name] = True, CANONICAL[f.value.what]
         else:
             fn = _value_adjuster(f.value, defaults)
             if fn is not None:
@@ -588,8 +627,8 @@ def _value_adjuster(value: Value, defaults: bool) -> Adjust | None:
     if value.struct is not None:
         return _adjuster(value.struct, defaults)
     assert value.of is not None
-    if value.of.what in _CANONICAL:
-        return _each_text(_CANONICAL[value.of.what])
+    if value.of.what in CANONICAL:
+        return _each_text(CANONICAL[value.of.what])
     inner = _value_adjuster(value.of, defaults)
     assert inner is not None
     return _each_member(inner) if value.what == "map" else _each(inner)
@@ -622,11 +661,14 @@ def _each_text(canonical: Callable[[str], str]) -> Adjust:
 
 
 __all__ = [
+    "CANONICAL",
     "JSON",
     "PROTOBUF",
     "YAML",
     "Custom",
     "Field",
+    "Many",
+    "blank",
     "check_type",
     "clean",
     "clean_update",
@@ -634,11 +676,14 @@ __all__ = [
     "encode",
     "from_tree",
     "from_trees",
+    "has_raw",
     "label",
+    "many",
     "metadata_offset",
     "own_metadata",
     "parse",
     "parse_stored",
+    "read",
     "read_body",
     "served",
     "stored",

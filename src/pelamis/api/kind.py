@@ -89,6 +89,9 @@ class Kind:
     own_rules: a further version is held to its own rules in place of the hub's.
     computed: made when it is asked for; nothing is stored, no cache holds it.
     hub, to_hub, from_hub: for a served version that is stored as another Kind: tree conversions, in place of storage.
+    overlays: subresource ("": none) to a member of the object and a function: plain patches through it may be laid over
+    that member's struct, and function(new, old) tells whether ``default`` and the ``prepare_*`` would leave the outcome
+    as it is.
     retired: apiVersions that nobody serves any more but upstream still stores in: tree conversions to this one.
     """
 
@@ -130,6 +133,7 @@ class Kind:
     storage_hash: str = ""
     grace_period: Callable[[Any, int | None], int] | None = None
     prune: Callable[[Tree], Sequence[str]] | None = None
+    overlays: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] | None = None
     hub: Kind | None = None
     to_hub: Callable[[Tree], None] = _nothing
     from_hub: Callable[[Tree], None] = _nothing

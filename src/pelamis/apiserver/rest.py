@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
-from pelamis.apiserver import deletion, verbs
+from pelamis.apiserver import deletion, overlay, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.pace import SMALL, Pace
 from pelamis.apiserver.verbs import Result
@@ -93,6 +93,10 @@ class Answer:
 
 class Admission(Protocol):
     def mutate(self, write: Write) -> None: ...
+
+    def blind(self, write: Write) -> bool:
+        """Whether ``mutate`` neither looks at ``write.tree`` nor waits."""
+        ...
 
     def validate(self, write: Write, obj: Any) -> None: ...
 
@@ -395,6 +399,12 @@ class Rest:
             return transform(write)
         if write.verb == "create":
             raise MethodNotAllowed()
+        if write.kind.overlays is not None:
+            write.operation = "UPDATE"
+            if self._admission.blind(write):
+                result = overlay.laid(write, self._admission.mutate)
+                if result is not None:
+                    return result
         if write.verb == "patch":
             verbs.patched(write)
         elif write.source:

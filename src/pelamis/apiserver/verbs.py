@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from pelamis.api import codec, loosen, metavalidate
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
-from pelamis.api.meta import ManagedFieldsEntry
+from pelamis.api.meta import ManagedFieldsEntry, ObjectMeta
 from pelamis.api.patchschema import schema
 from pelamis.apiserver.ownership import converter, manager_of, own
 from pelamis.apiserver.write import Patch, Write
@@ -277,12 +277,12 @@ def update(write: Write, mutate: Step = _nothing, *, normalised: bool = False) -
     tree = write.tree
     check_revision(write, metadata_of(tree, hub))
     if write.patch is None or write.patch.type != "apply":
-        own(write, write.old_tree, _ignored(write))
+        own(write, write.old_tree, ignored(write))
     mutate(write)
     return finish_update(write)
 
 
-def _ignored(write: Write) -> tuple[str, ...]:
+def ignored(write: Write) -> tuple[str, ...]:
     """What this write makes nobody the owner of."""
     return _resets(write) if write.subresource else (*write.hub.reset, *write.hub.unowned)
 
@@ -352,11 +352,23 @@ def finish_update(write: Write) -> Result:
     kept = _kept(write, old.obj, tree, before) if _has_parts(hub) else {}
     obj = codec.from_trees(hub, tree, old.obj, kept) if kept else codec.from_tree(hub, tree)
     if "metadata" in kept:
-        errors = metavalidate.validate_managed_fields(obj.metadata.managedFields, "metadata.managedFields")
-    else:
-        errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
-        if obj.metadata.finalizers:
-            errors.extend(_finalizers(hub, obj))
+        return concluded(write, obj, check_owners(obj.metadata))
+    errors = metavalidate.validate_update(obj.metadata, old.obj.metadata)
+    if obj.metadata.finalizers:
+        errors.extend(_finalizers(hub, obj))
+    return concluded(write, obj, errors)
+
+
+def check_owners(metadata: ObjectMeta) -> list[FieldError]:
+    """Of metadata that has been checked before, but for managedFields."""
+    return metavalidate.validate_managed_fields(metadata.managedFields, f"metadata.{OWNERS}")
+
+
+def concluded(write: Write, obj: Any, errors: list[FieldError]) -> Result:
+    """The struct is complete: the kind's own rules, and what is to be stored. errors: of the metadata."""
+    hub = write.hub
+    old = write.old
+    assert old is not None
     kind, new, was = hub, obj, old.obj
     if _has_own_rules(write):
         kind, new, was = write.kind, _as_asked(write, obj), _as_asked(write, old.obj)

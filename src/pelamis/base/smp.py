@@ -13,6 +13,7 @@ The target is shared and never changed: each container on the way is copied befo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -189,9 +190,16 @@ def _merge_named(old: list[Any], patch: list[Any], element: Node | None, key: st
             return None
         at = known.get(name)
         named[name] = item if at is None else _merge_plain(old[at], item, element)
+    return interleaved(old, known, named)
+
+
+def interleaved(old: Sequence[Any], known: dict[str, int], named: dict[str, Any]) -> list[Any]:
+    """The items of a patch in its order; what only the server has stands before the first that is behind it in ``old``.
+
+    known: name to position in ``old``.
+    """
     if len(named) >= len(known) and known.keys() <= named.keys():
         return list(named.values())
-    # What only the server has stands before the first item of the patch that is behind it in the live list.
     out: list[Any] = []
     rest = [(i, old[i]) for name, i in known.items() if name not in named]
     j = 0

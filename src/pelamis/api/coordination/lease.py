@@ -83,6 +83,7 @@ KIND = Kind(
     ),
     storage_hash="gqkMMb/YqFM=",
     cells=cells,
+    overlays={"": ("spec", lambda new, old: True)},
     validate=validate,
     validate_update=validate_update,
 )

@@ -245,6 +245,10 @@ def default(tree: Tree) -> None:
         spec["podCIDR"] = several[0]
 
 
+def _settles(new: Node, old: Node) -> bool:
+    return bool(new.status.allocatable) or not new.status.capacity
+
+
 def prepare_update(tree: Tree, old: Tree) -> None:
     """Status changes through its subresource only. (Not the kind's ``reset``: a new node comes with its status.)"""
     keep(tree, old, "status")
@@ -430,6 +434,7 @@ KIND = Kind(
     storage="minions",
     cells=cells,
     default=default,
+    overlays={"status": ("status", _settles)},
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,

@@ -27,14 +27,18 @@ def _unobserved(name: str, operation: str, type: str, refused: bool) -> Histogra
 
 
 class _Step(Generic[F]):
-    """One plugin's function for one resource, and where its times are counted, by operation."""
+    """One plugin's function for one resource and operation, and where its times are counted."""
 
-    __slots__ = ("name", "passed", "run")
+    __slots__ = ("blind", "name", "passed", "run")
 
-    def __init__(self, name: str, run: F) -> None:
+    def __init__(self, name: str, run: F, blind: Callable[[], bool] | None = None) -> None:
         self.name = name
         self.run = run
-        self.passed: dict[str, Histogram] = {}
+        self.blind = blind
+        self.passed: Histogram | None = None
+
+
+Key = tuple[str, str, str]
 
 
 class Webhooks(Protocol):
@@ -54,8 +58,8 @@ class Chain:
         self._plugins = plugins
         self._objects = objects
         self._reserve = reserve
-        self._mutators: dict[tuple[str, str], tuple[_Step[Mutate], ...]] = {}
-        self._validators: dict[tuple[str, str], tuple[_Step[Validate], ...]] = {}
+        self._mutators: dict[Key, tuple[_Step[Mutate], ...]] = {}
+        self._validators: dict[Key, tuple[_Step[Validate], ...]] = {}
         self.observe: Observe = _unobserved
         self.webhooks: Webhooks | None = None
 
@@ -79,37 +83,48 @@ class Chain:
         if self.webhooks is not None and self.webhooks.mutates(write):
             await self.webhooks.mutate(write)
 
+    def blind(self, write: Write) -> bool:
+        """Whether mutation, as things are, can do without the tree of the object and will not wait."""
+        for step in self._mutating(write):
+            if step.blind is None or not step.blind():
+                return False
+        return self.webhooks is None or not self.webhooks.mutates(write)
+
+    def _mutating(self, write: Write) -> tuple[_Step[Mutate], ...]:
+        resource, sub, operation = write.hub.resource, write.subresource, write.operation
+        steps = self._mutators.get((resource, sub, operation))
+        if steps is None:
+            steps = self._mutators[resource, sub, operation] = tuple(
+                _Step(p.name, p.mutate, p.blind)
+                for p in self._plugins
+                if p.mutate is not None and p.looks_at(resource, sub)
+            )
+        return steps
+
     def rerun(self, write: Write) -> None:
         """The plugins in this process."""
-        key = (write.hub.resource, write.subresource)
-        steps = self._mutators.get(key)
-        if steps is None:
-            steps = self._mutators[key] = tuple(
-                _Step(p.name, p.mutate) for p in self._plugins if p.mutate is not None and p.looks_at(*key)
-            )
         operation, objects = write.operation, self._objects
         started = perf_counter()
-        for step in steps:
+        for step in self._mutating(write):
             try:
                 step.run(write, objects)
             except StatusError:
                 self.observe(step.name, operation, "admit", True).observe(perf_counter() - started)
                 raise
             ended = perf_counter()
-            passed = step.passed.get(operation)
-            if passed is None:
-                passed = step.passed[operation] = self.observe(step.name, operation, "admit", False)
-            passed.observe(ended - started)
+            if step.passed is None:
+                step.passed = self.observe(step.name, operation, "admit", False)
+            step.passed.observe(ended - started)
             started = ended
 
     def validate(self, write: Write, obj: Any) -> None:
-        key = (write.hub.resource, write.subresource)
-        steps = self._validators.get(key)
-        if steps is None:
-            steps = self._validators[key] = tuple(
-                _Step(p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(*key)
-            )
         operation, objects = write.operation, self._objects
+        resource, sub = write.hub.resource, write.subresource
+        steps = self._validators.get((resource, sub, operation))
+        if steps is None:
+            steps = self._validators[resource, sub, operation] = tuple(
+                _Step(p.name, p.validate) for p in self._plugins if p.validate is not None and p.looks_at(resource, sub)
+            )
         started = perf_counter()
         for step in steps:
             try:
@@ -118,10 +133,9 @@ class Chain:
                 self.observe(step.name, operation, "validate", True).observe(perf_counter() - started)
                 raise
             ended = perf_counter()
-            passed = step.passed.get(operation)
-            if passed is None:
-                passed = step.passed[operation] = self.observe(step.name, operation, "validate", False)
-            passed.observe(ended - started)
+            if step.passed is None:
+                step.passed = self.observe(step.name, operation, "validate", False)
+            step.passed.observe(ended - started)
             started = ended
 
     async def review(self, write: Write) -> None:

@@ -35,7 +35,12 @@ class MutatingPolicies:
         )
 
     def plugin(self) -> Plugin:
-        return Plugin("MutatingAdmissionPolicy", mutate=self.mutate, subresources=("*",))
+        return Plugin(
+            "MutatingAdmissionPolicy",
+            mutate=self.mutate,
+            subresources=("*",),
+            blind=lambda: not self._policies.all(),
+        )
 
     def mutate(self, write: Write, objects: Objects) -> None:
         """Raises StatusError."""

@@ -38,4 +38,4 @@ def _mutate(write: Write, objects: Objects) -> None:
     raise error
 
 
-PLUGIN = Plugin("NamespaceLifecycle", mutate=_mutate, subresources=())
+PLUGIN = Plugin("NamespaceLifecycle", mutate=_mutate, subresources=(), blind=lambda: True)

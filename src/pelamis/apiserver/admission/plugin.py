@@ -25,6 +25,8 @@ class Plugin:
     mutate: Mutate | None = None
     validate: Validate | None = None
     subresources: tuple[str, ...] = ()
+    blind: Callable[[], bool] | None = None
+    """Tells that ``mutate``, as things are, neither looks at ``write.tree`` nor waits."""
 
     def looks_at(self, resource: str, subresource: str) -> bool:
         if self.resources is not None and resource not in self.resources:

@@ -224,11 +224,14 @@ def store(tree: Tree, entries: Sequence[Entry], make: Callable[..., Any] | None 
     """
     metadata = dict(tree.get("metadata") or {})
     if entries:
-        ordered = sorted(entries, key=_order) if len(entries) > 1 else entries
-        metadata["managedFields"] = [e.tree() if make is None else e.made(make) for e in ordered]
+        metadata["managedFields"] = [e.tree() if make is None else e.made(make) for e in in_order(entries)]
     else:
         metadata.pop("managedFields", None)
     tree["metadata"] = metadata
+
+
+def in_order(entries: Sequence[Entry]) -> Sequence[Entry]:
+    return sorted(entries, key=_order) if len(entries) > 1 else entries
 
 
 def _order(e: Entry) -> tuple[str, str, str, str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pelamis.base.fieldpath import SELF, Set, difference, recursive_difference, union
@@ -69,9 +69,14 @@ def _inside(value: Any, node: Node) -> Set:
     return out
 
 
-def _take(entry: Entry, gone: Set) -> None:
-    if gone and not entry.misses(gone):
-        entry.fields = difference(entry.fields, gone)
+def _take(entry: Entry, changed: Set, removed: Set) -> bool:
+    """Takes away what somebody else changed or removed; False: nothing is left."""
+    if not changed and not removed:
+        return True
+    for gone in (changed, removed):
+        if gone and not entry.misses(gone):
+            entry.fields = difference(entry.fields, gone)
+    return not entry.empty
 
 
 class Changes:
@@ -153,32 +158,44 @@ def update_managed(
     if schema.evolving:
         reconcile.entries_under(entries, schema, api_version)
     changes = Changes(old or {}, new, schema, api_version, managed.reset_fields(ignored) if ignored else SELF, convert)
-    own = changes.at(api_version)
-    mine = without_stripped(own[0]) if own and own[0] else SELF
+    own = changes.at(api_version) or (SELF, SELF)
+    kept: list[Entry] = []
+    for entry in entries:
+        seen = changes.at(entry.api_version)
+        if seen is not None and (entry.api_version == api_version or _take(entry, *seen)):
+            kept.append(entry)
+    settled = moved(kept, *own, manager, operation=operation, api_version=api_version, now=now, subresource=subresource)
+    managed.store(new, settled, make)
+
+
+def moved(
+    entries: list[Entry],
+    changed: Set,
+    removed: Set,
+    manager: str,
+    *,
+    api_version: str,
+    now: float,
+    operation: str = "Update",
+    subresource: str = "",
+) -> Sequence[Entry]:
+    """What the entries become when a manager changes and removes fields of this version."""
+    mine = without_stripped(changed) if changed else SELF
     manager = manager or "unknown"
     waiting = bool(mine)
     kept: list[Entry] = []
     for entry in entries:
-        seen = changes.at(entry.api_version)
-        if seen is None:
-            continue
-        changed, removed = seen
         if waiting and entry.is_from(manager, operation, api_version, subresource):
-            if changed is not mine:
-                _take(entry, changed)
-            _take(entry, removed)
+            _take(entry, SELF if changed is mine else changed, removed)
             entry.fields = union(entry.fields, mine)
             entry.time = managed.stamp(now)
             waiting = False
-        elif changed or removed:
-            _take(entry, changed)
-            _take(entry, removed)
-            if entry.empty:
-                continue
+        elif entry.api_version == api_version and not _take(entry, changed, removed):
+            continue
         kept.append(entry)
     if waiting:
         kept.append(Entry(manager, operation, api_version, subresource, mine, managed.stamp(now)))
-    managed.store(new, managed.cap(kept), make)
+    return managed.cap(kept)
 
 
 def without_stripped(fields: Set) -> Set:

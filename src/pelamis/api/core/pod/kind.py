@@ -9,7 +9,7 @@ from __future__ import annotations
 from pelamis.api.core.pod.columns import pod_cells
 from pelamis.api.core.pod.default import default_pod
 from pelamis.api.core.pod.pod import Pod
-from pelamis.api.core.pod.strategy import grace_period, prepare_create, prepare_status, prepare_update
+from pelamis.api.core.pod.strategy import grace_period, prepare_create, prepare_status, prepare_update, status_settles
 from pelamis.api.core.pod.validate import validate_pod
 from pelamis.api.core.pod.validate_update import validate_pod_status_update, validate_pod_update
 from pelamis.api.core.pod.warnings import pod_warnings
@@ -75,6 +75,7 @@ KIND = Kind(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
+    overlays={"status": ("status", status_settles)},
     validate=validate_pod,
     validate_update=validate_pod_update,
     validate_status_update=validate_pod_status_update,

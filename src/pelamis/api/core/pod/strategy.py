@@ -74,6 +74,18 @@ def prepare_status(pod: Tree, old: Tree) -> None:
             condition["observedGeneration"] = generation
 
 
+def status_settles(new: Pod, old: Pod) -> bool:
+    """Whether defaults and ``prepare_status`` have nothing to change in the status."""
+    status, was = new.status, old.status
+    addresses = status.podIPs
+    if (addresses[0].ip if addresses else "") != status.podIP:
+        return False
+    if (was.qosClass and not status.qosClass) or (was.observedGeneration and not status.observedGeneration):
+        return False
+    known = {c.type for c in was.conditions if c.observedGeneration}
+    return not known or all(c.observedGeneration or c.type not in known for c in status.conditions)
+
+
 def prepare_ephemeral_containers(pod: Tree, old: Tree) -> None:
     """A write of ``pods/ephemeralcontainers``: nothing but the list of debug containers changes."""
     given = (pod.get("spec") or {}).get("ephemeralContainers")
