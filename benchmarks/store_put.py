@@ -23,7 +23,7 @@ VALUE = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{},"data":{"x":"' + b
 
 def bare(directory: Path, group: int, total: int) -> float:
     connection = sqlite3.connect(directory / f"bare{group}.db", isolation_level=None)
-    for pragma in ("page_size=8192", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=2000"):
+    for pragma in ("page_size=4096", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=3906"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("CREATE TABLE log (rev INTEGER PRIMARY KEY, key TEXT, value BLOB)")
     connection.execute("CREATE INDEX log_key ON log (key, rev)")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pelamis.store.schema import FILE
+from pelamis.store.schema import FILE, connect
 from pelamis.store.sqlite import SqliteStore
 from pelamis.store.types import Closed, Done, Event, Put, StoreFull, Unusable
 
@@ -140,6 +140,18 @@ def test_a_foreign_directory_is_explained(tmp_path: Path, spoil: Any, message: s
     spoil(tmp_path)
     with pytest.raises(Unusable, match=message):
         asyncio.run(_touch(tmp_path))
+
+
+@pytest.mark.parametrize(("first", "shown"), [(0, [4096, 3906]), (8192, [8192, 1953])])
+def test_a_file_keeps_its_page_size(tmp_path: Path, first: int, shown: list[int]) -> None:
+    if first:
+        old = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        for statement in (f"PRAGMA page_size={first}", "PRAGMA journal_mode=WAL", "CREATE TABLE t (x)"):
+            old.execute(statement)
+        old.close()
+    connection = connect(tmp_path / FILE)
+    assert [connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("page_size", "wal_autocheckpoint")] == shown
+    connection.close()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
