@@ -20,7 +20,8 @@ from pelamis.apiserver.negotiate import JSON, PLAIN, Format, negotiate
 from pelamis.apiserver.request import parse_info, write_options
 from pelamis.apiserver.user import User
 from pelamis.base.errors import StatusError
-from pelamis.net.http1 import Request, encode_head, header_lines
+from pelamis.net.headerlines import header_lines
+from pelamis.net.http1 import Request, encode_head
 
 from .harness import running
 

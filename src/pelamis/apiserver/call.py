@@ -11,7 +11,8 @@ from pelamis.apiserver.metrics import Counted
 from pelamis.apiserver.negotiate import PLAIN, Format
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-from pelamis.net.http1 import Request, Response, header_lines
+from pelamis.net.headerlines import header_lines
+from pelamis.net.http1 import Request, Response
 
 Answered = Response | Awaitable[Response | None] | None
 """None: the answer is under way by itself."""

@@ -19,6 +19,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
+from pelamis.net.headerlines import header_lines
+
 if TYPE_CHECKING:
     from pelamis.net.httpconnection import Connection
 
@@ -257,11 +259,6 @@ class Request:
     def take_over(self, headers: Headers = (), status: int = 101) -> TakenOver:
         """Answer ``status`` with ``headers`` and hand out the raw connection. The handler then returns None."""
         return self.connection.take_over(status, headers)
-
-
-def header_lines(headers: Headers) -> bytes:
-    """Headers as they are sent."""
-    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
 
 
 @lru_cache(maxsize=100)

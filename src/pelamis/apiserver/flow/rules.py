@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pelamis.apiserver.request import RequestInfo
 from pelamis.apiserver.user import User
-from pelamis.net.http1 import header_lines
+from pelamis.net.headerlines import header_lines
 
 
 class Flow(NamedTuple):
