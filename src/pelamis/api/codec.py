@@ -312,24 +312,30 @@ def read(kind: Kind, tree: Tree) -> Any:
 class Many:
     """Makes lists of one type of struct out of what came from outside."""
 
-    __slots__ = ("_adjust", "_decode", "_type")
+    __slots__ = ("_adjust", "_decode", "_normal", "_type")
 
     def __init__(self, cls: type[Any]) -> None:
         self._type = tuple[cls, ...]  # type: ignore[valid-type]
         self._decode = msgspec.json.Decoder(self._type).decode
         self._adjust = _adjuster(cls, True)
+        self._normal = _normality(cls)
 
-    def made(self, items: list[Any]) -> tuple[Any, list[Tree]]:
-        """The structs, in normal form, and their trees. Raises ValueError, which msgspec's errors are too."""
+    def made(self, items: list[Any], *, shown: bool) -> tuple[Any, list[Tree]]:
+        """The structs, in normal form, and, if they are to be ``shown``, their trees.
+
+        Raises ValueError, which msgspec's errors are too.
+        """
         made = msgspec.convert(items, self._type)
-        data = _encode(made)
-        if b'"$' in data:
-            raise ValueError("a directive")
-        trees: list[Tree] = _decode_tree(data)
-        if self._adjust is None:
-            return self._decode(data), trees
-        for tree in trees:
-            self._adjust(tree)
+        check = self._normal
+        normal = check is None or all(map(check, made))
+        if normal and not shown:
+            return made, []
+        trees: list[Tree] = _decode_tree(_encode(made))
+        if normal:
+            return made, trees
+        if self._adjust is not None:
+            for tree in trees:
+                self._adjust(tree)
         return self._decode(_encode(trees)), trees
 
 
@@ -566,6 +572,67 @@ def _compiled(cls: type[Any], defaults: bool) -> Adjust:
     found = _ADJUSTERS[cls, defaults]
     assert found is not None
     return found
+
+
+Check = Callable[[Any], bool]
+_NORMALITIES: dict[type[Any], Check | None] = {}
+
+
+def _normality(cls: type[Any]) -> Check | None:
+    """What tells that a struct of the type is in normal form: its adjuster has nothing to do, and its maps are in order
+    of key, as they come out of the store. None: any is."""
+    if cls not in _NORMALITIES:
+        _NORMALITIES[cls] = lambda obj: _normal_by(cls)(obj)  # while a recursive type is being compiled
+        _NORMALITIES[cls] = _compile_normality(cls)
+    return _NORMALITIES[cls]
+
+
+def _normal_by(cls: type[Any]) -> Check:
+    return _NORMALITIES[cls] or (lambda obj: True)
+
+
+def _compile_normality(cls: type[Any]) -> Check | None:
+    wanted: list[tuple[str, bool]] = []
+    checks: list[tuple[str, bool, Check]] = []
+    for f in shape_of(cls):
+        struct = f.value.struct
+        if "default" in f.facts:
+            wanted.append((f.attr, f.pointer))
+        elif struct is not None and not f.pointer and not f.always and _holds_default(struct):
+            checks.append((f.attr, False, lambda value, struct=struct: value != blank(struct)))  # type: ignore[misc]
+        check = _value_normality(f.value)
+        if check is not None:
+            checks.append((f.attr, f.pointer, check))
+
+    def normal(obj: Any) -> bool:
+        for name, pointer in wanted:
+            value = getattr(obj, name)
+            if value is None if pointer else not value:
+                return False
+        for name, pointer, check in checks:
+            value = getattr(obj, name)
+            if (value or (pointer and value is not None)) and not check(value):
+                return False
+        return True
+
+    return normal if wanted or checks else None
+
+
+def _value_normality(value: Value) -> Check | None:
+    canonical = CANONICAL.get(value.what)
+    if canonical is not None:
+        return lambda text: canonical(text) == text
+    if value.struct is not None:
+        return _normality(value.struct)
+    if value.of is None:
+        return None
+    inner = _value_normality(value.of)
+    if value.what == "map":
+        return lambda members: (
+            (len(members) < 2 or list(members) == sorted(members))
+            and (inner is None or all(map(inner, members.values())))
+        )
+    return None if inner is None else lambda items: all(map(inner, items))
 
 
 def _compile(cls: type[Struct], defaults: bool) -> Adjust:

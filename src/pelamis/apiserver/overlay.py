@@ -236,7 +236,7 @@ def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: S
         return _named(place, was, value, key, changed)
     if node.kind != LEAF:
         raise _Other
-    mine, _ = place.many.made(value)  # type: ignore[union-attr]
+    mine, _ = place.many.made(value, shown=False)  # type: ignore[union-attr]
     if mine == was:
         return was
     changed[spot.member] = SELF
@@ -269,13 +269,11 @@ def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set) ->
             if granular and mine is not was[at]:
                 inner[element({key: name}, node)] = below
     if fresh:
-        made, trees = place.many.made([named[name] for name in fresh])  # type: ignore[union-attr]
-        for name, mine, tree in zip(fresh, made, trees, strict=True):
-            if getattr(mine, key) != name:
-                raise _Other
-            named[name] = mine
-            if granular:
-                inner[element(tree, node)] = whole(tree, node.element or node)
+        made, trees = place.many.made([named[name] for name in fresh], shown=granular)  # type: ignore[union-attr]
+        named.update(zip(fresh, made, strict=True))
+        if granular:
+            each = node.element or node
+            inner.update((element(tree, node), whole(tree, each)) for tree in trees)
     out = tuple(smp.interleaved(was, old, named))
     if out == was:
         return was
