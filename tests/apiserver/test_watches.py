@@ -11,10 +11,15 @@ import pytest
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
+from pelamis.api.core.configmap import KIND as CONFIG_MAP
 from pelamis.api.enablement import Enablement
+from pelamis.apiserver.metrics import Metrics
 from pelamis.apiserver.negotiate import JSON, Format
 from pelamis.apiserver.present import Presenter
-from pelamis.apiserver.watch import bookmark
+from pelamis.apiserver.selection import Selection
+from pelamis.apiserver.watch import PAUSE_S, Hub, Watcher, bookmark
+from pelamis.cache.cache import Cache
+from pelamis.store.types import Event
 from tests.apiserver.harness import Harness
 from tests.apiserver.test_server import CMS, cm, events, run
 
@@ -230,3 +235,84 @@ def test_bookmarks_of_every_kind_in_a_table() -> None:
         line = bookmark(Presenter(kind, form, lambda: 0.0), 7, initial_end=True)
         row = json.loads(line)["object"]["rows"][0]
         assert len(row["cells"]) == len(kind.columns) and row["object"]["metadata"]["resourceVersion"] == "7", kind
+
+
+class Loop:
+    """A loop at which somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.due: list[tuple[float, Any]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, fn: Any) -> None:
+        self.call_later(0.0, fn)
+
+    def call_later(self, delay: float, fn: Any) -> None:
+        self.due.append((self.now + delay, fn))
+
+    def until(self, at: float) -> None:
+        while self.due and min(when for when, _ in self.due) <= at:
+            self.now, fn = self.due.pop(self.due.index(min(self.due, key=lambda d: d[0])))
+            fn()
+        self.now = at
+
+
+class Sink:
+    chunked = False
+    writable = True
+
+    def __init__(self) -> None:
+        self.got: list[list[str]] = []
+
+    def write_framed(self, data: bytes) -> None:
+        self.got.append([json.loads(line)["object"]["metadata"]["name"] for line in data.splitlines()])
+
+
+def test_events_that_follow_each_other_go_out_together() -> None:
+    """The first at once, the others of a moment at its end, in order and each once; then at once again."""
+    cache = Cache([CONFIG_MAP])
+    cache.begin_load()
+    cache.end_load(1)
+    collection, loop, sink = cache.collection(CONFIG_MAP), Loop(), Sink()
+    of_loop: Any = loop
+    hub = Hub(collection, Metrics(), of_loop)
+    stream: Any = sink
+    channel = hub.channel(Selection(CONFIG_MAP, "", "", ""), Presenter(CONFIG_MAP, Format(JSON), loop.time))
+    hub.join(Watcher(stream, False), channel)
+    rev = 1
+
+    def put(name: str) -> None:
+        nonlocal rev
+        rev += 1
+        value = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"%b","namespace":"n"}}' % name.encode()
+        cache.apply([Event(rev, f"/registry/configmaps/n/{name}", value, None, 0, 0)])
+
+    put("a")
+    put("b")
+    assert sink.got == []
+    loop.until(100.0)
+    assert sink.got == [["a", "b"]]
+    put("c")
+    loop.until(100.0)
+    loop.until(100.0 + PAUSE_S / 2)
+    put("d")
+    assert len(sink.got) == 1
+    loop.until(100.0 + PAUSE_S)
+    assert sink.got[1:] == [["c", "d"]]
+    loop.until(100.0 + PAUSE_S * 3)
+    assert len(sink.got) == 2 and not loop.due
+    put("e")
+    loop.until(loop.now)
+    assert sink.got[2:] == [["e"]]
+    put("f")
+    late = Sink()
+    stream = late
+    hub.join(Watcher(stream, False), channel)
+    assert sink.got[3:] == [["f"]] and late.got == []  # what came before is not the newcomer's
+    loop.until(loop.now + 1)
+    put("g")
+    loop.until(loop.now)
+    assert sink.got[4:] == late.got == [["g"]]

@@ -4,9 +4,10 @@ A ``Hub`` per kind listens to the collection. Watchers that ask for the same (se
 channels are indexed by what narrows them most: an exact field value, a name, a namespace. So an event touches only the
 channels that can want it: 5,000 kubelets that each watch their own ``spec.nodeName`` cost as much as one.
 
-Events are gathered per channel and flushed once per turn of the loop: one buffer, given to every watcher as it is. A
-watcher whose peer reads too slowly keeps references to shared buffers up to a limit; then it is dropped, and comes back
-with the last revision that it saw.
+Events are gathered per channel and flushed together: one buffer, given to every watcher as it is. The first event goes
+out in the same turn of the loop, those that follow on its heels ``PAUSE_S`` later: to send each by itself would cost
+more than all else that is done for a watch. A watcher whose peer reads too slowly keeps references to shared buffers up
+to a limit; then it is dropped, and comes back with the last revision that it saw.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from pelamis.store.types import Closed, Compacted, Store, Unavailable
 
 BACKLOG_BYTES = 4 << 20
 """What a slow watcher may fall behind before it is dropped."""
+PAUSE_S = 0.004
+"""Between two flushes of a channel."""
 BOOKMARK_S = 60.0
 TIMEOUT_S = 1800.0
 _LONGEST_S = 10**7
@@ -112,7 +115,7 @@ class Watcher:
 class Channel:
     """All watchers of one selection in one format."""
 
-    __slots__ = ("chunked", "hub", "pending", "presenter", "selection", "token", "watchers")
+    __slots__ = ("chunked", "flushed_at", "hub", "pending", "presenter", "selection", "token", "watchers")
 
     def __init__(self, hub: Hub, token: Any, selection: Selection, presenter: Presenter) -> None:
         self.hub = hub
@@ -121,6 +124,7 @@ class Channel:
         self.presenter = presenter
         self.watchers: dict[Watcher, None] = {}
         self.pending: list[bytes] = []
+        self.flushed_at = -PAUSE_S
 
     def leave(self, watcher: Watcher) -> None:
         self.watchers.pop(watcher, None)
@@ -174,6 +178,8 @@ class Hub:
         self._by_field: dict[str, dict[str, dict[Channel, None]]] = {}
         self.dirty: list[Channel] = []
         self._scheduled = False
+        self._held: list[Channel] = []
+        """Channels that were flushed just before their events came."""
         self._lines: dict[Any, bytes] = {}
         kind = collection.kind
         self._labels = (kind.group, kind.version, kind.plural)
@@ -230,7 +236,7 @@ class Hub:
             channel.offer(event)
         if self.dirty and not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._flush)
 
     def _candidates(self, event: Event) -> Iterator[Channel]:
         yield from self._broad
@@ -261,13 +267,27 @@ class Hub:
             found = self._lines[token] = render(presenter, type, entry)
         return found
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         self._scheduled = False
+        now = self._loop.time()
         dirty, self.dirty = self.dirty, []
         for channel in dirty:
-            if channel.pending:
+            if now - channel.flushed_at < PAUSE_S:
+                if not self._held:
+                    self._loop.call_later(PAUSE_S, self._flush_held)
+                self._held.append(channel)
+            elif channel.pending:
+                channel.flushed_at = now
                 channel.flush()
         self._lines.clear()
+
+    def _flush_held(self) -> None:
+        now = self._loop.time()
+        held, self._held = self._held, []
+        for channel in held:
+            if channel.pending:
+                channel.flushed_at = now
+                channel.flush()
 
     def count(self, events: int, size: int) -> None:
         counts = self._metrics.watch_events
@@ -275,8 +295,8 @@ class Hub:
 
     def join(self, watcher: Watcher, channel: Channel) -> None:
         """From now on the watcher gets what the channel gets; everything before has been sent to it."""
-        if self.dirty:
-            self.flush()
+        if channel.pending:
+            channel.flush()
         watcher.channel = channel
         channel.watchers[watcher] = None
         if watcher.bookmarks and self._timer is None:
@@ -285,11 +305,11 @@ class Hub:
     def _bookmark(self) -> None:
         """One timer for all watchers that asked for bookmarks; it stops when there are none."""
         self._timer = None
-        if self.dirty:
-            self.flush()
         rev = self.collection.rev
         some = False
         for channel in list(self._channels.values()):
+            if channel.pending:
+                channel.flush()
             line = b""
             for watcher in list(channel.watchers):
                 if watcher.bookmarks:
@@ -523,8 +543,8 @@ class Watches:
 
     def _expire(self, watcher: Watcher, hub: Hub, presenter: Presenter) -> None:
         watcher.timer = None
-        if hub.dirty:
-            hub.flush()
+        if watcher.channel is not None and watcher.channel.pending:
+            watcher.channel.flush()
         if watcher.bookmarks and watcher.channel is not None:
             watcher.put(bookmark(presenter, hub.collection.rev))
         watcher.close()
