@@ -53,8 +53,8 @@ class Attached:
     def update(self, snapshot: Snapshot) -> None:
         storage = snapshot.storage
         rows = snapshot.changed_since(self._position)
-        noted = storage.changed_since(self._noted)
-        self._position, self._noted = snapshot.position, storage.position
+        noted = storage.changes.since(self._noted)
+        self._position, self._noted = snapshot.position, storage.changes.position
         if self._generation != snapshot.generation or rows is None or noted is None:
             self._generation = snapshot.generation
             self.counts, self.where, self._rows = {}, {}, {}

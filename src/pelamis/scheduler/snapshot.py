@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pelamis.api.core.node import Node, Taint
 from pelamis.base.labels import Selector
 from pelamis.scheduler.bypair import Labelled, Selecting
+from pelamis.scheduler.changelog import ChangeLog
 from pelamis.scheduler.columns import Counter, Group, Ids, Ints, LabelColumn, Mask, Sums, TermUse
 from pelamis.scheduler.devices.inventory import Inventory
 from pelamis.scheduler.podinfo import PodInfo, PortUse, Term, amounts_of
@@ -106,8 +107,7 @@ class Snapshot:
         """Set while pods are moved that will be back at once: rows do not count as changed."""
         self.touched: Ints = np.zeros(capacity, np.int64)
         """Per row, how often pods came or left."""
-        self._changes: list[int] = []
-        self._forgotten = 0
+        self._changes: ChangeLog[int] = ChangeLog(_REMEMBERED)
         self.generation = 0
         """Grows with every change of a node; what was worked out from nodes alone holds while it stays."""
 
@@ -256,23 +256,18 @@ class Snapshot:
     @property
     def position(self) -> int:
         """Of the present in the list of rows that pods came to or left."""
-        return self._forgotten + len(self._changes)
+        return self._changes.position
 
     def changed_since(self, position: int) -> set[int] | None:
         """The rows; None = it is not remembered that far back."""
-        if position < self._forgotten:
-            return None
-        return set(self._changes[position - self._forgotten :])
+        rows = self._changes.since(position)
+        return None if rows is None else set(rows)
 
     def _note_row(self, row: int) -> None:
         if self.trying:
             return
         self.touched[row] += 1
-        changes = self._changes
-        changes.append(row)
-        if len(changes) > _REMEMBERED:
-            del changes[: _REMEMBERED // 2]
-            self._forgotten += _REMEMBERED // 2
+        self._changes.note(row)
 
     # -- pods
 

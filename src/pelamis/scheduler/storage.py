@@ -20,6 +20,7 @@ from pelamis.api.storage.csinode import CSINode
 from pelamis.api.storage.csistoragecapacity import CSIStorageCapacity
 from pelamis.api.storage.storageclass import StorageClass
 from pelamis.api.storage.volumeattachment import VolumeAttachment
+from pelamis.scheduler.changelog import ChangeLog
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -172,26 +173,8 @@ class Storage:
         """Which claim says that it is bound to a volume."""
         self._at_node: dict[str, dict[str, None]] = {}
         self._of_volume: dict[str, dict[str, None]] = {}
-        self._noted: list[tuple[str, Any]] = []
-        self._forgotten = 0
-
-    # -- changes, for those that keep what they have worked out
-
-    @property
-    def position(self) -> int:
-        return self._forgotten + len(self._noted)
-
-    def changed_since(self, position: int) -> list[tuple[str, Any]] | None:
-        """("claim", key) and ("node", name of the node of an attachment); None = not remembered that far back."""
-        if position < self._forgotten:
-            return None
-        return self._noted[position - self._forgotten :]
-
-    def _note(self, kind: str, key: Any) -> None:
-        self._noted.append((kind, key))
-        if len(self._noted) > _REMEMBERED:
-            del self._noted[: _REMEMBERED // 2]
-            self._forgotten += _REMEMBERED // 2
+        self.changes: ChangeLog[tuple[str, Any]] = ChangeLog(_REMEMBERED)
+        """("claim", key) and ("node", name of the node of an attachment)."""
 
     def _claim(self, key: ClaimKey, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None) -> None:
         for claim in (old, new):
@@ -200,7 +183,7 @@ class Storage:
                     del self.users[claim.spec.volumeName]
                 elif claim is new:
                     self.users[claim.spec.volumeName] = key
-        self._note("claim", key)
+        self.changes.note(("claim", key))
 
     def _csi_node(self, key: str, old: CSINode | None, new: CSINode | None) -> None:
         self.csi_version += 1
@@ -210,7 +193,7 @@ class Storage:
             if attachment is None:
                 continue
             node, volume = attachment.spec.nodeName, attachment.spec.source.persistentVolumeName or ""
-            self._note("node", node)
+            self.changes.note(("node", node))
             for index, place in ((self._at_node, node), (self._of_volume, volume)):
                 if attachment is new:
                     index.setdefault(place, {})[key] = None
@@ -227,9 +210,9 @@ class Storage:
         if (old is None) is not (new is None) or (old and new and old.spec.csi != new.spec.csi):
             user = self.users.get(key)
             if user is not None:
-                self._note("claim", user)
+                self.changes.note(("claim", user))
             for name in self._of_volume.get(key, ()):
-                self._note("node", self.attachments[name].spec.nodeName)
+                self.changes.note(("node", self.attachments[name].spec.nodeName))
 
     def _assumed(self, key: str, old: ClaimKey | None, new: ClaimKey | None) -> None:
         volume = self.volumes.get(key)

@@ -21,6 +21,7 @@ from pelamis.api.resource.podclaim import CLASS_RESOURCE, EXTENDED, owning_pod
 from pelamis.api.resource.resourceclaim import AllocationResult, ResourceClaim
 from pelamis.api.resource.resourceslice import Device, ResourceSlice
 from pelamis.base import quantity
+from pelamis.scheduler.changelog import ChangeLog
 from pelamis.scheduler.devices.allocator import Found, Taken, allocate
 from pelamis.scheduler.devices.ask import Problem
 from pelamis.scheduler.devices.pool import EMPTY, DeviceId, PoolId, Shelf, Stock, Unit, view_pool
@@ -66,9 +67,8 @@ class Inventory:
         self.serial = 0
         """Grows with every change."""
         self.verdicts: OrderedDict[Any, Any] = OrderedDict()  # of verdicts.Verdicts
-        self._changes: list[PoolId | str | None] = []
+        self.changes: ChangeLog[PoolId | str | None] = ChangeLog(_REMEMBERED)
         """A pool whose devices were taken or given back; a node that sees others; None = all nodes may."""
-        self._forgotten = 0
         self.looked_up: Any = None  # podclaims.PodClaims of the pod that is being decided, see there
 
     # -- what there is
@@ -162,31 +162,21 @@ class Inventory:
         if any(not name for name in names):
             self._stocks.clear()
             self._same.clear()
-            self._note(None)
+            self.changes.note(None)
             return
         for name in names:
             self._stocks.pop(name or "", None)
-            self._note(name)
+            self.changes.note(name)
 
     # -- what has changed
 
-    def _note(self, what: PoolId | str | None) -> None:
-        self._changes.append(what)
-        if len(self._changes) > _REMEMBERED:
-            del self._changes[: _REMEMBERED // 2]
-            self._forgotten += _REMEMBERED // 2
-
-    @property
-    def position(self) -> int:
-        """Of the present in the list of changes."""
-        return self._forgotten + len(self._changes)
-
     def changed_since(self, position: int) -> set[str] | None:
         """The nodes for which devices have changed; None = it may be all."""
-        if position < self._forgotten:
+        noted = self.changes.since(position)
+        if noted is None:
             return None
         out: set[str] = set()
-        for what in {*self._changes[position - self._forgotten :]}:
+        for what in {*noted}:
             if isinstance(what, str):
                 out.add(what)
                 continue
@@ -310,7 +300,7 @@ class Inventory:
             id = (result.driver, result.pool, result.device)
             pool = id[:2]
             self._uses[pool] = self._uses.get(pool, 0) + 1
-            self._note(pool)
+            self.changes.note(pool)
             if result.shareID is None:
                 _tally(self.allocated, id, sign)
                 continue

@@ -73,7 +73,7 @@ def verdicts(snapshot: Snapshot, claims: PodClaims) -> Verdicts | None:
         if names is not None:
             rows = [node.row for name in names if (node := snapshot.by_name.get(name)) is not None]
         found._judge(snapshot, problem, rows)
-        found.position = inventory.position
+        found.position = inventory.changes.position
     except AllocationFailure:
         kept.clear()  # some may be half up to date
         return None
