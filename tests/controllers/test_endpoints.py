@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pelamis.api.core import endpoints as core
 from pelamis.api.core.endpoints import Endpoints
 from pelamis.api.core.node import Node
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import Service
-from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME
+from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME, ZONE
+from pelamis.api.discovery import endpointslice as endpointslices
 from pelamis.base import errors
 from pelamis.client.types import Create, Delete, Outcome, Update
 from pelamis.controllers import endpoints, endpointslice
@@ -45,7 +47,7 @@ def pod(number: int, state: str = "ready", *, node: str = "x", ports: Any = (), 
 
 
 def node(name: str = "x", zone: str = "") -> Any:
-    return of(Node, {"metadata": {"name": name, "labels": {endpointslice.ZONE: zone} if zone else {}}})
+    return of(Node, {"metadata": {"name": name, "labels": {ZONE: zone} if zone else {}}})
 
 
 def plan_of(one: Any, pods: list[Any], slices: Any = (), nodes: Any = None) -> Any:
@@ -121,7 +123,7 @@ def test_ports(spec: Any, pods: list[Any], ports: Any) -> None:
 
 
 def test_families_names_and_labels() -> None:
-    one = service(ipFamilies=["IPv4", "IPv6"], clusterIP="None", labels={"x": "y", endpointset.MANAGED_BY: "me"})
+    one = service(ipFamilies=["IPv4", "IPv6"], clusterIP="None", labels={"x": "y", endpointslices.MANAGED_BY: "me"})
     both = pod(1, ips=["10.0.0.1", "fd00::1"], hostname="h", subdomain="s")
     found = {s.addressType: s for s in stored(plan_of(one, [both, pod(2, hostname="h", subdomain="other")]))}
     assert [e.addresses for e in found["IPv6"].endpoints] == [("fd00::1",)]
@@ -130,7 +132,7 @@ def test_families_names_and_labels() -> None:
         "x": "y",
         HEADLESS: "",
         SERVICE_NAME: "s",
-        endpointset.MANAGED_BY: endpointslice.MANAGER,
+        endpointslices.MANAGED_BY: endpointslices.CONTROLLER,
     }
     # a family that is given up takes its slices with it
     single = service(clusterIP="None", labels={"x": "y"})
@@ -252,7 +254,7 @@ def test_endpoints_are_written_once_and_go_with_their_service() -> None:
     one, pods, key = service(labels={"x": "y"}), [pod(1)], ("n", "s")
     (create,) = endpoints.reconcile(endpoints.World(key, one, None, pods), NOW).actions
     assert isinstance(create, Create)
-    assert create.obj.metadata.labels == {"x": "y", endpoints.MANAGED[0]: endpoints.MANAGED[1]}
+    assert create.obj.metadata.labels == {"x": "y", core.MANAGED_BY: core.MANAGER}
     assert not endpoints.reconcile(endpoints.World(key, one, create.obj, pods), NOW).actions
     (update,) = endpoints.reconcile(endpoints.World(key, one, create.obj, []), NOW).actions
     assert isinstance(update, Update) and update.obj.subsets == ()

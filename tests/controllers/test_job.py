@@ -13,6 +13,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Create, Delete, Outcome, Patch, Update
 from pelamis.controllers import job as jobs
+from pelamis.reconcile.jobpod import FINALIZER
 from pelamis.reconcile.jobpolicy import Backoff
 from tests.api.made import of
 
@@ -38,7 +39,7 @@ def pod(name: str, phase: str = "Running", *, index: int | None = None, code: in
         "namespace": "n",
         "uid": name,
         "labels": UIDS,
-        "finalizers": [jobs.FINALIZER] if more.get("tracked", True) else [],
+        "finalizers": [FINALIZER] if more.get("tracked", True) else [],
         "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "work", "uid": "u", "controller": True}],
     }
     if index is not None:

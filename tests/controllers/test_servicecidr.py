@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pelamis.api.networking.ipaddress import IPAddress
+from pelamis.api.networking.ipaddress import ALLOCATOR, MANAGED_BY, IPAddress
 from pelamis.api.networking.servicecidr import ServiceCIDR
 from pelamis.base.clock import rfc3339
 from pelamis.client.types import Patch, Update
@@ -14,7 +14,7 @@ from pelamis.controllers import servicecidr
 from tests.api.made import of
 
 NOW = 1_700_000_000.0
-LABELS = {servicecidr.MANAGED_BY: servicecidr.ALLOCATOR}
+LABELS = {MANAGED_BY: ALLOCATOR}
 
 
 def cidr(name: str, *networks: str, gone_s: float = -1.0, ready: str = "", held: bool = True) -> Any:

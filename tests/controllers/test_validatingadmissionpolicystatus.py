@@ -10,7 +10,7 @@ from pelamis.api.admissionregistration.validatingadmissionpolicy import Validati
 from pelamis.api.apiextensions.customresourcedefinition import CustomResourceDefinition
 from pelamis.client.types import Patch
 from pelamis.controllers.validatingadmissionpolicystatus import World, reconcile
-from tests.controllers.test_small import of
+from tests.api.made import of
 
 CRD = {
     "metadata": {"name": "wheels.acme.io"},

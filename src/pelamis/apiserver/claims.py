@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pelamis.api.core.service import KIND as SERVICE
+from pelamis.api.networking.ipaddress import ALLOCATOR, MANAGED_BY
 from pelamis.api.networking.ipaddress import KIND as IPADDRESS
 from pelamis.api.networking.servicecidr import KIND as SERVICECIDR
 from pelamis.apiserver.request import DeleteOptions
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.apiserver")
 
 PORTS_KEY = "/registry/ranges/servicenodeports"
-MANAGED_BY = "ipaddress.kubernetes.io/managed-by"
-ALLOCATOR = "ipallocator.k8s.io"
 FAMILY = "ipaddress.kubernetes.io/ip-family"
 ORPHAN_S = 60.0
 """A claim so old without its Service is left over, not under way."""

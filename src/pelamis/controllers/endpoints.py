@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pelamis.api.core.endpoints import KIND as ENDPOINTS
-from pelamis.api.core.endpoints import EndpointAddress, EndpointPort, Endpoints, EndpointSubset
+from pelamis.api.core.endpoints import MANAGED_BY, MANAGER, EndpointAddress, EndpointPort, Endpoints, EndpointSubset
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
@@ -25,7 +25,6 @@ from pelamis.reconcile.spec import Controller, Views, Watch
 
 CAPACITY = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
-MANAGED = ("endpoints.kubernetes.io/managed-by", "endpoint-controller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def reconcile(world: World, now: float) -> Plan:
     labels.pop(HEADLESS, None)
     if endpointset.is_headless(service):
         labels[HEADLESS] = ""
-    labels[MANAGED[0]] = MANAGED[1]
+    labels[MANAGED_BY] = MANAGER
     annotations = dict(current.metadata.annotations) if current is not None else {}
     annotations.pop(endpointset.TRIGGER_TIME, "")
     at, seen = endpointset.trigger(world.seen, service, world.pods)
@@ -180,7 +179,7 @@ def _endpoints_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     key = (meta.namespace, meta.name)
     labels: Mapping[str, str] = meta.labels
     if old is None:
-        return (key,) if labels.get(MANAGED[0]) == MANAGED[1] else ()
+        return (key,) if labels.get(MANAGED_BY) == MANAGER else ()
     service = views(SERVICE).get(*key)
     return (key,) if service is not None and service.spec.selector else ()
 

@@ -20,8 +20,10 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service, topology_mode
 from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME, ZONE
+from pelamis.api.discovery.endpointslice import CONTROLLER as CONTROLLER_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.discovery.endpointslice import (
+    MANAGED_BY,
     Endpoint,
     EndpointConditions,
     EndpointHints,
@@ -41,8 +43,7 @@ from pelamis.reconcile.spec import Controller, Views, Watch
 from pelamis.reconcile.topology import ENABLED, Disabled, assign, cpu_by_zone
 
 PER_SLICE = 100
-MANAGER = "endpointslice-controller.k8s.io"
-RESERVED = (SERVICE_NAME, endpointset.MANAGED_BY, HEADLESS)
+RESERVED = (SERVICE_NAME, MANAGED_BY, HEADLESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def gather(views: Views, key: Key) -> World | None:
         s
         for s in views(SLICE).by_index("owner", service.metadata.uid)
         if s.metadata.labels.get(SERVICE_NAME) == key[1]
-        and s.metadata.labels.get(endpointset.MANAGED_BY) == MANAGER
+        and s.metadata.labels.get(MANAGED_BY) == CONTROLLER_NAME
         and s.metadata.deletionTimestamp is None
     ]
     return World(service, pods, slices, nodes, views(NODE).list() if is_auto(service) else (), views.memo(key))
@@ -299,7 +300,7 @@ def _labels(service: Service) -> dict[str, str]:
     if endpointset.is_headless(service):
         labels[HEADLESS] = ""
     labels[SERVICE_NAME] = service.metadata.name
-    labels[endpointset.MANAGED_BY] = MANAGER
+    labels[MANAGED_BY] = CONTROLLER_NAME
     return labels
 
 
@@ -331,8 +332,8 @@ def _delete(one: EndpointSlice) -> Delete:
 
 def _slice_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     labels = (new if new is not None else old).metadata.labels
-    if labels.get(endpointset.MANAGED_BY) != MANAGER and (
-        old is None or old.metadata.labels.get(endpointset.MANAGED_BY) != MANAGER
+    if labels.get(MANAGED_BY) != CONTROLLER_NAME and (
+        old is None or old.metadata.labels.get(MANAGED_BY) != CONTROLLER_NAME
     ):
         return ()
     names = {o.metadata.labels.get(SERVICE_NAME, "") for o in (old, new) if o is not None}

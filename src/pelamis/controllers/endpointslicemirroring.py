@@ -19,15 +19,21 @@ from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service
 from pelamis.api.core.wellknown import HEADLESS, SERVICE_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
-from pelamis.api.discovery.endpointslice import Endpoint, EndpointConditions, EndpointPort, EndpointSlice
+from pelamis.api.discovery.endpointslice import (
+    MANAGED_BY,
+    MIRRORING,
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
 from pelamis.api.meta import ObjectMeta
 from pelamis.client.types import Action, Create, Delete, Key, Update
-from pelamis.reconcile.endpointset import LEADER, MANAGED_BY, TRIGGER_TIME
+from pelamis.reconcile.endpointset import LEADER, TRIGGER_TIME
 from pelamis.reconcile.ownership import owner_reference
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
 from pelamis.reconcile.spec import Controller, Views, Watch
 
-MANAGER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 PER_SUBSET = 1000
 NOT_COPIED = frozenset({"kubectl.kubernetes.io/last-applied-configuration", TRIGGER_TIME})
@@ -62,7 +68,7 @@ def gather(views: Views, key: Key) -> World | None:
 
 def _ours(one: EndpointSlice, name: str) -> bool:
     labels = one.metadata.labels
-    return labels.get(MANAGED_BY) == MANAGER and labels.get(SERVICE_NAME) == name
+    return labels.get(MANAGED_BY) == MIRRORING and labels.get(SERVICE_NAME) == name
 
 
 def reconcile(world: World, now: float) -> Plan:
@@ -97,7 +103,7 @@ def _slices(endpoints: Endpoints) -> tuple[list[EndpointSlice], list[EventNote]]
     events: list[EventNote] = []
     skipped = 0
     labels = {k: v for k, v in endpoints.metadata.labels.items() if k != HEADLESS}
-    labels.update({SERVICE_NAME: endpoints.metadata.name, MANAGED_BY: MANAGER})
+    labels.update({SERVICE_NAME: endpoints.metadata.name, MANAGED_BY: MIRRORING})
     annotations = {k: v for k, v in endpoints.metadata.annotations.items() if k not in NOT_COPIED}
     groups: dict[tuple[str, tuple[EndpointPort, ...]], list[Endpoint]] = {}
     for subset in endpoints.subsets:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pelamis.api.networking.ipaddress import ALLOCATOR, MANAGED_BY, IPAddress
 from pelamis.api.networking.ipaddress import KIND as IPADDRESS
-from pelamis.api.networking.ipaddress import IPAddress
 from pelamis.api.networking.servicecidr import KIND as SERVICECIDR
 from pelamis.api.networking.servicecidr import ServiceCIDR
 from pelamis.base.clock import parse_rfc3339, rfc3339
@@ -24,7 +24,6 @@ from pelamis.reconcile.spec import Controller, Views, Watch
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 NAME = "service-cidr-controller"
 GRACE_S = 10.0
-MANAGED_BY, ALLOCATOR = "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io"
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,7 +17,6 @@ from pelamis.reconcile.ownership import subset
 from pelamis.reconcile.podstate import condition, is_finished, is_ready
 from pelamis.reconcile.spec import Views
 
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 

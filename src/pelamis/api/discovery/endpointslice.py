@@ -213,12 +213,13 @@ def validate_update(obj: EndpointSlice, old: EndpointSlice) -> Errors:
 
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-MANAGERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+CONTROLLER, MIRRORING = "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"
+"""What it says of the slices that the controllers make."""
 
 
 def _address_warnings(obj: EndpointSlice) -> list[str]:
     """Controllers write addresses as they should be written."""
-    if obj.metadata.labels.get(MANAGED_BY) in MANAGERS:
+    if obj.metadata.labels.get(MANAGED_BY) in (CONTROLLER, MIRRORING):
         return []
     return [
         warning

@@ -63,6 +63,9 @@ def cells(obj: IPAddress, now: float) -> Sequence[Any]:
     return obj.metadata.name, parent, age(obj.metadata.creationTimestamp, now)
 
 
+MANAGED_BY, ALLOCATOR = "ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io"
+"""The label of the addresses that API servers give, and what it says."""
+
 KIND = Kind(
     group="networking.k8s.io",
     version="v1",
