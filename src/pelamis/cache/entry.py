@@ -103,11 +103,11 @@ class Decoder:
             self.budget += size
         elif self.budget > self._least:
             self.budget = max(self._least, self.budget - size // _GIVE_BACK)
+        if self.weight > self.budget:
+            self._shrink()
         if self.weight > self._least and not self._asked and self.later is not None:
             self._asked = True
             self.later(ROUND_S, self._turn)
-        if self.weight > self.budget:
-            self._shrink()
 
     def _turn(self) -> None:
         """Part of a round: forgets what was not read again since the last one, while more than the least is held."""
