@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 
-from pelamis.api.core.pod.container import Container
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Delete
 from pelamis.kubelet import actions as a
@@ -40,7 +39,7 @@ from pelamis.kubelet.agent import Agent
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError
 from pelamis.kubelet.dra import cdi
-from pelamis.kubelet.images import ImageError, credentials
+from pelamis.kubelet.podimages import PodImages
 from pelamis.kubelet.podsync import PodMachine
 from pelamis.kubelet.prober import Target
 from pelamis.kubelet.publish import urgent
@@ -71,7 +70,7 @@ class Worker:
         self.wanted: dict[str, Any] = self.sent
         self.acked_rev = 0
         self.paths: dict[str, str] = {}
-        self._volume_images: dict[str, str] = {}
+        self._images = PodImages(agent)
         self.sandbox_config: cri.PodSandboxConfig | None = None
         self._forget = forget
         self._built = pod.status
@@ -377,57 +376,10 @@ class Worker:
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
-    def _auths(self, image: str) -> list[Any]:
-        namespace = self.pod.metadata.namespace
-        found, missing = [], []
-        for ref in self.pod.spec.imagePullSecrets:
-            secret = self.agent.references.secret(namespace, ref.name)
-            if secret is None:
-                missing.append(ref.name)
-            else:
-                found.append(secret)
-        if missing:
-            text = (
-                f"Unable to retrieve some image pull secrets ({', '.join(missing)}); attempting to pull the image may"
-                " not succeed."
-            )
-            self.agent.note(self.pod, "", "Warning", "FailedToRetrieveImagePullSecret", text)
-        return credentials(found, image)
-
     async def _ensure_image(self, name: str) -> None:
         slot = self.machine.state.slots.get(name)
-        if slot is None:
-            return
-
-        def note(type_: str, reason: str, message: str) -> None:
-            self.agent.note(self.pod, "" if image else name, type_, reason, message)
-
-        image = ""
-        images = self.agent.images
-        try:
-            if self.pod.spec.imagePullSecrets:
-                await self.agent.references.synced(self.pod)
-            for volume in image_volume.mounted_by(self.pod, slot.spec):
-                image = volume.image.reference
-                wanted = Container(name="", image=image, imagePullPolicy=volume.image.pullPolicy)
-                self._volume_images[volume.name] = await images.ensure(wanted, self._auths, self.sandbox_config, note)
-            image = ""
-            ref = await images.ensure(slot.spec, self._auths, self.sandbox_config, note)
-        except ImageError as error:
-            self.feed(a.ImageFailed(name, error.reason, str(error), image))
-        except (CriError, NotSynced) as error:
-            self.feed(a.ImageFailed(name, "ErrImagePull", str(error), image))
-        else:
-            self.feed(a.ImageReady(name, ref))
-
-    async def _view_images(self, spec: Any) -> None:
-        """Mounts the images that the container has as volumes."""
-        folder, runtime = self.agent.pod_folder(self.uid), self.agent.runtime
-        for volume in image_volume.mounted_by(self.pod, spec):
-            ref = self._volume_images[volume.name]
-            self.paths[volume.name] = await image_volume.mount_view(
-                folder, volume.name, functools.partial(runtime.view_image, ref)
-            )
+        if slot is not None:
+            self.feed(await self._images.ensure(self.pod, slot.spec, self.sandbox_config))
 
     async def _start(self, order: a.StartContainer) -> None:
         agent, name = self.agent, order.name
@@ -498,7 +450,7 @@ class Worker:
         )
         environment = env.build(pod, spec, sources)
         folder = agent.pod_folder(self.uid)
-        await self._view_images(spec)
+        await self._images.mount(pod, spec, self.paths)
         if any(one.name not in self.paths for one in spec.volumeMounts):
             self.paths |= await volumes.set_up(self._context())  # an ephemeral container names what nothing used before
         message = ""
