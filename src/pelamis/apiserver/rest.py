@@ -21,7 +21,7 @@ from pelamis.api.kind import Kind
 from pelamis.apiserver import deletion, overlay, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.pace import SMALL, Pace
-from pelamis.apiserver.verbs import Result
+from pelamis.apiserver.verbs import Made, Result
 from pelamis.apiserver.write import Again, Contended, Suspended, Write
 from pelamis.base.errors import (
     AlreadyExists,
@@ -129,7 +129,7 @@ class Rest:
         """Why the last commit failed."""
         self._store = store
         self._pace = Pace()
-        self._made: tuple[Write, Result] | None = None
+        self._made: Made | None = None
         """What was planned last in this turn of the loop of a model."""
         self._objects = objects
         self._admission = admission
@@ -220,6 +220,10 @@ class Rest:
                 write.attempts += 1
                 later.append(i)
                 continue
+            except asyncio.CancelledError:
+                for j in (i, *(j for j, _ in planned)):
+                    writes[j].cancel()
+                raise
             except Exception as error:
                 write.cancel()
                 log.exception("planning a write of %s failed", key)
@@ -369,6 +373,7 @@ class Rest:
         if not result.keep or write.verb != "delete":
             waiting = self._admission.reserve(write, result.obj, changed=not result.keep)
             if waiting is not None:
+                self._made = None  # much may be different afterwards
                 await waiting
         if write.refusal is not None:
             raise write.refusal
@@ -426,13 +431,13 @@ class Rest:
     def _create(self, write: Write) -> Result:
         if write.model is not None and not write.tree:
             made = self._made
-            if made is not None and verbs.alike(write, made[0]):
-                return self._created(write, verbs.another(write, *made, self._entropy))
+            if made is not None and verbs.alike(write, made.write):
+                return self._created(write, verbs.another(write, made, self._entropy))
             write.tree = codec.to_tree(write.model)
             result = self._created(write, verbs.create(write, self._entropy, self._admission.mutate))
             # What admission gave to this one alone cannot be given to the next.
             alone = write.undo or write.mutated or write.refusal is not None
-            self._made = None if alone else (write, result)
+            self._made = None if alone else Made(write, result, tuple(write.warnings), dict(write.audit))
             return result
         if write.model is not None:
             write.tree = codec.to_tree(write.tree)  # parts of it belong to others too

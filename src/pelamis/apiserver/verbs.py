@@ -225,6 +225,16 @@ def rename(write: Write, result: Result, entropy: Callable[[int], bytes]) -> Res
     return Result(obj, codec.stored(write.hub, obj), created=True)
 
 
+@dataclass(slots=True)
+class Made:
+    """What a write of a model became. warnings, audit: what was said until then, before anything validated it."""
+
+    write: Write
+    result: Result
+    warnings: tuple[str, ...]
+    audit: dict[str, str]
+
+
 def alike(write: Write, other: Write) -> bool:
     """Whether they are to create the same, but for a name that the server makes, in the same state of the cluster."""
     return (
@@ -236,15 +246,16 @@ def alike(write: Write, other: Write) -> bool:
     )
 
 
-def another(write: Write, other: Write, result: Result, entropy: Callable[[int], bytes]) -> Result:
-    """One more of what ``other`` has just become."""
+def another(write: Write, made: Made, entropy: Callable[[int], bytes]) -> Result:
+    """One more of what has just been made."""
+    other, result = made.write, made.result
     old = result.obj.metadata
     name, uid = ids.generate_name(old.generateName, entropy(8)), ids.uid(entropy(16))
     obj = replace(result.obj, metadata=replace(old, name=name, uid=uid))
     write.tree = {**other.tree, "metadata": {**other.tree["metadata"], "name": name, "uid": uid}}
     write.operation, write.name, write.now, write.generated = "CREATE", name, other.now, True
-    write.warnings.extend(other.warnings)
-    write.audit.update(other.audit)
+    write.warnings.extend(made.warnings)
+    write.audit.update(made.audit)
     return Result(obj, codec.stored(write.hub, obj), created=True)
 
 
