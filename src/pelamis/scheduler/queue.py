@@ -16,6 +16,7 @@ these are kept while pods are out, and looked at when it comes back.
 from __future__ import annotations
 
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -77,12 +78,12 @@ class Queue:
         self._active: list[tuple[int, float, int, Waiting]] = []
         self._backoff: list[tuple[float, int, Waiting]] = []
         self._early: list[tuple[float, int, Waiting]] = []
-        self._unschedulable: dict[Key, Waiting] = {}
+        self._unschedulable: OrderedDict[Key, Waiting] = OrderedDict()
         self._gate = gate
         self._held: dict[Key, Waiting] = {}
         """Gated by a plugin."""
         self._events: list[tuple[int, Event]] = []
-        self._out: dict[Key, Waiting] = {}
+        self._out: OrderedDict[Key, Waiting] = OrderedDict()  # finds its first at once, however many have gone
         self._serial = 0
 
     # -- pods come, change and go
