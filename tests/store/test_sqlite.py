@@ -151,6 +151,7 @@ def test_a_file_keeps_its_page_size(tmp_path: Path, first: int, shown: list[int]
         old.close()
     connection = connect(tmp_path / FILE)
     assert [connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("page_size", "wal_autocheckpoint")] == shown
+    assert connection.execute("PRAGMA secure_delete").fetchone() == (2,)
     connection.close()
 
 
