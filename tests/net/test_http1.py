@@ -8,8 +8,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pelamis.net.http1 import Request, Response, Stream
+from pelamis.net.httpconnection import Connection
 from pelamis.net.httpserver import Server
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter, Server], Awaitable[None]]
@@ -191,3 +194,74 @@ def test_slow_reader_is_seen_and_loss_is_told() -> None:
             await server.close(0.1)
 
     asyncio.run(main())
+
+
+def test_a_task_that_never_began_is_forgotten_too() -> None:
+    """The peer goes away in the turn of the loop in which its request was read."""
+
+    async def main() -> None:
+        def serve(request: Request) -> Awaitable[Response | None]:
+            request.cancel_on_disconnect = True
+            return asyncio.get_running_loop().create_future()
+
+        server = Server(serve)
+        server.loop = asyncio.get_running_loop()
+        connection = Connection(server)
+        connection.connection_made(Wire())
+        connection.data_received(b"GET /later HTTP/1.1\r\n\r\n")
+        assert len(server.tasks) == 1
+        connection.connection_lost(None)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not server.tasks and connection.task is None
+
+    asyncio.run(main())
+
+
+class Wire(asyncio.Transport):
+    """A transport that leads nowhere."""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+NAMES = st.sampled_from(["Accept", "accept", "ACCEPT", "X-A", "x-a", "X-B", "Impersonate-Group"])
+VALUES = st.text(alphabet=st.sampled_from("ab,;= \u00e9"), max_size=6).map(str.strip)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=8), st.integers(1, 40))
+def test_headers_are_joined_under_one_name(sent: list[tuple[str, str]], cut: int) -> None:
+    got: list[Request] = []
+
+    def serve(request: Request) -> Response:
+        got.append(request)
+        return Response()
+
+    server = Server(serve)
+    server.loop = asyncio.new_event_loop()
+    try:
+        connection = Connection(server)
+        connection.connection_made(Wire())
+        text = "GET /%61?b=c HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sent) + "\r\n"
+        data = text.encode("latin-1")
+        connection.data_received(data[:cut])
+        connection.data_received(data[cut:])
+        connection.connection_lost(None)
+    finally:
+        server.loop.close()
+    joined: dict[str, list[str]] = {}
+    for key, value in sent:
+        joined.setdefault(key.lower(), []).append(value)
+    (request,) = got
+    assert request.headers == {key: ", ".join(values) for key, values in joined.items()}
+    assert all(request.all(key) == values for key, values in joined.items())
+    assert (request.method, request.path, request.raw_path, request.query) == ("GET", "/a", "/%61", "b=c")

@@ -133,6 +133,7 @@ class Connection(asyncio.Protocol):
         if stream is not None:
             stream.lost()
         if self.task is not None and self._current is not None and self._current.cancel_on_disconnect:
+            self.task.add_done_callback(self._task_done)  # it may not have begun
             self.task.cancel()
 
     def pause_writing(self) -> None:
