@@ -19,15 +19,15 @@ Evicted, Tick.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 ContainerKind = Literal["init", "sidecar", "main", "ephemeral"]
 ProbeKind = Literal["startup", "liveness", "readiness"]
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct, omit_defaults=True, gc=False):
     """One container of the runtime, present or past. Times in seconds since the epoch, 0 = not yet.
 
     attempt: how many runs the container had before this one (its restart count). hash: of the declaration it was made
@@ -51,8 +51,7 @@ class Run:
     user: Any = None
 
 
-@dataclass(slots=True)
-class Sandbox:
+class Sandbox(msgspec.Struct, omit_defaults=True, gc=False):
     """One pod sandbox. ready: it runs and has its network."""
 
     id: str
@@ -65,28 +64,24 @@ class Sandbox:
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PodChanged:
+class PodChanged(msgspec.Struct, frozen=True, gc=False):
     """The declared pod is new or differs."""
 
     pod: Any
 
 
-@dataclass(frozen=True, slots=True)
-class PodGone:
+class PodGone(msgspec.Struct, frozen=True, gc=False):
     """The pod is no longer declared at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(msgspec.Struct, frozen=True, gc=False):
     """What the runtime already holds for this pod when the agent starts, newest first in both."""
 
     sandboxes: tuple[Sandbox, ...] = ()
     runs: tuple[Run, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """A resize that the node has not granted. reason: Deferred or Infeasible; generation: of the pod that asks."""
 
     reason: str
@@ -94,63 +89,53 @@ class Pending:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class ResizeWaits:
+class ResizeWaits(msgspec.Struct, frozen=True, gc=False):
     """What the pod asks for is not granted yet; None: nothing waits any more."""
 
     pending: Pending | None
 
 
-@dataclass(frozen=True, slots=True)
-class Resized:
+class Resized(msgspec.Struct, frozen=True, gc=False):
     """done: the containers that have what was asked for. error: why the others, or the pod, have not."""
 
     done: tuple[str, ...]
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class VolumesReady:
+class VolumesReady(msgspec.Struct, frozen=True, gc=False):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class VolumesFailed:
+class VolumesFailed(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxStarted:
+class SandboxStarted(msgspec.Struct, frozen=True, gc=False):
     sandbox: Sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxFailed:
+class SandboxFailed(msgspec.Struct, frozen=True, gc=False):
     """event: what the pod's event is called when it is another one, with the message as its text."""
 
     message: str
     event: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxStopped:
+class SandboxStopped(msgspec.Struct, frozen=True, gc=False):
     id: str
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxDied:
+class SandboxDied(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReady:
+class ImageReady(msgspec.Struct, frozen=True, gc=False):
     name: str
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFailed:
+class ImageFailed(msgspec.Struct, frozen=True, gc=False):
     """image: the reference of an image volume that the container mounts, when that is what failed."""
 
     name: str
@@ -159,16 +144,14 @@ class ImageFailed:
     image: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerStarted:
+class ContainerStarted(msgspec.Struct, frozen=True, gc=False):
     """The container runs and its postStart hook has succeeded."""
 
     name: str
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFailed:
+class ContainerFailed(msgspec.Struct, frozen=True, gc=False):
     """It could not be created or started, or its postStart hook failed; ``run`` when something was created."""
 
     name: str
@@ -177,13 +160,11 @@ class ContainerFailed:
     run: Run | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerExited:
+class ContainerExited(msgspec.Struct, frozen=True, gc=False):
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerStopped:
+class ContainerStopped(msgspec.Struct, frozen=True, gc=False):
     """The stop call has returned; run is the container's state afterwards, None if the runtime has lost it."""
 
     name: str
@@ -192,8 +173,7 @@ class ContainerStopped:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Probed:
+class Probed(msgspec.Struct, frozen=True, gc=False):
     """A probe's verdict has changed (thresholds applied)."""
 
     name: str
@@ -202,8 +182,7 @@ class Probed:
     ok: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Evicted:
+class Evicted(msgspec.Struct, frozen=True, gc=False):
     """The node ends the pod: phase Failed with the reason given. condition: (type, reason, message) or None."""
 
     reason: str
@@ -212,25 +191,21 @@ class Evicted:
     condition: tuple[str, str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CleanedUp:
+class CleanedUp(msgspec.Struct, frozen=True, gc=False):
     """removed: the pod's containers and sandboxes are gone too."""
 
     removed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class CleanUpFailed:
+class CleanUpFailed(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, gc=False):
     """Something a waiting pod depends on has changed (ConfigMap, Secret, claim, the runtime is back)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(msgspec.Struct, frozen=True, gc=False):
     """The time asked for with Wake has come."""
 
 
@@ -264,28 +239,23 @@ Event = (
 # --- instructions -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MountVolumes:
+class MountVolumes(msgspec.Struct, frozen=True, gc=False):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class RunSandbox:
+class RunSandbox(msgspec.Struct, frozen=True, gc=False):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class StopSandbox:
+class StopSandbox(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnsureImage:
+class EnsureImage(msgspec.Struct, frozen=True, gc=False):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartContainer:
+class StartContainer(msgspec.Struct, frozen=True, gc=False):
     """sandbox_id: where; ips: the pod's addresses, for the environment."""
 
     name: str
@@ -296,8 +266,7 @@ class StartContainer:
     ips: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StopContainer:
+class StopContainer(msgspec.Struct, frozen=True, gc=False):
     """Run preStop, then the stop signal, then SIGKILL, all within ``grace_s``."""
 
     name: str
@@ -307,8 +276,7 @@ class StopContainer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StartProbes:
+class StartProbes(msgspec.Struct, frozen=True, gc=False):
     """kinds: which of the container's probes run; startup gates the others inside the prober."""
 
     name: str
@@ -318,16 +286,14 @@ class StartProbes:
     ready: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StopProbes:
+class StopProbes(msgspec.Struct, frozen=True, gc=False):
     """kinds () = all."""
 
     id: str
     kinds: tuple[ProbeKind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resize:
+class Resize(msgspec.Struct, frozen=True, gc=False):
     """Give the pod, and these of its running containers, by name and id, the resources that they were granted.
 
     before, after: of the pod's cgroup, as ``resources.for_pod`` has them; before is empty when it is not known.
@@ -338,8 +304,7 @@ class Resize:
     after: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True, gc=False):
     """An Event about the pod. container: the container meant, for the field path."""
 
     type: Literal["Normal", "Warning"]
@@ -348,30 +313,25 @@ class Note:
     container: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True, gc=False):
     """The pod's status has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(msgspec.Struct, frozen=True, gc=False):
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class CleanUp:
+class CleanUp(msgspec.Struct, frozen=True, gc=False):
     """Everything has stopped: unmount volumes, remove the cgroup. remove: the pod's containers and sandboxes too."""
 
     remove: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ConfirmDeletion:
+class ConfirmDeletion(msgspec.Struct, frozen=True, gc=False):
     """Publish the final status, then DELETE the pod with grace 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True, gc=False):
     """Nothing is left of the pod."""
 
 
@@ -394,8 +354,7 @@ Instruction = (
 )
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, omit_defaults=True, gc=False):
     """How long a retry has to wait: the first is free, then base, doubled up to the limit.
 
     Forgotten when the last retry lies ``2 * limit`` seconds back.
@@ -404,7 +363,7 @@ class Backoff:
     base_s: float = 10.0
     limit_s: float = 300.0
     delay_s: float = 0.0
-    updated: float = field(default=0.0)
+    updated: float = 0.0
 
     def ready_at(self, since: float) -> float:
         """When the next retry may happen after a failure at ``since``."""

@@ -5,7 +5,6 @@ The status is built from it (``status``), and the machine (``podsync``) decides 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -33,8 +32,7 @@ def _hash(name: str, image: str) -> str:
     return f"{value:x}"
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct, omit_defaults=True, gc=False):
     """One declared container and its runs.
 
     current: the newest run; last: the newest finished one before it. pending: it has still to be run in this sandbox.
@@ -54,9 +52,9 @@ class Slot:
     waiting: tuple[str, str] = ("", "")
     retry_at: float = 0.0
     image_ref: str = ""
-    pull: Backoff = field(default_factory=Backoff)
+    pull: Backoff = msgspec.field(default_factory=Backoff)
     pull_failed: tuple[str, str, float, float, str] | None = None
-    crash: Backoff = field(default_factory=Backoff)
+    crash: Backoff = msgspec.field(default_factory=Backoff)
     noted_backoff: str = ""
     started: bool = False
     ready: bool = False
@@ -100,8 +98,7 @@ class Slot:
         return policy == "Always" or (policy == "OnFailure" and run.exit_code != 0)
 
 
-@dataclass(slots=True)
-class Ending:
+class Ending(msgspec.Struct, omit_defaults=True, gc=False):
     """Why and how the pod ends. deadline: when the last process must be gone."""
 
     cause: Literal["finished", "deleted", "gone", "evicted"]
@@ -111,8 +108,7 @@ class Ending:
     condition: tuple[str, str, str] | None = None
 
 
-@dataclass(slots=True)
-class Resizing:
+class Resizing(msgspec.Struct, omit_defaults=True, gc=False):
     """A resize that waits to be granted (``pending``), or is being carried out (``active``; ``generation``: who asked).
 
     before: the pod's cgroup as it is, ``resources.for_pod``; empty when that is not known. sent: what the containers
@@ -122,18 +118,17 @@ class Resizing:
     pending: Pending | None = None
     active: bool = False
     generation: int = 0
-    before: dict[str, int] = field(default_factory=dict)
-    after: dict[str, int] = field(default_factory=dict)
-    sent: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, int] = msgspec.field(default_factory=dict)
+    after: dict[str, int] = msgspec.field(default_factory=dict)
+    sent: dict[str, Any] = msgspec.field(default_factory=dict)
     busy: bool = False
     error: str = ""
     retry_at: float = 0.0
 
 
-@dataclass(slots=True)
-class PodState:
+class PodState(msgspec.Struct, omit_defaults=True, gc=False):
     pod: Any
-    slots: dict[str, Slot] = field(default_factory=dict)
+    slots: dict[str, Slot] = msgspec.field(default_factory=dict)
     sandbox: Sandbox | None = None
     sandbox_busy: Literal["", "run", "stop"] = ""
     sandbox_attempt: int = 0

@@ -7,8 +7,9 @@ does not know as well, so ``Containers`` can be thrown away (``idle``) and made 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from pelamis.base import quantity
 from pelamis.kubelet import actions as a
