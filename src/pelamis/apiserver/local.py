@@ -31,7 +31,7 @@ from pelamis.cache.collection import Event
 from pelamis.cache.entry import Entry
 from pelamis.cache.view import View
 from pelamis.client.path import with_query
-from pelamis.client.types import Action, Create, Delete, Outcome, Patch, Update, WatchEvent
+from pelamis.client.types import Action, Answered, Create, Delete, Outcome, Patch, Update, WatchEvent
 from pelamis.client.types import View as AnyView
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class LocalClient:
     def _outcome(self, answer: Answer) -> Outcome:
         if answer.error is not None:
             return Outcome(0, None, answer.error)
-        return Outcome(answer.rev, _object(answer))
+        return Answered(answer.rev, _object, answer)
 
     def _write(self, action: Action) -> Write:
         """Raises StatusError when it is not allowed."""

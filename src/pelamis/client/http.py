@@ -25,7 +25,7 @@ from pelamis.cache.entry import decode_of
 from pelamis.cache.view import View
 from pelamis.client.path import JSON, PATCH_TYPES, path_of, with_query
 from pelamis.client.reflector import Line, Reflector, Sink, head_of, line_of, listed_of, rev_of
-from pelamis.client.types import Action, Create, Outcome, Patch, Update, WatchEvent
+from pelamis.client.types import Action, Answered, Create, Outcome, Patch, Update, WatchEvent
 from pelamis.client.types import View as AnyView
 from pelamis.net.httpclient import HttpPool, Refused, Response, Upgraded, block
 
@@ -253,7 +253,7 @@ class HttpClient:
             data = await self._request(action)
         except StatusError as error:
             return Outcome(0, None, error)
-        return Answered(rev_of(head_of(data).metadata.resourceVersion), action.kind, data, self._object)
+        return Answered(rev_of(head_of(data).metadata.resourceVersion), self._object, action.kind, data)
 
     async def _request(self, action: Action) -> bytes:
         kind = action.kind
@@ -308,32 +308,6 @@ class HttpClient:
         if self.on_warning is not None and "warning" in headers:
             for text in warnings_of(headers["warning"]):
                 self.on_warning(text)
-
-
-class Answered(Outcome):
-    """Of a write that was made. Most writers want to know no more, so the object is decoded when it is asked for."""
-
-    __slots__ = ("_data", "_kind", "_make", "_obj")
-
-    def __init__(self, rev: int, kind: Kind, data: bytes, make: Callable[[Kind, bytes], Any]) -> None:
-        put = object.__setattr__
-        put(self, "rev", rev)
-        put(self, "error", None)
-        put(self, "_kind", kind)
-        put(self, "_data", data)
-        put(self, "_make", make)
-        put(self, "_obj", None)
-
-    @property
-    def obj(self) -> Any:
-        if self._obj is None:
-            object.__setattr__(self, "_obj", self._make(self._kind, self._data))
-        return self._obj
-
-    _obj: Any
-    _kind: Kind
-    _data: bytes
-    _make: Callable[[Kind, bytes], Any]
 
 
 @lru_cache(maxsize=64)

@@ -88,6 +88,32 @@ class Outcome:
     error: StatusError | None = None
 
 
+class Answered(Outcome):
+    """Of a write that was made. Most writers want to know no more: the object is ``make(*of)`` when it is asked for."""
+
+    __slots__ = ("_make", "_obj", "_of")
+
+    def __init__(self, rev: int, make: Callable[..., Any], *of: Any) -> None:
+        put = object.__setattr__
+        put(self, "rev", rev)
+        put(self, "error", None)
+        put(self, "_make", make)
+        put(self, "_of", of)
+
+    @property
+    def obj(self) -> Any:
+        if self._make is not None:
+            put = object.__setattr__
+            put(self, "_obj", self._make(*self._of))
+            put(self, "_make", None)
+            put(self, "_of", ())
+        return self._obj
+
+    _make: Callable[..., Any] | None
+    _obj: Any
+    _of: tuple[Any, ...]
+
+
 class View(Protocol, Generic[T_co]):
     """A live, ordered, synchronous picture of the objects of one kind (and selector).
 
