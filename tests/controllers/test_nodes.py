@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pelamis.api.coordination.lease import KIND as LEASE
+from pelamis.api.core.node import KIND as NODE
 from pelamis.api.core.node import Node
+from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
-from pelamis.base.clock import rfc3339
-from pelamis.client.types import Delete, Patch, Update
+from pelamis.base.clock import rfc3339, rfc3339_micro
+from pelamis.cache.cache import Cache
+from pelamis.cache.view import View
+from pelamis.client.types import Delete, Outcome, Patch, Update
 from pelamis.controllers import nodeipam, nodelifecycle, podgc, tainteviction
+from pelamis.reconcile.runner import Runner
+from pelamis.sim.loop import now, run
+from pelamis.store.types import Event
 from tests.api.made import of
 
 NOW = 1_700_000_000.0
@@ -112,6 +122,62 @@ LOST = "+".join(
 )
 def test_a_node_alone(one: Any, before: Any, pods: Any, expected: Any) -> None:
     assert shown(life(one, before, pods)) == expected
+
+
+@given(gaps=st.lists(st.integers(1, 49), max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_renewals_are_not_looked_at_one_by_one(gaps: list[int]) -> None:
+    """A node is lost to the moment a grace period after the last; till then it is looked at twice a period at most."""
+
+    async def main() -> None:
+        kinds, began = (NODE, LEASE, POD), now()
+        cache = Cache(kinds)
+        cache.begin_load()
+        cache.end_load(1)
+        lost: list[float] = []
+        looks: list[float] = []
+
+        class Client:
+            views = {kind: View(cache.collection(kind)) for kind in kinds}
+
+            def view(self, kind: Any) -> View:
+                return self.views[kind]
+
+            async def commit(self, actions: Any) -> Any:
+                lost.extend(now() - began for a in actions if isinstance(a, Update))
+                return [Outcome(0, None) for _ in actions]
+
+        def put(kind: Any, namespace: str, tree: dict[str, Any]) -> None:
+            full = {"kind": kind.kind, "apiVersion": kind.api_version, **tree}
+            full["metadata"] = {"name": "x", **({"namespace": namespace} if namespace else {}), **tree["metadata"]}
+            key, value = kind.key(namespace, "x"), msgspec.json.encode(full)
+            cache.apply([Event(cache.rev + 1, key, value, None, 0, 0)])
+
+        def renew() -> None:
+            put(LEASE, nodelifecycle.LEASES, {"metadata": {}, "spec": {"renewTime": rfc3339_micro(now())}})
+
+        controller = nodelifecycle.controller()
+
+        def gather(views: Any, key: Any) -> Any:
+            if key != nodelifecycle.ALL_NODES:
+                looks.append(now())
+            return controller.gather(views, key)
+
+        client: Any = Client()
+        runner = Runner(replace(controller, gather=gather), client, clock=now, cpu=lambda: 0.0)
+        task = asyncio.ensure_future(runner.run())
+        conditions = [{"type": "Ready", "status": "True"}]
+        put(NODE, "", {"metadata": {"uid": "x"}, "status": {"conditions": conditions}})
+        renew()
+        for gap in gaps:
+            await asyncio.sleep(gap)
+            renew()
+        await asyncio.sleep(200)
+        assert [round(at, 3) for at in lost] == [sum(gaps) + 50.0]
+        assert len(looks) <= 2 * sum(gaps) / 50 + 4
+        task.cancel()
+
+    run(main())
 
 
 def test_one_that_never_spoke_gets_longer() -> None:

@@ -256,14 +256,9 @@ def _lease_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     key = ("", meta.name)
     views.touch(key)
     seen = views.memo(key)
-    if old is not None and new is not None and seen is not None and seen.ready == "True" == _ready(views, meta.name):
-        return ()
-    return (key,)
-
-
-def _ready(views: Views, name: str) -> str:
-    node = views(NODE).get("", name)
-    return health.ready_status(node) if node is not None else ""
+    # A node that stops being ready is reconciled for that, and then its lease counts at once again.
+    well = old is not None and new is not None and seen is not None and seen.ready == "True"
+    return () if well else (key,)
 
 
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
