@@ -225,30 +225,10 @@ def test_users_that_are_no_pods_stay() -> None:
     assert not reconcile(ClaimWorld(found, {}), NOW).actions
 
 
-def test_a_pod_that_has_ended_gets_no_claim_again() -> None:
-    ended = pod(told={"t": "deleted"}, phase="Succeeded")
-    views: Any = type("Views", (), {"__call__": lambda self, kind: self, "get": lambda self, *key: ended})()
-    assert CONTROLLER.gather(views, ("default", "pod:p")) is None
-
-
-class _Views:
-    def __init__(self, *pods: Any) -> None:
-        self._pods = pods
-
-    def __call__(self, kind: Any) -> Any:
-        return self
-
-    def by_index(self, index: str, value: str) -> list[Any]:
-        return [p for p in self._pods if value in dict.fromkeys(POD.indexes[index](p))]
-
-    def list(self, namespace: str) -> list[Any]:
-        return list(self._pods)
-
-
 def test_who_is_woken() -> None:
     of_pods, of_claims, of_templates = (watch.keys for watch in CONTROLLER.watches)
     told = pod(told={"t": "mine"})
-    views: Any = _Views(told)
+    views: Any = lambda kind: view_of(kind, *([told] if kind is POD else []))  # noqa: E731
     plain = from_tree(POD, {"metadata": {"name": "x", "namespace": "default"}})
     assert not of_pods(views, None, plain)
     assert of_pods(views, None, told) == [("default", "pod:p")]

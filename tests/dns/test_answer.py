@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,40 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pelamis.api.core.service import KIND as SERVICE
 from pelamis.api.core.service import Service
+from pelamis.api.discovery.endpointslice import KIND as SLICE
 from pelamis.api.discovery.endpointslice import EndpointSlice
 from pelamis.dns import message as m
 from pelamis.dns.answer import Zone
 from pelamis.dns.run import Server, Upstream, upstreams
-
-
-class FixedView:
-    """A View over a fixed set of objects; the index is the one that slices declare."""
-
-    revision = 7
-    synced = True
-
-    def __init__(self, objects: Sequence[Any]) -> None:
-        self.objects = {(o.metadata.namespace, o.metadata.name): o for o in objects}
-
-    def get(self, namespace: str, name: str) -> Any:
-        return self.objects.get((namespace, name))
-
-    def list(self, namespace: str = "") -> Sequence[Any]:
-        return [o for (ns, _), o in sorted(self.objects.items()) if namespace in ("", ns)]
-
-    def keys(self, namespace: str = "") -> Sequence[tuple[str, str]]:
-        return [key for key in sorted(self.objects) if namespace in ("", key[0])]
-
-    def by_index(self, index: str, value: str) -> Sequence[Any]:
-        label = "kubernetes.io/service-name"
-        return [o for o in self.list() if f"{o.metadata.namespace}/{o.metadata.labels.get(label)}" == value]
-
-    def when_reached(self, rev: int, fn: Callable[[], None]) -> None:
-        fn()
-
-    def subscribe(self, fn: Any, *, replay: bool = True) -> Callable[[], None]:
-        return lambda: None
+from tests.cache.made import view_of
 
 
 def service(name: str, **spec: Any) -> Service:
@@ -71,7 +44,7 @@ def zone() -> Zone:
         "ports": [{"name": "sql", "port": 5432, "protocol": "TCP"}],
     }
     part = msgspec.convert(tree, EndpointSlice)
-    made = Zone("cluster.local", FixedView(services), FixedView([part]))
+    made = Zone("cluster.local", view_of(SERVICE, *services), view_of(SLICE, part))
     for item in services:
         made.service_changed(None, item)
     made.slice_changed(None, part)

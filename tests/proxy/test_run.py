@@ -1,16 +1,20 @@
-"""The proxy's promise about pods that are on their way out, over the recorded packet filter and a fake client."""
+"""The proxy's promise about pods on their way out, over a recorded packet filter and the API server in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
 from typing import Any
 
 import pytest
 
+from pelamis.api.core.wellknown import SERVICE_NAME
 from pelamis.api.discovery.endpointslice import KIND as SLICE
+from pelamis.apiserver.user import User
+from pelamis.client.types import Patch
 from pelamis.proxy.rules import Settings
 from pelamis.proxy.run import Proxy
+from tests.apiserver.memory import MemoryServer
 
 
 class Held:
@@ -28,63 +32,25 @@ class Held:
     async def forget_udp(self, *_: Any) -> None: ...
 
 
-class FakeView:
-    """Objects by key, all in one namespace; ``put`` tells the subscribers."""
-
-    synced = True
-
-    def __init__(self) -> None:
-        self.objects: dict[tuple[str, str], Any] = {}
-        self.subscribers: list[Any] = []
-
-    def subscribe(self, fn: Any) -> Any:
-        self.subscribers.append(fn)
-        return lambda: None
-
-    def list(self, namespace: str = "") -> list[Any]:
-        return list(self.objects.values())
-
-    def get(self, namespace: str, name: str) -> Any:
-        return self.objects.get((namespace, name))
-
-    def by_index(self, index: str, value: str) -> Sequence[Any]:
-        return tuple(self.objects.values())
-
-    def put(self, obj: Any) -> None:
-        key = (obj.metadata.namespace, obj.metadata.name)
-        old, self.objects[key] = self.objects.get(key), obj
-        for fn in self.subscribers:
-            fn(key, old, obj)
-
-
-class FakeClient:
-    def __init__(self) -> None:
-        self.views: dict[str, FakeView] = {}
-
-    def view(self, kind: Any, **_: Any) -> FakeView:
-        return self.views.setdefault(kind.plural, FakeView())
-
-
-def endpoints(**conditions: bool) -> Any:
-    import msgspec
-
-    tree = {
-        "metadata": {"name": "web-1", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}},
+def endpoints(**conditions: bool) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web-1", "namespace": "default", "labels": {SERVICE_NAME: "web"}},
         "addressType": "IPv4",
         "endpoints": [
             {"addresses": ["10.0.0.1"], "conditions": conditions, "targetRef": {"kind": "Pod", "uid": "u1"}},
         ],
     }
-    return msgspec.convert(tree, SLICE.type)
 
 
 @pytest.mark.parametrize("conditions", [{"ready": True}, {"ready": False}])
 def test_withdrawn_waits_for_the_transaction(conditions: dict[str, bool]) -> None:
     async def main() -> None:
-        client, held = FakeClient(), Held()
+        server, held = await MemoryServer(time.time).start(), Held()
+        client = server.client("system:kube-proxy", "proxy")
+        node = server.client(User("system:node:node", ("system:nodes",)), "proxy")
         settings = Settings("t", "node", "br0", ("10.0.0.0/16",), "10.0.0.0/24")
-        proxy = Proxy(client, client, held, settings)  # type: ignore[arg-type]
-        client.view(SLICE).put(endpoints(**conditions))
+        proxy = Proxy(client, node, held, settings)  # type: ignore[arg-type]
+        await server.put(SLICE, endpoints(**conditions))
         task = asyncio.create_task(proxy.run())
         await proxy.synced.wait()
         await proxy.withdrawn("default", "another")  # nothing offers it
@@ -92,9 +58,12 @@ def test_withdrawn_waits_for_the_transaction(conditions: dict[str, bool]) -> Non
         for _ in range(5):
             await asyncio.sleep(0)
         assert not leaving.done()
-        client.view(SLICE).put(endpoints(ready=False, serving=True, terminating=True))
+        changed = {"endpoints": endpoints(ready=False, serving=True, terminating=True)["endpoints"]}
+        await server.do(Patch(SLICE, "default", "web-1", changed))
         await leaving
         assert proxy.leaving == {}
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await server.stop()
 
     asyncio.run(main())
