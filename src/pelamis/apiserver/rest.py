@@ -91,6 +91,12 @@ class Answer:
     entry: Entry | None = None
 
 
+def _refused(error: StatusError) -> Answer:
+    """The frames that an error knows hold the answer, which holds the error: nothing of them would go without a search
+    for cycles, and they hold the whole write."""
+    return Answer(error=error.with_traceback(None))
+
+
 class Admission(Protocol):
     def mutate(self, write: Write) -> None: ...
 
@@ -144,9 +150,14 @@ class Rest:
     async def one(self, write: Write) -> Answer:
         """Raises StatusError."""
         answer = (await self.execute((write,)))[0]
-        if answer.error is not None:
-            raise answer.error
-        return answer
+        error = answer.error
+        if error is None:
+            return answer
+        del answer
+        try:
+            raise error
+        finally:
+            del error  # this frame is part of what the error knows: see ``_refused``
 
     async def execute(self, writes: Sequence[Write]) -> list[Answer]:
         answers: list[Answer] = [Answer()] * len(writes)
@@ -213,7 +224,7 @@ class Rest:
                 if error.reason in _STALE and await self._behind(write):
                     later.append(i)
                     continue
-                answers[i] = Answer(error=error)
+                answers[i] = _refused(error)
                 continue
             except Contended:
                 write.cancel()
@@ -242,7 +253,7 @@ class Rest:
                 ops.append(self._op(write, result, key))
             except StatusError as error:
                 write.cancel()
-                answers[i] = Answer(error=error)
+                answers[i] = _refused(error)
                 continue
             planned.append((i, result))
         return ops, planned, later
