@@ -17,6 +17,7 @@ from pelamis.api.core.secret import KIND as SECRET
 from pelamis.api.core.serviceaccount import KIND as ACCOUNT
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.client.types import Create, Patch
+from pelamis.kubelet.dra.messages import DeviceHealth, DeviceIdentifier
 from tests.kubelet import rig
 from tests.kubelet.dra.driver import FakeDriver
 from tests.kubelet.live import Live, pod, running
@@ -175,7 +176,7 @@ def test_image_volumes_come_with_the_containers_that_mount_them() -> None:
 
 def test_devices_of_a_driver() -> None:
     async def scenario(live: Live) -> None:
-        driver = FakeDriver()
+        driver = FakeDriver(versions=("v1.DRAPlugin", "v1.DRAResourceHealth"))
         driver.cdi = {"": (f"pelamis.test/{live.rig.tag}=0",)}
         edits = {"env": ["DEVICE=gpu-0"], "deviceNodes": [{"path": "/dev/gpu0", "hostPath": "/dev/null"}]}
         spec = {"cdiVersion": "0.6.0", "kind": f"pelamis.test/{live.rig.tag}"}
@@ -202,6 +203,14 @@ def test_devices_of_a_driver() -> None:
             assert "DEVICE=gpu-0" in await live.exec("dev", "env")
             assert (await live.exec("dev", "stat", "-c", "%t:%T", "/dev/gpu0")).strip() == "1:3"
             assert "DEVICE" not in await live.exec("dev", "env", container="without")
+            device = DeviceIdentifier(pool_name="p", device_name="d")
+            driver.health.put_nowait((DeviceHealth(device=device, health=1),))
+
+            def healthy(found: Any) -> bool:
+                told = [s.allocatedResourcesStatus for s in found.status.containerStatuses if s.name == "main"]
+                return [(s.name, s.resources[0].health) for s in told[0]] == [("claim:gpu", "Healthy")]
+
+            await live.until("dev", healthy)
             await live.stop()
             await live.start()  # the claim is known from the file
             await live.until("dev", running)

@@ -88,7 +88,7 @@ async def tidy(kubelet: Kubelet) -> None:
     for uid, worker in list(kubelet.workers.items()):
         held = found.get(uid, a.Adopted())
         await _dead_containers(kubelet, worker, held)
-    await kubelet.devices.reconcile({*kubelet.workers, *found})
+    await kubelet.agent.devices.reconcile({*kubelet.workers, *found})
     folder = Path(kubelet.settings.root_dir) / "pods"
     for entry in list(folder.iterdir()) if folder.is_dir() else []:
         if entry.name not in kubelet.workers and entry.name not in found:

@@ -94,8 +94,7 @@ class Kubelet:
         self.removing: set[str] = set()
         self.agent: Agent
         self.node: NodeAgent
-        self.devices: Devices
-        self._drivers: Drivers | None = None
+        self.devices: Devices | None = None
 
     def _make_cgroups(self) -> Cgroups | None:
         return Cgroups(self.settings.cgroup_root) if self.settings.manage_cgroups else None
@@ -122,8 +121,8 @@ class Kubelet:
                 self._unsubscribe()
             for worker in self.workers.values():
                 worker.close()
-            if self._drivers is not None:
-                self._drivers.close()
+            if self.devices is not None:
+                self.devices.close()
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
         settings = self.settings
@@ -131,10 +130,10 @@ class Kubelet:
             _make_folder(folder)
         self.node = NodeAgent(settings, self.client, self.runtime, self._record, self.now)
         await self.node.prepare()
-        drivers = self._drivers = Drivers(self.client, settings.node_name, tasks.create_task)
+        drivers = Drivers(self.client, settings.node_name, tasks.create_task)
         claims = Claims(Path(settings.root_dir, "dra_manager_state"))
-        self.devices = Devices(self.client, claims, drivers)
-        self.agent = self._make_agent(tasks)
+        self.devices = Devices(self.client, claims, drivers, now=self.now, changed=self._devices_changed)
+        self.agent = self._make_agent(tasks, self.devices)
         if self._cgroups is not None:
             self._cgroups.setup()
         tasks.create_task(self.agent.publisher.run(), name="kubelet statuses")
@@ -168,7 +167,7 @@ class Kubelet:
         del registered
         self.ready.set()
 
-    def _make_agent(self, tasks: asyncio.TaskGroup) -> Agent:
+    def _make_agent(self, tasks: asyncio.TaskGroup, devices: Devices) -> Agent:
         settings = self.settings
         resolver = dns.parse(_read(settings.resolv_conf))
         return Agent(
@@ -192,7 +191,7 @@ class Kubelet:
             stamp=self._stamp,
             withdrawn=self.withdrawn,
             runtime_class=lambda name: self._classes.get("", name),
-            devices=self.devices,
+            devices=devices,
             knows_cdi=lambda: cdi.understood_by(self.node.runtime_name, self.node.runtime_version),
         )
 
@@ -349,6 +348,11 @@ class Kubelet:
         worker = self.workers.get(uid)
         if worker is not None:
             asyncio.get_running_loop().call_soon(worker.dependency_changed)
+
+    def _devices_changed(self, uid: str) -> None:
+        worker = self.workers.get(uid)
+        if worker is not None:
+            worker.publish()
 
     # --- the prober's sink --------------------------------------------------------------------------------------------
 

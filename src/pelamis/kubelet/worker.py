@@ -166,7 +166,7 @@ class Worker:
         agent = self.agent
         match instruction:
             case a.Publish():
-                self._publish()
+                self.publish()
             case a.Wake(at):
                 if self._timer is not None:
                     self._timer.cancel()
@@ -224,10 +224,12 @@ class Worker:
             return self.agent.host.ips
         return sandbox.ips if sandbox is not None else ()
 
-    def _publish(self) -> None:
+    def publish(self) -> None:
         if self.machine.state.gone:
             return
         built = status.build(self.machine.state, self.agent.host, self.agent.now(), self._built)
+        if self.pod.spec.resourceClaims:
+            built = self._with_health(built)
         self._built = built
         tree: dict[str, Any] = msgspec.to_builtins(built)
         if tree == self.wanted and tree == self.sent:
@@ -235,6 +237,15 @@ class Worker:
         at_once = urgent(self.sent, tree)
         self.wanted = tree
         self.agent.publisher.mark(self, at_once=at_once)
+
+    def _with_health(self, built: Any) -> Any:
+        """The status, with the health of the containers' devices."""
+        specs = {container.name: container for container in self.pod.spec.containers}
+        statuses = []
+        for one in built.containerStatuses:
+            found = self.agent.devices.status(self.pod, specs[one.name]) if one.name in specs else ()
+            statuses.append(msgspec.structs.replace(one, allocatedResourcesStatus=found))
+        return msgspec.structs.replace(built, containerStatuses=tuple(statuses))
 
     def close(self) -> None:
         """Take no more events; the containers stay as they are."""

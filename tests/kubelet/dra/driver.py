@@ -16,7 +16,8 @@ from pelamis.kubelet.dra import messages as m
 
 class FakeDriver:
     """``cdi``: names of devices by request ("" = of all requests). ``fail``: claim -> error; ``skip``: claims that are
-    left out; ``refuse``: the whole call fails. ``told``: what the kubelet said of the registration."""
+    left out; ``refuse``: the whole call fails. ``told``: what the kubelet said of the registration. ``health``: reports
+    that are sent, None ends the stream."""
 
     def __init__(self, name: str = "gpu.example.com", *, type: str = "DRAPlugin", versions: Any = ("v1.DRAPlugin",)):
         self.name = name
@@ -27,6 +28,7 @@ class FakeDriver:
         self.refuse = ""
         self.calls: list[tuple[str, list[str]]] = []
         self.told: asyncio.Queue[tuple[bool, str]] = asyncio.Queue()
+        self.health: asyncio.Queue[tuple[m.DeviceHealth, ...] | None] = asyncio.Queue()
         self._server: Server | None = None
 
     async def start(self, folder: Path, file: str = "") -> Path:
@@ -75,6 +77,11 @@ class FakeDriver:
         ]
         await stream.send_message(m.NodeUnprepareResourcesResponse(claims=tuple(out)))
 
+    async def _watch(self, stream: Any) -> None:
+        await stream.recv_message()
+        while (report := await self.health.get()) is not None:
+            await stream.send_message(m.NodeWatchResourcesResponse(devices=report))
+
     def __mapping__(self) -> dict[str, Handler]:
         def unary(work: Any, request: Any, reply: Any) -> Handler:
             return Handler(work, Cardinality.UNARY_UNARY, request, reply)
@@ -86,6 +93,15 @@ class FakeDriver:
             ),
         }
         for version in self.info.supported_versions:
+            if version in m.HEALTH_SERVICES:
+                watch = Handler(
+                    self._watch,
+                    Cardinality.UNARY_STREAM,
+                    m.NodeWatchResourcesRequest,
+                    m.NodeWatchResourcesResponse,
+                )
+                out[f"{m.HEALTH_SERVICES[version]}/NodeWatchResources"] = watch
+                continue
             path = m.SERVICES.get(version, f"/{version}")
             out[f"{path}/NodePrepareResources"] = unary(
                 self._prepare, m.NodePrepareResourcesRequest, m.NodePrepareResourcesResponse

@@ -15,9 +15,11 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.api.resource.resourceslice import KIND as SLICE
 from pelamis.apiserver.user import User
+from pelamis.kubelet.dra import messages as m
 from pelamis.kubelet.dra.claims import Claims, CorruptState
 from pelamis.kubelet.dra.devices import Devices
 from pelamis.kubelet.dra.drivers import Drivers
+from pelamis.kubelet.dra.health import Health
 from pelamis.kubelet.dra.registration import Registrar
 from tests.apiserver.memory import MemoryServer
 from tests.kubelet.dra.driver import FakeDriver
@@ -36,6 +38,7 @@ class World:
         user = User("system:node:n1", ("system:nodes", "system:authenticated"))
         self.client = server.client(user, "kubelet")
         self.tasks: list[asyncio.Task[None]] = []
+        self.changed: asyncio.Queue[str] = asyncio.Queue()
         self.drivers = Drivers(self.client, "n1", self.spawn, wipe_s=wipe_s)
         self.load()
         self.spawn(Registrar(self.plugins, self.drivers).run(), name="registrar")
@@ -43,7 +46,7 @@ class World:
     def load(self) -> None:
         """What is left after a restart: the file."""
         self.claims = Claims(self.folder / "state")
-        self.devices = Devices(self.client, self.claims, self.drivers)
+        self.devices = Devices(self.client, self.claims, self.drivers, now=time.time, changed=self.changed.put_nowait)
 
     def spawn(self, work: Any, name: str = "") -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work, name=name)
@@ -51,7 +54,7 @@ class World:
         return task
 
     async def close(self) -> None:
-        self.drivers.close()
+        self.devices.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -289,3 +292,55 @@ def test_a_file_that_was_damaged_is_not_believed(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"v1", b"v2"))
     with pytest.raises(CorruptState):
         Claims(path)
+
+
+def report(health: int, seconds: int = 0, message: str = "", device: str = "d") -> m.DeviceHealth:
+    return m.DeviceHealth(
+        device=m.DeviceIdentifier(pool_name="p", device_name=device),
+        health=health,
+        health_check_timeout_seconds=seconds,
+        message=message,
+    )
+
+
+@pytest.mark.parametrize("version", ["v1.DRAResourceHealth", "v1alpha1.DRAResourceHealth"])
+def test_health_comes_into_the_status_and_goes_with_the_stream(tmp_path: Path, version: str) -> None:
+    async def scene(world: World) -> None:
+        driver = FakeDriver(versions=("v1.DRAPlugin", version))
+        driver.cdi = {"r1": ("v/c=1",), "r2": ()}
+        await driver.start(world.plugins)
+        await driver.told.get()
+        pod = await world.pod("a", "x")
+        await world.claim("x", pod)
+        assert await world.devices.prepare(pod) == ""
+
+        def shown(index: int) -> dict[str, list[tuple[str, str, str | None]]]:
+            found = world.devices.status(pod, pod.spec.containers[index])
+            return {s.name: [(r.resourceID, r.health, r.message) for r in s.resources] for s in found}
+
+        other = "gpu.example.com/p/d"
+        assert shown(0) == {"claim:c0": [("v/c=1", "Unknown", None), (other, "Unknown", None)]}
+        assert shown(2) == {}
+        driver.health.put_nowait((report(2, message="hot"),))
+        assert await world.changed.get() == pod.metadata.uid
+        assert shown(0) == {"claim:c0": [("v/c=1", "Unhealthy", "hot"), (other, "Unhealthy", "hot")]}
+        assert shown(1) == {"claim:c0/r1": [("v/c=1", "Unhealthy", "hot")]}
+        driver.health.put_nowait(None)
+        assert await world.changed.get() == pod.metadata.uid
+        assert shown(1) == {"claim:c0/r1": [("v/c=1", "Unknown", None)]}
+        await driver.stop()
+
+    run(tmp_path, scene)
+
+
+def test_reports_age() -> None:
+    health = Health()
+    assert health.update("d", [report(1), report(2, 100, "hot", "e")], 1000.0)
+    assert not health.update("d", [report(1), report(2, 100, "hot", "e")], 1010.0)
+    assert (health.next_until("d", 1010.0), health.next_until("d", 1041.0)) == (1040.0, 1110.0)
+    assert health.of("d", "p", "d", 1040.0) == ("Healthy", "") and health.of("d", "p", "d", 1041.0) == ("Unknown", "")
+    assert health.of("d", "p", "e", 1041.0) == ("Unhealthy", "hot")
+    assert health.update("d", [report(2, 100, "x" * 2000, "e")], 1050.0)  # the other has aged
+    assert health.of("d", "p", "e", 1050.0)[1] == "x" * 1021 + "..."
+    health.clear("d")
+    assert health.of("d", "p", "e", 1050.0) == ("Unknown", "") and health.next_until("d", 1050.0) is None

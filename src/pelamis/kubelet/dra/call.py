@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from grpclib.client import Channel, Handler
@@ -17,7 +17,16 @@ R = TypeVar("R", bound=Message)
 
 
 class CallError(Exception):
-    """A call that failed; the text is that of Go's client."""
+    """A call that failed; the text is that of Go's client. code: Unavailable, Unimplemented, …"""
+
+    def __init__(self, message: str, code: str = "Unknown") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @classmethod
+    def of(cls, error: Exception) -> CallError:
+        found = error_of(error)
+        return cls(f"rpc error: code = {found.code} desc = {found.message}", found.code)
 
 
 class _Handler(Handler):
@@ -51,8 +60,17 @@ class Line(Channel):
                 await stream.send_message(request, end=True)
                 answer: R | None = await stream.recv_message()
         except (GRPCError, StreamTerminatedError, OSError, TimeoutError) as error:
-            found = error_of(error)
-            raise CallError(f"rpc error: code = {found.code} desc = {found.message}") from error
+            raise CallError.of(error) from error
         if answer is None:
-            raise CallError("rpc error: code = Internal desc = empty answer")
+            raise CallError("rpc error: code = Internal desc = empty answer", "Internal")
         return answer
+
+    async def stream(self, path: str, request: Message, reply: type[R]) -> AsyncIterator[R]:
+        """Ends when the other side ends it. Raises CallError."""
+        try:
+            async with self.request(path, Cardinality.UNARY_STREAM, type(request), reply) as stream:
+                await stream.send_message(request, end=True)
+                async for message in stream:
+                    yield message
+        except (GRPCError, StreamTerminatedError, OSError) as error:
+            raise CallError.of(error) from error

@@ -7,10 +7,12 @@ restart leaves a device behind. Its last user gives it back; who comes meanwhile
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from pelamis.api.core.pod.status import ResourceHealth, ResourceStatus
 from pelamis.api.resource.podclaim import Unresolved, claim_name
 from pelamis.api.resource.resourceclaim import KIND as CLAIM
 from pelamis.api.resource.resourceclaim import ResourceClaim
@@ -21,15 +23,31 @@ from pelamis.kubelet.dra import messages
 from pelamis.kubelet.dra.call import CallError
 from pelamis.kubelet.dra.claims import Claims, Device, Driver, Info
 from pelamis.kubelet.dra.drivers import Drivers
+from pelamis.kubelet.dra.health import Health
 
 log = logging.getLogger("pelamis.kubelet.dra")
 
 
 class Devices:
-    def __init__(self, client: Client, claims: Claims, drivers: Drivers) -> None:
+    """changed(uid): the health of devices of that pod may be another."""
+
+    def __init__(
+        self,
+        client: Client,
+        claims: Claims,
+        drivers: Drivers,
+        *,
+        now: Callable[[], float],
+        changed: Callable[[str], None] = lambda uid: None,
+    ) -> None:
         self._client = client
         self._claims = claims
         self._drivers = drivers
+        self._now = now
+        self._changed = changed
+        self._health = Health()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        drivers.heard = self.heard
 
     async def prepare(self, pod: Any) -> str:
         """Why the pod cannot have its devices, "" = it has them."""
@@ -123,6 +141,65 @@ class Devices:
             for request in requests:
                 out.extend(info.devices(request))
         return list(dict.fromkeys(out))
+
+    # --- health -------------------------------------------------------------------------------------------------------
+
+    def heard(self, driver: str, devices: Sequence[messages.DeviceHealth] | None) -> None:
+        """A driver's report of all its devices; None: it reports no longer."""
+        if devices is None:
+            self._health.clear(driver)
+        elif not self._health.update(driver, devices, self._now()):
+            return self._arm(driver)
+        self._tell(driver)
+
+    def _arm(self, driver: str) -> None:
+        timer = self._timers.pop(driver, None)
+        if timer is not None:
+            timer.cancel()
+        now = self._now()
+        at = self._health.next_until(driver, now)
+        if at is not None:
+            self._timers[driver] = asyncio.get_running_loop().call_later(at - now + 0.001, self._tell, driver)
+
+    def _tell(self, driver: str) -> None:
+        self._arm(driver)
+        for uid in {uid for info in self._claims if driver in info.DriverState for uid in info.PodUIDs}:
+            self._changed(uid)
+
+    def status(self, pod: Any, container: Any) -> tuple[ResourceStatus, ...]:
+        """What the status of a container says of the health of its devices."""
+        entries = {entry.name: entry for entry in pod.spec.resourceClaims}
+        out: dict[str, ResourceStatus] = {}
+        for claim in container.resources.claims if container.resources is not None else ():
+            try:
+                name, _ = claim_name(pod, entries[claim.name])
+            except (KeyError, Unresolved):
+                continue
+            info = self._claims.get(pod.metadata.namespace, name) if name is not None else None
+            found = self._of_request(info, claim.request.partition("/")[0]) if info is not None else {}
+            if found:
+                title = f"claim:{claim.name}/{claim.request}" if claim.request else f"claim:{claim.name}"
+                out[title] = ResourceStatus(name=title, resources=tuple(found.values()))
+        return tuple(out.values())
+
+    def _of_request(self, info: Info, request: str) -> dict[str, ResourceHealth]:
+        now = self._now()
+        out: dict[str, ResourceHealth] = {}
+        for driver, state in info.DriverState.items():
+            for device in state.Devices or ():
+                if request and device.RequestNames and request not in device.RequestNames:
+                    continue
+                ids = device.CDIDeviceIDs or [f"{driver}/{device.PoolName}/{device.DeviceName}"]
+                health, message = self._health.of(driver, device.PoolName, device.DeviceName, now)
+                out.setdefault(ids[0], ResourceHealth(resourceID=ids[0], health=health, message=message or None))
+        return out
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._drivers.close()
 
     async def unprepare(self, uid: str) -> str:
         """Gives the pod's devices back; why that failed, "" = it has none any more."""

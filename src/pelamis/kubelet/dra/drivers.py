@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pelamis.api.resource.resourceslice import KIND as SLICE
@@ -17,12 +17,16 @@ from pelamis.base.errors import StatusError
 from pelamis.client.types import Client, Delete
 from pelamis.kubelet.dra.call import CallError, Line
 from pelamis.kubelet.dra.messages import (
+    HEALTH_SERVICES,
     SERVICES,
     Claim,
+    DeviceHealth,
     NodePrepareResourcesRequest,
     NodePrepareResourcesResponse,
     NodeUnprepareResourcesRequest,
     NodeUnprepareResourcesResponse,
+    NodeWatchResourcesRequest,
+    NodeWatchResourcesResponse,
 )
 
 log = logging.getLogger("pelamis.kubelet.dra")
@@ -32,18 +36,26 @@ WIPE_RETRY_S = 1.0
 WIPE_RETRY_MAX_S = 300.0
 CONNECT_RETRY_S = 1.0
 CONNECT_RETRY_MAX_S = 120.0
+HEALTH_RETRY_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
 class Plugin:
-    """One process of a driver. service: path of the gRPC service."""
+    """One process of a driver. service: path of the gRPC service. watcher: of the health of its devices."""
 
     driver: str
     endpoint: str
     service: str
     line: Line
     keeper: asyncio.Task[None]
+    watcher: asyncio.Task[None] | None = None
     connected: bool = False
+
+    def close(self) -> None:
+        for task in (self.keeper, self.watcher):
+            if task is not None:
+                task.cancel()
+        self.line.close()
 
 
 def choose(driver: str, endpoint: str, services: tuple[str, ...]) -> tuple[str, str]:
@@ -63,7 +75,8 @@ def choose(driver: str, endpoint: str, services: tuple[str, ...]) -> tuple[str, 
 
 
 class Drivers:
-    """spawn(work, name): a task of the kubelet's. wipe_s: how long a driver may be away."""
+    """spawn(work, name): a task of the kubelet's. heard(driver, devices): the health of all its devices; None: it tells
+    nothing any more. wipe_s: how long a driver may be away."""
 
     def __init__(
         self,
@@ -71,8 +84,10 @@ class Drivers:
         node: str,
         spawn: Callable[..., asyncio.Task[None]],
         *,
+        heard: Callable[[str, Sequence[DeviceHealth] | None], None] = lambda driver, devices: None,
         wipe_s: float = WIPE_S,
     ) -> None:
+        self.heard = heard
         self._client = client
         self._node = node
         self._spawn = spawn
@@ -86,8 +101,7 @@ class Drivers:
     def close(self) -> None:
         for plugins in self._plugins.values():
             for plugin in plugins:
-                plugin.keeper.cancel()
-                plugin.line.close()
+                plugin.close()
         self._plugins.clear()
 
     def __contains__(self, driver: object) -> bool:
@@ -108,6 +122,9 @@ class Drivers:
         loop = asyncio.get_running_loop()
         plugin = Plugin(name, endpoint, service, line, loop.create_task(asyncio.sleep(0)))
         plugin.keeper = loop.create_task(self._keep(plugin, lost), name=f"driver {name}")
+        health = next((path for service, path in HEALTH_SERVICES.items() if service in services), "")
+        if health:
+            plugin.watcher = loop.create_task(self._watch(plugin, health), name=f"health of {name}")
         self._plugins.setdefault(name, []).append(plugin)
         log.info("driver %s has registered at %s", name, endpoint)
         self._settle(name)
@@ -117,8 +134,7 @@ class Drivers:
         plugins = self._plugins.get(name, [])
         for plugin in [p for p in plugins if p.endpoint == endpoint]:
             plugins.remove(plugin)
-            plugin.keeper.cancel()
-            plugin.line.close()
+            plugin.close()
             log.info("driver %s has gone from %s", name, endpoint)
         if not plugins:
             self._plugins.pop(name, None)
@@ -142,6 +158,20 @@ class Drivers:
             await lost.wait()
             plugin.connected = False
             self._settle(plugin.driver)
+
+    async def _watch(self, plugin: Plugin, service: str) -> None:
+        path = f"{service}/NodeWatchResources"
+        while True:
+            try:
+                async for said in plugin.line.stream(path, NodeWatchResourcesRequest(), NodeWatchResourcesResponse):
+                    self.heard(plugin.driver, said.devices)
+            except CallError as error:
+                if error.code == "Unimplemented":
+                    return
+                log.info("health of the devices of %s: %s", plugin.driver, error)
+            finally:
+                self.heard(plugin.driver, None)
+            await asyncio.sleep(HEALTH_RETRY_S)
 
     # --- slices -------------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,11 @@ SERVICES = {
     "v1beta1.DRAPlugin": "/k8s.io.kubelet.pkg.apis.dra.v1beta1.DRAPlugin",
 }
 """What a driver says that it speaks -> path of the service."""
+HEALTH_SERVICES = {
+    "v1.DRAResourceHealth": "/v1.DRAResourceHealth",
+    "v1alpha1.DRAResourceHealth": "/v1alpha1.DRAResourceHealth",
+}
+"""The same for the health of devices; the first that a driver speaks too is taken."""
 DRIVER = "DRAPlugin"
 """The type of plugin."""
 
@@ -89,3 +94,26 @@ class Unprepared(Message, frozen=True):
 
 class NodeUnprepareResourcesResponse(Message, frozen=True):
     claims: Annotated[tuple[Unprepared, ...], 1] = ()
+
+
+class NodeWatchResourcesRequest(Message, frozen=True):
+    pass
+
+
+class DeviceIdentifier(Message, frozen=True):
+    pool_name: Annotated[str, 1] = ""
+    device_name: Annotated[str, 2] = ""
+
+
+class DeviceHealth(Message, frozen=True):
+    """health: 0 unknown, 1 healthy, 2 unhealthy. health_check_timeout_seconds <= 0: as long as the kubelet thinks."""
+
+    device: Annotated[DeviceIdentifier | None, 1] = None
+    health: Annotated[int, 2] = 0
+    last_updated_time: Annotated[int, 3] = 0
+    health_check_timeout_seconds: Annotated[int, 4] = 0
+    message: Annotated[str, 5] = ""
+
+
+class NodeWatchResourcesResponse(Message, frozen=True):
+    devices: Annotated[tuple[DeviceHealth, ...], 1] = ()
