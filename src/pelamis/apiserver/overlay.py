@@ -6,11 +6,11 @@ status of a pod, and name a handful of fields. Here such a patch is laid over th
 about: what it says is decoded, what it leaves alone is never touched, and the set of fields that it changed is noted on
 the way for managedFields.
 
-Only what is plain is done here. Whatever is not (a null, a directive, an unknown field, a value that is not in normal
-form or becomes unset, a type that does not fit) makes the whole write take the general path, from its start: nothing
-has been changed until then, and no refusal is ever worded here, but for what validation says of the outcome.
-``Kind.overlays`` names the members, each with a function that tells whether defaults and strategy leave the outcome
-alone.
+Only what is plain is done here. Whatever is not (a directive, an unknown field, a value that is not in normal form, a
+null for more than a simple value, a type that does not fit) makes the whole write take the general path, from its
+start: nothing has been changed until then, and no refusal is ever worded here, but for what validation says of the
+outcome. ``Kind.overlays`` names the members, each with a function that tells whether defaults and strategy leave the
+outcome alone.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ def laid(write: Write, mutate: Callable[[Write], None]) -> Result | None:
     if write.patch is None and not _is_flat(type(getattr(was, member))):
         return None
     changed: Set = {}
+    removed: Set = {}
     try:
         if write.patch is not None:
-            mine = _patched(write, was, member, changed)
+            mine = _patched(write, was, member, changed, removed)
         else:
             mine = _updated(write, was, member, changed)
         entries = managed.decode(was.metadata.managedFields)
@@ -112,14 +113,15 @@ def laid(write: Write, mutate: Callable[[Write], None]) -> Result | None:
     write.operation = "UPDATE"
     if write.patch is None:
         write.rev_given = True
-    if changed and entries:
-        said: Set = {"f:" + member: changed}
+    if (changed or removed) and entries:
+        plus, minus = ({"f:" + member: part} if part else SELF for part in (changed, removed))
         ignored = verbs.ignored(write)
         if ignored:
-            said = recursive_difference(said, managed.reset_fields(ignored))
+            resets = managed.reset_fields(ignored)
+            plus, minus = recursive_difference(plus, resets), recursive_difference(minus, resets)
         sub = write.subresource
         moved = update.moved(
-            entries, said, SELF, manager_of(write), api_version=api_version, now=write.now, subresource=sub
+            entries, plus, minus, manager_of(write), api_version=api_version, now=write.now, subresource=sub
         )
         entries = list(managed.in_order(moved))
     mutate(write)
@@ -128,7 +130,7 @@ def laid(write: Write, mutate: Callable[[Write], None]) -> Result | None:
     return verbs.concluded(write, obj, verbs.check_owners(obj.metadata))
 
 
-def _patched(write: Write, was: Any, member: str, changed: Set) -> Any:
+def _patched(write: Write, was: Any, member: str, changed: Set, removed: Set) -> Any:
     """The member as the patch makes it; None: as it was."""
     patch = write.patch
     assert patch is not None
@@ -152,7 +154,7 @@ def _patched(write: Write, was: Any, member: str, changed: Set) -> Any:
     before = getattr(was, member)
     if before == codec.blank(type(before)):
         raise _Other
-    mine = _laid_over(before, inner, patch.type == "strategic", changed)
+    mine = _laid_over(before, inner, patch.type == "strategic", changed, removed)
     return None if mine is before else mine
 
 
@@ -190,7 +192,7 @@ def _check_scalar(place: _Place, value: Any) -> None:
         raise _Other
 
 
-def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set) -> Any:
+def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Set) -> Any:
     """``old`` itself where nothing changes."""
     places = _places_of(type(old))
     out: dict[str, Any] = {}
@@ -202,13 +204,19 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set) -> Any:
         if place.scalar is not None:
             if type(value) is place.scalar and value == was:
                 continue
+            if value is None and not place.field.always and "default" not in place.field.facts:
+                unset = getattr(codec.blank(type(old)), place.attr)
+                if was != unset:
+                    out[place.attr] = unset
+                    removed[place.spot.member] = SELF
+                continue
             _check_scalar(place, value)
             out[place.attr] = value
             changed[place.spot.member] = SELF
         elif place.many is not None:
             if type(value) is not list or not value:
                 raise _Other
-            mine = _list(place, was, value, strategic, changed)
+            mine = _list(place, was, value, strategic, changed, removed)
             if mine is not was:
                 out[place.attr] = mine
         elif place.struct and place.cls is not None:
@@ -216,24 +224,35 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set) -> Any:
                 raise _Other
             if not place.field.always and not place.field.pointer and was == codec.blank(place.cls):
                 raise _Other  # it is not there
-            inner: Set = {}
-            mine = _laid_over(was, value, strategic, inner)
+            came: Set = {}
+            went: Set = {}
+            mine = _laid_over(was, value, strategic, came, went)
             if mine is not was:
                 out[place.attr] = mine
-                changed[place.spot.member] = inner if place.spot.node.kind == STRUCT else SELF
+                if place.spot.node.kind != STRUCT:
+                    changed[place.spot.member] = SELF
+                else:
+                    _note(place, came, went, changed, removed)
         else:
             raise _Other
     return replace(old, **out) if out else old
 
 
-def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: Set) -> Any:
+def _note(place: _Place, came: Set, went: Set, changed: Set, removed: Set) -> None:
+    if came:
+        changed[place.spot.member] = came
+    if went:
+        removed[place.spot.member] = went
+
+
+def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: Set, removed: Set) -> Any:
     spot = place.spot
     node = spot.node
     if strategic and spot.strategy == "merge":
         key = spot.merge_key
         if not key or node.kind not in (ASSOC, LEAF) or (node.kind == ASSOC and node.keys != (key,)):
             raise _Other
-        return _named(place, was, value, key, changed)
+        return _named(place, was, value, key, changed, removed)
     if node.kind != LEAF:
         raise _Other
     mine, _ = place.many.made(value, shown=False)  # type: ignore[union-attr]
@@ -243,7 +262,7 @@ def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: S
     return mine
 
 
-def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set) -> Any:
+def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set, removed: Set) -> Any:
     """A list of structs, each with a name of its own, under one that merges into it by these names."""
     old: dict[str, int] = {}
     for i, item in enumerate(was):
@@ -252,7 +271,8 @@ def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set) ->
         raise _Other
     named: dict[str, Any] = {}
     fresh: list[str] = []
-    inner: Set = {}
+    came: Set = {}
+    went: Set = {}
     node = place.spot.node
     granular = node.kind == ASSOC
     for item in value:
@@ -264,23 +284,26 @@ def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set) ->
             fresh.append(name)
             named[name] = item
         else:
-            below: Set = {}
-            mine = named[name] = _laid_over(was[at], item, True, below)
-            if granular and mine is not was[at]:
-                inner[element({key: name}, node)] = below
+            plus: Set = {}
+            minus: Set = {}
+            named[name] = _laid_over(was[at], item, True, plus, minus)
+            if plus and granular:
+                came[element(item, node)] = plus
+            if minus and granular:
+                went[element(item, node)] = minus
     if fresh:
         made, trees = place.many.made([named[name] for name in fresh], shown=granular)  # type: ignore[union-attr]
         named.update(zip(fresh, made, strict=True))
         if granular:
             each = node.element or node
-            inner.update((element(tree, node), whole(tree, each)) for tree in trees)
+            came.update((element(tree, node), whole(tree, each)) for tree in trees)
     out = tuple(smp.interleaved(was, old, named))
     if out == was:
         return was
     if not granular:
         changed[place.spot.member] = SELF
     elif not was:
-        changed[place.spot.member] = {".": SELF, **inner}
-    elif inner:
-        changed[place.spot.member] = inner
+        changed[place.spot.member] = {".": SELF, **came}
+    else:
+        _note(place, came, went, changed, removed)
     return out
