@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 import uvloop
 import yaml
+from benchmarks import barepod
 from benchmarks.frame import Row, below, cpu_s, pss, say, skipped
 
 NAME = "bench"
@@ -142,30 +143,6 @@ async def _up(place: Path) -> tuple[Api, dict[str, float]]:
     return api, reached
 
 
-async def _bare(runtime: Any, index: int) -> float:
-    """The calls that a pod takes, without anybody above the runtime."""
-    from pelamis.kubelet.cri import types as cri
-
-    uid = f"00000000-0000-0000-0000-{index:012d}"
-    settings = cri.PodSandboxConfig(
-        metadata=cri.PodSandboxMetadata(name=f"bare-{index}", uid=uid, namespace="bench"),
-        hostname=f"bare-{index}",
-        log_directory=f"/tmp/pelamis-bench-logs/{index}",
-        linux=cri.LinuxPodSandboxConfig(cgroup_parent=f"/pelamis-{NAME}/bare"),
-    )
-    container = cri.ContainerConfig(
-        metadata=cri.ContainerMetadata(name="main"), image=cri.ImageSpec(image=PAUSE), log_path="main.log"
-    )
-    began = time.perf_counter()
-    sandbox = await runtime.run_sandbox(settings)
-    id_ = await runtime.create_container(sandbox, container, settings)
-    await runtime.start_container(id_)
-    took = time.perf_counter() - began
-    await runtime.stop_sandbox(sandbox)
-    await runtime.remove_sandbox(sandbox)
-    return took
-
-
 async def _managed(api: Api, index: int) -> float:
     name = f"pod-{index}"
     opened = asyncio.Event()
@@ -247,7 +224,8 @@ def run() -> list[Row]:
             await _managed(api, 1000)
             bare, managed = [], []
             for index in range(ROUNDS):
-                bare.append(await _bare(runtime, index))
+                logs, cgroup = f"{place}/bare-logs/{index}", f"/pelamis-{NAME}/bare"
+                bare.append(await barepod.start(runtime, index, PAUSE, logs=logs, cgroup=cgroup))
                 managed.append(await _managed(api, index))
             await api.request("DELETE", f"{PODS}/first")
             await runtime.close()
@@ -274,7 +252,6 @@ def run() -> list[Row]:
             rows.extend(_idle(cluster.run))
         finally:
             _down(place)
-            shutil.rmtree("/tmp/pelamis-bench-logs", ignore_errors=True)
     return rows
 
 

@@ -10,11 +10,10 @@ import statistics
 import time
 
 import uvloop
+from benchmarks import barepod
 from benchmarks.frame import Row, below, skipped, table
 from tests.kubelet import rig
 from tests.kubelet.live import Live, pod, running
-
-from pelamis.kubelet.cri import types as cri
 
 ROUNDS = 20
 LIMIT_MS = 50.0
@@ -22,25 +21,10 @@ COMMAND = ("sleep", "1000")
 
 
 async def bare(live: Live, index: int) -> float:
-    runtime, folder = live.runtime, f"{live.rig.dir}/bare"
-    settings = cri.PodSandboxConfig(
-        metadata=cri.PodSandboxMetadata(name=f"bare-{index}", uid=f"bare-{index}", namespace="bench"),
-        log_directory=folder,
-        linux=cri.LinuxPodSandboxConfig(cgroup_parent=f"{live.config().cgroup_root}/bare"),
+    cgroup = f"{live.config().cgroup_root}/bare"
+    took = await barepod.start(
+        live.runtime, index, rig.BUSYBOX, logs=f"{live.rig.dir}/bare", cgroup=cgroup, command=COMMAND
     )
-    container = cri.ContainerConfig(
-        metadata=cri.ContainerMetadata(name="main"),
-        image=cri.ImageSpec(image=rig.BUSYBOX),
-        command=COMMAND,
-        log_path="main.log",
-    )
-    began = time.perf_counter()
-    sandbox = await runtime.run_sandbox(settings)
-    id_ = await runtime.create_container(sandbox, container, settings)
-    await runtime.start_container(id_)
-    took = time.perf_counter() - began
-    await runtime.stop_sandbox(sandbox)
-    await runtime.remove_sandbox(sandbox)
     return took * 1000
 
 
