@@ -14,7 +14,8 @@ from pelamis.apiserver.authn.impersonation import Impersonation, impersonate
 from pelamis.apiserver.authz.attributes import Union
 from pelamis.apiserver.authz.rbac import Rbac
 from pelamis.apiserver.call import Call
-from pelamis.apiserver.flow.queues import Levels, Shape
+from pelamis.apiserver.flow.estimate import ONE
+from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Flow
 from pelamis.apiserver.negotiate import JSON, PLAIN, Format, negotiate
 from pelamis.apiserver.request import parse_info, write_options
@@ -205,3 +206,28 @@ def test_options_of_writes_are_shared_and_refusals_are_made_anew() -> None:
         with pytest.raises(StatusError, match="Unsupported value"):
             write_options("update", [("fieldValidation", "No")])
     assert negotiate("application/json, */*") is PLAIN == Format(JSON)
+
+
+@given(st.lists(st.tuples(st.sampled_from(("wait", "forget", "next", "done")), st.integers(0, 4)), max_size=60))
+def test_whose_turn_it_is_by_looking_at_every_queue(steps: list[tuple[str, int]]) -> None:
+    level: Level[Any] = Level("l", Shape(1, 0, None, queues=5, hand=1, length=3), 2)
+    waiting: list[tuple[int, Any]] = []
+    running: list[int] = []
+    for what, at in steps:
+        if what == "wait":
+            one = SimpleNamespace(width=ONE)
+            if level.wait(at, one):
+                waiting.append((at, one))
+        elif what == "forget" and waiting:
+            assert level.forget(*waiting.pop(at % len(waiting)))
+        elif what == "next":
+            following = level.next()
+            assert (following is None) == (not waiting)
+            if following is not None:
+                running.append(following[0])
+                waiting.remove(following)
+        elif what == "done" and running:
+            level.done(running.pop(at % len(running)), at / 10)
+        ready = [i for i, q in enumerate(level.queues) if q.waiting]
+        assert level.turn() == (min(ready, key=lambda i: (level.queues[i].service, i)) if ready else -1)
+        assert level.waiting == len(waiting)

@@ -70,19 +70,21 @@ class Level(Generic[T]):
     def __init__(self, name: str, shape: Shape, seats: int) -> None:
         self.name = name
         self.shape = shape
-        self.seats = seats
         self.used = 0
         self.running = 0
         self.waiting = 0
         self.rejected = 0
         self.dispatched = 0
         self.queues: list[Queue[T]] = [Queue() for _ in range(shape.queues)]
+        self._ready: set[int] = set()
+        """The queues in which something waits."""
         self._floor = 0.0
+        self.resize(seats)
 
-    @property
-    def offered(self) -> int:
+    def resize(self, seats: int) -> None:
+        self.seats = seats
+        self.offered = round(seats * self.shape.lendable_percent / 100)
         """Seats that others may take when they are idle."""
-        return round(self.seats * self.shape.lendable_percent / 100)
 
     @property
     def lendable(self) -> int:
@@ -124,29 +126,40 @@ class Level(Generic[T]):
         if not found.waiting and not found.running:
             found.service = max(found.service, self._floor)
         found.waiting.append(ticket)
+        self._ready.add(queue)
         self.waiting += 1
         return True
 
     def forget(self, queue: int, ticket: T) -> bool:
         """It does not wait any more. False: it was not waiting."""
+        found = self.queues[queue].waiting
         try:
-            self.queues[queue].waiting.remove(ticket)
+            found.remove(ticket)
         except ValueError:
             return False
+        if not found:
+            self._ready.discard(queue)
         self.waiting -= 1
         return True
 
     def turn(self) -> int:
         """The queue that is next; -1: nothing waits."""
-        ready = [i for i, q in enumerate(self.queues) if q.waiting]
-        return min(ready, key=lambda i: (self.queues[i].service, i)) if ready else -1
+        best, least = -1, 0.0
+        for i in self._ready:
+            service = self.queues[i].service
+            if best < 0 or service < least or (service == least and i < best):
+                best, least = i, service
+        return best
 
-    def next(self) -> tuple[int, T] | None:
-        """Whose turn it is; it is counted as running."""
-        best = self.turn()
+    def next(self, queue: int = -1) -> tuple[int, T] | None:
+        """Whose turn it is; it is counted as running. queue: what ``turn`` has said."""
+        best = queue if queue >= 0 else self.turn()
         if best < 0:
             return None
-        ticket = self.queues[best].waiting.popleft()
+        waiting = self.queues[best].waiting
+        ticket = waiting.popleft()
+        if not waiting:
+            self._ready.discard(best)
         self.waiting -= 1
         self.run(best, ticket.width.most)
         return best, ticket
@@ -181,7 +194,7 @@ class Levels(Generic[T]):
             seats = math.ceil(self.total * shape.shares / shares)
             old = self.levels.get(name)
             if old is not None and old.shape == shape:
-                old.seats = seats
+                old.resize(seats)
                 levels[name] = old
             else:
                 levels[name] = Level(name, shape, seats)

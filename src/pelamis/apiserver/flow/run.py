@@ -242,10 +242,12 @@ class FlowControl:
                 self._dispatch(one)
 
     def _dispatch(self, level: Level[Waiter]) -> None:
-        while level.waiting and self.levels.has_seat(level, level.queues[level.turn()].waiting[0].width.most):
-            following = level.next()
-            if following is None:
+        while level.waiting:
+            turn = level.turn()
+            if not self.levels.has_seat(level, level.queues[turn].waiting[0].width.most):
                 return
+            following = level.next(turn)
+            assert following is not None
             queue, waiter = following
             if waiter.future.done():
                 level.done(queue, 0.0, waiter.width.most)
