@@ -1,7 +1,8 @@
 """Pressure on a node: which signals are under their thresholds, which conditions hold, who is evicted first. Pure.
 
 A condition is kept for five minutes after its signal is over (``settings.pressure_transition_s``). Pods are evicted in
-upstream's order: those over their requests first, then the lower priority, then the larger excess.
+upstream's order: those over their requests first, then the lower priority, then the larger excess; where processes run
+short, the lower priority, then whoever has more of them.
 """
 
 from __future__ import annotations
@@ -87,8 +88,10 @@ def rank(pods: Iterable[Any], usage: Mapping[str, int], resource: str) -> list[A
     """The first is evicted first. usage: by pod uid."""
 
     def order(pod: Any) -> tuple[bool, int, int]:
-        request = effective(pod, "requests", resource, quantity.value)[0] if resource != "pids" else 0
         used = usage.get(pod.metadata.uid, 0)
+        if resource == "pids":  # which nobody can request
+            return (False, pod.spec.priority or 0, -used)
+        request = effective(pod, "requests", resource, quantity.value)[0]
         return (used <= request, pod.spec.priority or 0, -(used - request))
 
     return sorted((pod for pod in pods if not critical(pod)), key=order)
@@ -97,6 +100,8 @@ def rank(pods: Iterable[Any], usage: Mapping[str, int], resource: str) -> list[A
 def low(resource: str, limit: int, available: int) -> str:
     """Why a pod is evicted."""
     shown = quantity.from_int(available // 1024 * 1024, "BinarySI")
+    if resource == "pids":
+        shown = quantity.from_int(available)
     return (
         f"The node was low on resource: {resource}. "
         f"Threshold quantity: {quantity.from_int(limit, 'BinarySI')}, available: {shown}. "
@@ -104,8 +109,10 @@ def low(resource: str, limit: int, available: int) -> str:
 
 
 def larger(pod: Any, usage: Mapping[str, int], resource: str) -> str:
-    """What of the pod uses more than it asked for. usage: by container."""
+    """What of the pod uses more than it asked for. usage: by container. Of processes nothing is said."""
     out = ""
+    if resource == "pids":
+        return out
     for container in (*pod.spec.containers, *pod.spec.initContainers):
         request = container.resources.requests.get(resource, "0")
         used = usage.get(container.name, 0)

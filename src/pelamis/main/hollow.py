@@ -49,6 +49,7 @@ class Shape:
     memory: str = "32Gi"
     pods: int = 110
     storage: str = "100Gi"
+    pids: int = 32768
     zones: int = 0
     labels: dict[str, str] = field(default_factory=dict)
     taints: tuple[tuple[str, str, str], ...] = ()
@@ -72,9 +73,9 @@ def shape(text: str) -> Shape:
                 case "cpu" | "memory" | "storage":
                     quantity.parse(value)
                     found[name] = value
-                case "pods" | "zones":
+                case "pods" | "pids" | "zones":
                     found[name] = int(value)
-                    if found[name] < (name == "pods"):
+                    if found[name] < (name != "zones"):
                         raise ValueError("it is too small")
                 case "labels":
                     found[name] = dict(_pair(one) for one in value.split(";"))
@@ -84,7 +85,9 @@ def shape(text: str) -> Shape:
                     quantity.parse(value)
                     found["more"][name] = value
                 case _:
-                    known = "cpu, memory, storage, pods, zones, labels, taints, or a resource such as nvidia.com/gpu"
+                    known = (
+                        "cpu, memory, storage, pods, pids, zones, labels, taints, or a resource such as nvidia.com/gpu"
+                    )
                     raise ValueError(f"known are {known}")
         except ValueError as error:
             raise ConfigError(f'--hollow-node: "{part.strip()}": {error}') from None
@@ -119,6 +122,7 @@ def nodes(cluster: Cluster, port: int | None) -> list[HollowNode]:
             memory=what.memory,
             pods=what.pods,
             storage=what.storage,
+            pids=what.pids,
             labels=what.labels,
             taints=what.taints,
             zone=names[i],

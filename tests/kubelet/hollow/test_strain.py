@@ -11,6 +11,7 @@ from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.client.types import Patch
 from pelamis.kubelet import pressure
 from tests.kubelet.hollow.world import World, notes, phases, play, pod
+from tests.kubelet.pods import make
 
 GIB = 1 << 30
 
@@ -144,6 +145,45 @@ def test_disk_pressure_refuses_everybody_and_limits_are_kept() -> None:
         assert phases(world, "later") == ["Running"]
 
     play(scenario, spec={"storage": "100Gi"})
+
+
+def test_processes_run_short() -> None:
+    """Nobody can request them: the lower priority goes first, then whoever has most."""
+
+    async def scenario(world: World) -> None:
+        def has(name: str, pids: str, **spec: Any) -> dict[str, Any]:
+            return pod(name, meta=notes(pids=pids), **spec)
+
+        await world.create(
+            pod("silent"),
+            has("some", "0s=1,1m=12k"),
+            has("most", "0s=1,1m=18k"),
+            has("critical", "2k", priorityClassName="system-node-critical"),
+        )
+        await world.sleep(59)
+        assert condition(world, "PIDPressure") == ("False", "KubeletHasSufficientPID")
+        await world.sleep(11)
+        assert condition(world, "PIDPressure") == ("True", "KubeletHasInsufficientPID")
+        assert phases(world, "silent", "some", "most", "critical") == ["Running", "Running", "Failed", "Running"]
+        told = world.pod("most").status
+        text = "The node was low on resource: pids. Threshold quantity: 3276, available: 667. "
+        assert (told.reason, told.message) == ("Evicted", text)
+        assert messages(world, "EvictionThresholdMet", "n1") == ["Attempting to reclaim pids"]
+        await world.create(uses("asks", "", "10Mi"))
+        why = "Pod was rejected: The node had condition: [PIDPressure]. "
+        assert world.pod("asks").status.message == why
+        found = world.nodes.summary("n1")
+        assert found["node"]["rlimit"]["maxpid"] == 32768 and found["node"]["rlimit"]["curproc"] == 100 + 12_000 + 2_001
+        await world.sleep(320)
+        assert condition(world, "PIDPressure") == ("False", "KubeletHasSufficientPID")
+
+    play(scenario)
+
+
+def test_who_has_processes_is_ranked_by_priority_first() -> None:
+    pods = [make("a", priority=5), make("b", priority=0), make("c", priority=0), make("d", priority=0)]
+    usage = {p.metadata.uid: n for p, n in zip(pods, (900, 10, 30, 0), strict=True)}
+    assert [p.metadata.name for p in pressure.rank(pods, usage, "pids")] == ["c", "b", "d", "a"]
 
 
 def test_a_small_node_counts_what_nobody_says() -> None:

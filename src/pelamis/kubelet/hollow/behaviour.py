@@ -14,6 +14,7 @@ The annotations are those of the prefix ``hollow.pelamis.dev/``; ``NAME.CONTAINE
 ``cpu``        ``300m``, ``0s=100m,5m=900m``                what it uses, by the time since the start
 ``memory``     ``64Mi``, …                                  over its limit a container is killed
 ``disk``       ``1Gi``, ``0s=0,5m=90Gi``                    what it has written to its own file system
+``pids``       ``20``, ``0s=1,5m=30k``                      how many processes it has; one, if nothing is said
 ``cpu-total``  as ``cpu``                                   what all ready pods of one owner use together, in equal
                                                             parts, by the time since the first of them started
 ============== ============================================ ===========================================================
@@ -27,14 +28,15 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pelamis.base import quantity
-from pelamis.kubelet.hollow import script, timeline
+from pelamis.kubelet.hollow import script, timeline, variables
 from pelamis.kubelet.hollow.script import Script
 from pelamis.kubelet.hollow.timeline import Timeline, duration
 
 PREFIX = "hollow.pelamis.dev/"
 SIGTERM_CODE, KILLED_CODE = 143, 137
-NAMES = frozenset("run stop start pull sandbox startup readiness liveness cpu memory disk cpu-total".split())
+NAMES = frozenset("run stop start pull sandbox startup readiness liveness cpu memory disk pids cpu-total".split())
 T = TypeVar("T")
+_USAGE = tuple(PREFIX + name for name in ("memory", "disk", "pids"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "cpu": _milli,
     "memory": _bytes,
     "disk": _bytes,
+    "pids": _bytes,
     "cpu-total": _milli,
 }
 
@@ -162,10 +165,10 @@ class Behaviour:
         value: T = parsed[0] if parsed else default
         return value
 
-    def run(self, container: Any) -> Script:
-        """container: its declaration."""
+    def run(self, pod: Any, container: Any) -> Script:
+        """container: its declaration, of that pod."""
         found: Script | None = self._get("run", container.name, None)
-        return found if found is not None else script.of_container(container)
+        return found if found is not None else script.of_container(container, lambda: variables.known(pod, container))
 
     def stop(self, name: str) -> Stop:
         return self._get("stop", name, _STOP)
@@ -203,11 +206,15 @@ class Behaviour:
         """Bytes."""
         return self._get("disk", container.name, _NOTHING)
 
+    def pids(self, container: Any) -> Timeline[int]:
+        """Processes."""
+        return self._get("pids", container.name, _ONE)
+
     @property
     def says_usage(self) -> bool:
-        """Memory or disk, for any container."""
+        """Memory, disk or processes, for any container."""
         found = self._annotations
-        return found is not None and any(key.startswith((PREFIX + "memory", PREFIX + "disk")) for key in found)
+        return found is not None and any(key.startswith(_USAGE) for key in found)
 
     def oom_s(self, container: Any, limit: int) -> float | None:
         """How long after its start a container uses more memory than its limit; None: never."""
@@ -232,6 +239,7 @@ def behaviour(annotations: Mapping[str, str]) -> Behaviour:
 
 _STOP = Stop()
 _NOTHING: Timeline[int] = timeline.constant(0)
+_ONE: Timeline[int] = timeline.constant(1)
 _EXEC = {True: timeline.constant(True), False: timeline.constant(False)}
 DEFAULT_CPU, DEFAULT_MEMORY = 10, 20 << 20
 """What a container uses that requests nothing; others use half of their request."""

@@ -25,7 +25,8 @@ class HollowNode:
     """The declaration of one node.
 
     pod_cidr: where its pods' addresses come from; "" = what node IPAM gives it. address and port: where its kubelet
-    would be reached. capacity: further resources (``nvidia.com/gpu``). images: names that its status lists.
+    would be reached. capacity: further resources (``nvidia.com/gpu``). images: names that its status lists. pids: how
+    many processes there can be.
     """
 
     name: str
@@ -43,6 +44,7 @@ class HollowNode:
     capacity: Mapping[str, str] = field(default_factory=dict)
     images: tuple[str, ...] = ()
     architecture: str = "amd64"
+    pids: int = 32768
 
     @property
     def user(self) -> str:

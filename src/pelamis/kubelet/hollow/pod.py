@@ -494,7 +494,7 @@ class HollowPod:
 
     def script(self, name: str) -> script.Script:
         slot = self.machine.state.slots.get(name)
-        return self.behaviour.run(slot.spec) if slot is not None else script.FOREVER
+        return self.behaviour.run(self.pod, slot.spec) if slot is not None else script.FOREVER
 
     def _start(self, order: a.StartContainer) -> None:
         spec = self.machine.state.slots[order.name].spec

@@ -1,30 +1,39 @@
 """What a container's command would do, as far as it can be known without running it. Pure.
 
 ``understand(words)`` reads a command as a shell does and follows it: how long it runs, what it prints and when, and
-its exit code. It knows ``sleep``, ``exit``, ``true``, ``false``, ``echo``, ``printf``, programs that end at once, lists
-with ``;``, ``&&``, ``||`` and ``|``, and ``for NAME in WORDS``. Whatever it does not know runs until it is stopped, as
-servers do. ``of_image`` says the same of a container without a command.
+its exit code. It knows ``sleep``, ``exit``, ``true``, ``false``, ``echo``, ``printf``, ``test``, programs that end at
+once, lists with ``;``, ``&&``, ``||`` and ``|``, ``for NAME in WORDS``, ``if``, and the variables that are known.
+Whatever it does not know runs until it is stopped, as servers do. ``of_image`` says the same of a container without a
+command.
 """
 
 from __future__ import annotations
 
+import itertools
+import operator
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
+from pelamis.kubelet import env
 from pelamis.kubelet.hollow.timeline import duration
 
 _SHELLS = frozenset(("sh", "bash", "ash", "dash"))
 _BRIEF = frozenset(
-    "date hostname env printenv ls cat mkdir touch rm cp mv ln chmod chown pwd whoami id uname test [ set export cd"
+    "date hostname env printenv ls cat mkdir touch rm cp mv ln chmod chown pwd whoami id uname set export cd"
     " trap umask wget curl nslookup dig ping seq ps df du free uptime head tail grep sed awk sort wc tr cut tee expr"
     " basename dirname stat find perl nc".split()
 )
 """Programs that end at once (``tail -f`` and ``nc -l`` apart)."""
-_BLOCKS = frozenset(("while", "until", "if", "case", "{", "(", "function", "select", "wait"))
+_BLOCKS = frozenset(("while", "until", "case", "{", "(", "function", "select", "wait"))
 _SHELL_IMAGES = frozenset(("busybox", "alpine", "debian", "ubuntu", "fedora", "rockylinux", "bash", "hello-world"))
 """Images whose own command is a shell, which ends at once without a terminal, or a greeting."""
+_COMPARED = {"-eq": operator.eq, "-ne": operator.ne, "-lt": operator.lt, "-le": operator.le, "-gt": operator.gt}
+_COMPARED["-ge"] = operator.ge
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*)|\?)", re.ASCII)
 _LIMIT = 10_000
 """Steps that are followed; a longer script counts as one that does not end."""
 
@@ -64,6 +73,8 @@ class _Shell:
             end = i
             if tokens[i] == "for":
                 end = self._loop(tokens, i, wanted)
+            elif tokens[i] == "if":
+                end = self._if(tokens, i, wanted)
             else:
                 while end < len(tokens) and not _separator(tokens[end]):
                     end += 1
@@ -71,10 +82,10 @@ class _Shell:
                     background = end < len(tokens) and tokens[end] == "&"
                     if not background:
                         self.command(tokens[i:end])
-            operator = tokens[end] if end < len(tokens) else ";"
-            if operator == "&&":
+            joined = tokens[end] if end < len(tokens) else ";"
+            if joined == "&&":
                 wanted = self.status == 0
-            elif operator == "||":
+            elif joined == "||":
                 wanted = self.status != 0
             else:
                 wanted = True
@@ -103,18 +114,79 @@ class _Shell:
                 self.run(tokens[do + 1 : end])
         return end + 1
 
+    def _if(self, tokens: Sequence[str], at: int, wanted: bool) -> int:
+        """``if … ; then … ; elif … ; then … ; else … ; fi``; returns the index after ``fi``."""
+        depth, marks = 0, [at]
+        for end in range(at, len(tokens)):
+            if end > at and not _separator(tokens[end - 1]) and tokens[end - 1] not in ("then", "else", "do", "if"):
+                continue  # an argument that looks like a word of the shell
+            if tokens[end] == "if":
+                depth += 1
+            elif tokens[end] == "fi":
+                depth -= 1
+                if not depth:
+                    break
+            elif depth == 1 and tokens[end] in ("then", "elif", "else"):
+                marks.append(end)
+        else:
+            raise _Unknown
+        marks.append(end)
+        if wanted:
+            self._branch([tokens[a:b] for a, b in itertools.pairwise(marks)])
+        return end + 1
+
+    def _branch(self, parts: Sequence[Sequence[str]]) -> None:
+        """Each part begins with its word of the shell."""
+        true = False
+        for word, *rest in parts:
+            if word == "then":
+                true = self.status == 0
+                if not true:
+                    self.status = 0
+                    continue
+            self.run(rest)
+            if word in ("then", "else"):
+                return
+
+    def _test(self, words: Sequence[str]) -> None:
+        """``test`` and ``[``: of what can be told without looking at files."""
+        match [word for word in words if word != "]"]:
+            case known if any("$" in word for word in known):
+                true = True  # nobody knows
+            case ["-n", text] | [text]:
+                true = text != ""
+            case ["-z", text]:
+                true = text == ""
+            case [a, "=" | "==", b]:
+                true = a == b
+            case [a, "!=", b]:
+                true = a != b
+            case [a, how, b] if how in _COMPARED and _number(a) and _number(b):
+                true = _COMPARED[how](int(a), int(b))
+            case _:
+                true = True
+        self.status = 0 if true else 1
+
     def expand(self, word: str) -> str:
+        """Variables that are not known stay as they are."""
         if "$" not in word:
             return word
-        for name, value in self.variables.items():
-            word = word.replace(f"${{{name}}}", value).replace(f"${name}", value)
-        return word.replace("$?", str(self.status))
+
+        def value(found: re.Match[str]) -> str:
+            if found[0] == "$?":
+                return str(self.status)
+            return self.variables.get(found[1] or found[2], found[0])
+
+        return _VARIABLE.sub(value, word)
 
     def command(self, words: Sequence[str]) -> None:
+        """As a shell reads it."""
+        self.execute([self.expand(word) for word in words])
+
+    def execute(self, words: Sequence[str]) -> None:
         self.steps += 1
         if self.steps > _LIMIT:
             raise _Unknown
-        words = [self.expand(word) for word in words]
         while words and words[0] in ("exec", "time", "nice", "command"):
             words = words[1:]
         while words and "=" in words[0] and words[0].partition("=")[0].isidentifier():
@@ -137,10 +209,12 @@ class _Shell:
                 self.status = 0
             case "false":
                 self.status = 1
+            case "test" | "[":
+                self._test(rest)
             case "echo" | "printf":
                 self._print(name, rest)
             case "busybox" if rest:
-                self.command(rest)
+                self.execute(rest)
             case _ if name in _SHELLS and (text := _shell_text(rest)) is not None:
                 inner = _Shell(self.at, 0, self.lines, dict(self.variables), self.steps)
                 inner.follow(_tokens(text))
@@ -192,8 +266,12 @@ class _Shell:
         self.status = 0
 
 
+def _number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
 def _separator(token: str) -> bool:
-    return not token.strip(";&|\n")
+    return token != "" and not token.strip(";&|\n")
 
 
 def _shell_text(words: Sequence[str]) -> str | None:
@@ -218,11 +296,11 @@ def _tokens(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _understand(words: tuple[str, ...]) -> Script:
-    shell = _Shell()
+def _understand(words: tuple[str, ...], variables: tuple[tuple[str, str], ...] = ()) -> Script:
+    shell = _Shell(variables=dict(variables))
     try:
         try:
-            shell.command(words)
+            shell.execute(words)
         except _Exit:
             pass
     except (_Unknown, ValueError, IndexError, KeyError, RecursionError):
@@ -230,16 +308,20 @@ def _understand(words: tuple[str, ...]) -> Script:
     return Script(shell.at, shell.status, tuple(shell.lines))
 
 
-def understand(words: Sequence[str]) -> Script:
-    """words: a container's command and arguments. A single word may be a whole script (``sleep 5; exit 1``)."""
+def understand(words: Sequence[str], variables: Mapping[str, str] = {}) -> Script:
+    """words: a container's command and arguments. A single word may be a whole script (``sleep 5; exit 1``).
+
+    variables: its environment, as far as it is known.
+    """
     if not words:
         return FOREVER
     name = words[0]
+    told = tuple(sorted((n, v) for n, v in variables.items() if any(n in word for word in words)))
     if len(words) == 1 and any(c in name for c in " ;"):
-        return _understand(("sh", "-c", name))
+        return _understand(("sh", "-c", name), told)
     if any(";" in word for word in words) and name.rpartition("/")[2] not in _SHELLS:
-        return _understand(("sh", "-c", " ".join(words)))  # a script that was split at its blanks
-    return _understand(tuple(words))
+        return _understand(("sh", "-c", " ".join(words)), told)  # a script that was split at its blanks
+    return _understand(tuple(words), told)
 
 
 @lru_cache(maxsize=4096)
@@ -251,14 +333,17 @@ def of_image(image: str) -> Script:
     return Script(0.0, 0) if name in _SHELL_IMAGES else FOREVER
 
 
-def of_container(container: object) -> Script:
-    """What a declared container does."""
-    words = (*container.command, *container.args)  # type: ignore[attr-defined]
+def of_container(container: Any, variables: Callable[[], Mapping[str, str]]) -> Script:
+    """What a declared container does. variables: makes its environment, which few commands look at."""
+    words = (*container.command, *container.args)
     if words:
-        return understand(words)
-    if container.stdin or container.tty:  # type: ignore[attr-defined]
+        if not any("$" in word for word in words):
+            return understand(words)
+        known = variables()
+        return understand([env.expand(word, known) for word in words], known)
+    if container.stdin or container.tty:
         return FOREVER
-    return of_image(container.image)  # type: ignore[attr-defined]
+    return of_image(container.image)
 
 
 def plan(command: Sequence[str]) -> tuple[float | None, int]:

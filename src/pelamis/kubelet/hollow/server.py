@@ -182,7 +182,7 @@ class HollowServer:
             reason = slot.waiting[0] or ("PodInitializing" if picture.pod.spec.initContainers else "ContainerCreating")
             words = "trying and failing to pull image" if reason == "ErrImagePull" else f"waiting to start: {reason}"
             return text(400, f'container "{container}" in pod "{name}" is {words}')
-        lines = printed.printed(picture.pod, run, pod.behaviour.run(slot.spec))
+        lines = printed.printed(picture.pod, run, pod.behaviour.run(picture.pod, slot.spec))
         now = self._nodes.agent.now()
         body = b"".join(printed.shown([line for line in lines if line[0] <= now], options))
         if options.limit is not None:

@@ -1,4 +1,4 @@
-"""A hollow node that runs short of memory or disk: pressure, and pods that are evicted.
+"""A hollow node that runs short of memory, disk or processes: pressure, and pods that are evicted.
 
 What containers use is known for all time to come, so nothing is sampled: after something has changed (a container has
 begun or ended, a condition is over, the next step of somebody's usage) the node looks once, at the next of the moments,
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from pelamis.kubelet.hollow.pod import HollowPod
     from pelamis.kubelet.hollow.timer import Timer
 
+_NOTHING = dict.fromkeys(usage.RESOURCES, 0)
 PERIOD_S, TRANSITION_S = 10.0, 300.0
-HARD = {"memory.available": "100Mi", "nodefs.available": "10%"}
+HARD = {"memory.available": "100Mi", "nodefs.available": "10%", "pid.available": "10%"}
+"""The kubelet's own thresholds; it has none for processes until it is given one."""
 
 
 class Strain:
@@ -82,11 +84,12 @@ class Strain:
         pods = [pod for pod in kubelet.pods.values() if pod.holds]
         pictures = {pod.uid: pod.picture() for pod in pods}
         used = {pod.uid: usage.of_pod(pod, pictures[pod.uid], now) for pod in pods}
-        memory = usage.NODE_MEMORY + sum(found.memory for found in used.values())
-        disk = sum(found.disk for found in used.values())
+        whole = {name: sum(found.amounts[name] for found in used.values()) for name in usage.RESOURCES}
+        pids = kubelet.spec.pids
         signals = {
-            "memory.available": Signal(max(kubelet.memory - memory, 0), kubelet.memory),
-            "nodefs.available": Signal(max(self._storage - disk, 0), self._storage),
+            "memory.available": Signal(max(kubelet.memory - usage.NODE_MEMORY - whole["memory"], 0), kubelet.memory),
+            "nodefs.available": Signal(max(self._storage - whole["ephemeral-storage"], 0), self._storage),
+            "pid.available": Signal(max(pids - usage.NODE_PIDS - whole["pids"], 0), pids),
         }
         hit = met(signals, HARD)
         held = frozenset(self._pressure.update(hit, now))
@@ -119,12 +122,12 @@ class Strain:
         kubelet = self._kubelet
         kubelet.agent.tell(kubelet.spec.name, "Warning", "EvictionThresholdMet", f"Attempting to reclaim {resource}")
         held = {pod.uid: pod for pod in pods}
-        amounts = {uid: found.memory if resource == "memory" else found.disk for uid, found in used.items()}
+        amounts = {uid: found.amounts[resource] for uid, found in used.items()}
         for pod in rank((pod.picture().pod for pod in pods), amounts, resource):
             victim = held[pod.metadata.uid]
             if victim.picture().state.ending is not None:
                 return  # one goes already; see first what that gives
-            own = {n: m if resource == "memory" else d for n, (m, d) in used[victim.uid].containers.items()}
+            own = {name: found[resource] for name, found in used[victim.uid].containers.items()}
             limit = threshold(HARD[name], signal.capacity)
             _evict(victim, low(resource, limit, signal.available) + larger(pod, own, resource), 0)
             return
@@ -137,14 +140,15 @@ def _evict(pod: HollowPod, text: str, grace_s: int) -> None:
 
 def _over(pod: Any, used: usage.Used) -> str:
     """What the pod has written beyond its limits of ephemeral storage."""
-    if not used.disk:
+    disk = used.amounts["ephemeral-storage"]
+    if not disk:
         return ""
     limit, complete = effective(pod, "limits", "ephemeral-storage", quantity.value)
-    if complete and limit and used.disk > limit:
+    if complete and limit and disk > limit:
         shown = quantity.from_int(limit, "BinarySI")
         return f"Pod ephemeral local storage usage exceeds the total limit of containers {shown}. "
     for container in pod.spec.containers:
         own = container.resources.limits.get("ephemeral-storage", "")
-        if own and used.containers.get(container.name, (0, 0))[1] > quantity.value(own) > 0:
+        if own and used.containers.get(container.name, _NOTHING)["ephemeral-storage"] > quantity.value(own) > 0:
             return f'Container {container.name} exceeded its local ephemeral storage limit "{own}". '
     return ""

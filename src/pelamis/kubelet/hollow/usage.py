@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 NODE_CPU, NODE_MEMORY = 50, 256 << 20
 """What a node uses beside its pods: milli-cores, bytes."""
+NODE_PIDS = 100
+"""Its own processes."""
+RESOURCES = ("memory", "ephemeral-storage", "pids")
+"""What a node can run short of."""
 
 
 class Load:
@@ -88,28 +92,30 @@ class Loads:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Bytes of memory and disk of a pod at a time, of each container too. changes_at: when any of it is next other."""
+    """Of a pod at a time: bytes of memory, of disk, processes; of each container too, by the name of the resource.
 
-    memory: int
-    disk: int
-    containers: Mapping[str, tuple[int, int]]
+    changes_at: when any of it is next other.
+    """
+
+    amounts: Mapping[str, int]
+    containers: Mapping[str, Mapping[str, int]]
     changes_at: float | None
 
 
 def of_pod(pod: HollowPod, picture: Picture, now: float) -> Used:
-    memory = disk = 0
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, dict[str, int]] = {}
     changes: list[float] = []
+    behaviour = pod.behaviour
     for slot in picture.state.slots.values():
         run = slot.current
         if run is None or run.state != "running":
             continue
         since = max(now - run.started_at, 0.0)
-        lines = pod.behaviour.memory(slot.spec), pod.behaviour.disk(slot.spec)
-        own = found[slot.name] = lines[0].at(since), lines[1].at(since)
-        memory, disk = memory + own[0], disk + own[1]
+        lines = behaviour.memory(slot.spec), behaviour.disk(slot.spec), behaviour.pids(slot.spec)
+        found[slot.name] = {name: line.at(since) for name, line in zip(RESOURCES, lines, strict=True)}
         changes += [run.started_at + at for line in lines if (at := line.next_change(since)) is not None]
-    return Used(memory, disk, found, min(changes, default=None))
+    amounts = {name: sum(own[name] for own in found.values()) for name in RESOURCES}
+    return Used(amounts, found, min(changes, default=None))
 
 
 def _container(behaviour: Behaviour, pod: Any, spec: Any, run: Run, loads: Loads, now: float) -> tuple[int, int, int]:
@@ -128,7 +134,7 @@ def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
     at, meta, state = rfc3339(now), picture.pod.metadata, picture.state
     containers = []
     rate = spent = memory = 0
-    used_disk = of_pod(pod, picture, now).disk if pod.behaviour.says_usage else 0
+    amounts = of_pod(pod, picture, now).amounts
     for slot in state.slots.values():
         run = slot.current
         if run is None or run.state != "running":
@@ -149,7 +155,8 @@ def _pod(pod: HollowPod, loads: Loads, now: float) -> dict[str, Any]:
         "containers": containers,
         "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
         "memory": _memory(at, memory),
-        "ephemeral-storage": {"time": at, "usedBytes": used_disk},
+        "ephemeral-storage": {"time": at, "usedBytes": amounts["ephemeral-storage"]},
+        "process_stats": {"process_count": amounts["pids"]},
     }
 
 
@@ -182,5 +189,10 @@ def summary(kubelet: HollowKubelet, pods: Iterable[HollowPod], started_at: float
         "cpu": {"time": at, "usageNanoCores": rate, "usageCoreNanoSeconds": spent},
         "memory": memory,
         "fs": {"time": at, "availableBytes": max(storage - disk, 0), "capacityBytes": storage, "usedBytes": disk},
+        "rlimit": {
+            "time": at,
+            "maxpid": kubelet.spec.pids,
+            "curproc": NODE_PIDS + sum(one["process_stats"]["process_count"] for one in found),
+        },
     }
     return {"node": node, "pods": found}
