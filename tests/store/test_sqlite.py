@@ -38,6 +38,38 @@ def test_concurrent_commits_share_a_sync(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_patient_writes_wait_for_company(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = await opened(tmp_path)
+
+        def patient(i: int, seconds: float) -> asyncio.Task[list[Any]]:
+            return asyncio.create_task(store.commit([Put(f"/{i}", b"x", patience_s=seconds)]))
+
+        async def turns() -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        tasks = [patient(i, 3600.0) for i in range(3)]
+        await turns()
+        tasks.append(patient(3, 3600.0))
+        await turns()
+        assert store.syncs == 0 and not any(task.done() for task in tasks)
+        assert await store.commit([Put("/now", b"y")]) == [Done(6)]
+        assert [(await task)[0].rev for task in tasks] == [2, 3, 4, 5] and store.syncs == 1
+        assert await patient(4, 0.001) == [Done(7)] and store.syncs == 2  # by itself, in the end
+        last = patient(5, 3600.0)
+        await turns()
+        await store.compact(5)
+        assert await last == [Done(8)] and store.syncs == 3
+        left = patient(6, 3600.0)
+        await turns()
+        await store.close()
+        with pytest.raises(Closed):
+            await left
+
+    asyncio.run(main())
+
+
 def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
     async def main() -> None:
         store = await opened(tmp_path)

@@ -46,6 +46,8 @@ _CONVERSIONS = 16
 _CONTENDED = 50
 """Attempts for writes that name no revision: somebody always wins, so this ends."""
 EVENT_TTL_S = 3600
+LEASE_PATIENCE_S = 0.01
+"""Of renewals, which come by the hundred each second and for whose end nobody waits."""
 OBJECT_LIMIT = 1536 * 1024
 """Bytes of one object: what etcd takes by default, so that every store takes the same."""
 _STALE = frozenset(("NotFound", "AlreadyExists", "Conflict", "Forbidden"))
@@ -498,7 +500,8 @@ class Rest:
         if result.created:
             return Put(key, result.value, 0, ttl)
         assert write.old is not None
-        return Put(key, result.value, write.old.rev, ttl)
+        patience = LEASE_PATIENCE_S if write.hub.plural == "leases" else 0.0
+        return Put(key, result.value, write.old.rev, ttl, patience)
 
     def _answer(self, write: Write, result: Result, rev: int) -> Answer:
         hub = write.hub

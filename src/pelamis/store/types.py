@@ -40,13 +40,15 @@ class Event(NamedTuple):
 class Put:
     """Write ``value``. expect: the mod revision the key must have, 0 = must not exist, None = any.
 
-    ttl_s: seconds after which the store deletes the key by itself (an Event kind's hour); None = for ever.
+    ttl_s: seconds after which the store deletes the key by itself (an Event kind's hour); None = for ever. patience_s:
+    how long it may wait for others to be synced with.
     """
 
     key: str
     value: bytes
     expect: int | None = None
     ttl_s: int | None = None
+    patience_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
