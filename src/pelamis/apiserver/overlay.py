@@ -214,7 +214,7 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Se
             out[place.attr] = value
             changed[place.spot.member] = SELF
         elif place.many is not None:
-            if type(value) is not list or not value:
+            if not value or (type(value) is not list and (type(value) is not tuple or place.spot.strategy)):
                 raise _Other
             mine = _list(place, was, value, strategic, changed, removed)
             if mine is not was:
