@@ -87,7 +87,10 @@ class View:
         return [self._matching[key] for key in self._order[low:high]]
 
     def by_index(self, index: str, value: str) -> Sequence[Any]:
-        return [entry.obj for entry in self.collection.by_index(index, value) if self._holds(entry)]
+        entries = self.collection.by_index(index, value)
+        if entries and (self._match is not None or self.namespace):
+            entries = list(filter(self._holds, entries))
+        return [entry.obj for entry in entries]
 
     def facts(self, index: str, value: str, make: Callable[[Any, Mapping[str, str]], F]) -> Sequence[F]:
         entries: Iterable[Entry] = self.collection.members(index, value)

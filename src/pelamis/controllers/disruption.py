@@ -306,11 +306,11 @@ def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     out: list[Key] = []
     if new is not None and condition(new, "DisruptionTarget") is not None:
         out.append((namespace, f"/{new.metadata.name}"))
-    if old is not None and new is not None and _facts(old) == _facts(new):
+    budgets = views(BUDGET)
+    if not len(budgets) or (old is not None and new is not None and _facts(old) == _facts(new)):
         return out
     mine = 0
-    budgets = views(BUDGET)
-    for budget in budgets.list(namespace) if len(budgets) else ():
+    for budget in budgets.list(namespace):
         before = old is not None and selects(budget.spec.selector, old.metadata.labels)
         after = new is not None and selects(budget.spec.selector, new.metadata.labels)
         mine += after

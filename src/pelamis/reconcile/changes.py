@@ -109,13 +109,16 @@ def _of_pod(old: Pod | None, new: Pod | None) -> int:
     if before.deletionTimestamp != meta.deletionTimestamp:
         bits |= DELETION
     spec, wanted = old.spec, new.spec
-    if spec.nodeName != wanted.nodeName:
-        bits |= NODE | BOUND
-    if spec.tolerations != wanted.tolerations:
-        bits |= TOLERATIONS
-    if spec.hostname != wanted.hostname or spec.subdomain != wanted.subdomain:
-        bits |= IDENTITY
+    if spec is not wanted:
+        if spec.nodeName != wanted.nodeName:
+            bits |= NODE | BOUND
+        if spec.tolerations != wanted.tolerations:
+            bits |= TOLERATIONS
+        if spec.hostname != wanted.hostname or spec.subdomain != wanted.subdomain:
+            bits |= IDENTITY
     was, now = old.status, new.status
+    if was is now:
+        return bits
     if was.phase != now.phase and (was.phase in _END or now.phase in _END):
         bits |= ENDED | _sort(old)
     if was.podIP != now.podIP or was.podIPs != now.podIPs:

@@ -98,14 +98,18 @@ POD_NEEDS = (
 
 def pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     """For Watch: the Services that select the pod or did so, if it has an address or had one."""
-    services = views(SERVICE)
-    metas = [pod.metadata for pod in (old, new) if pod is not None]
-    if not any(pod.status.podIP or pod.status.podIPs for pod in (old, new) if pod is not None):
+    pods = [pod for pod in (old, new) if pod is not None]
+    for pod in pods:
+        if pod.status.podIP or pod.status.podIPs:
+            break
+    else:
         return ()
-    if len(metas) == 2 and metas[0].labels == metas[1].labels:
-        del metas[0]
+    if len(pods) == 2 and old.metadata.labels == new.metadata.labels:
+        del pods[0]
+    services = views(SERVICE)
     out: set[Key] = set()
-    for meta in metas:
+    for pod in pods:
+        meta = pod.metadata
         for key, value in meta.labels.items():
             for service in services.by_index("selector", selector_pair(meta.namespace, key, value)):
                 if subset(service.spec.selector, meta.labels):
