@@ -320,7 +320,7 @@ class Many:
         self._adjust = _adjuster(cls, True)
         self._normal = _normality(cls)
 
-    def made(self, items: list[Any], *, shown: bool) -> tuple[Any, list[Tree]]:
+    def made(self, items: Sequence[Any], *, shown: bool) -> tuple[Any, list[Tree]]:
         """The structs, in normal form, and, if they are to be ``shown``, their trees.
 
         Raises ValueError, which msgspec's errors are too.

@@ -15,7 +15,7 @@ outcome alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -245,7 +245,7 @@ def _note(place: _Place, came: Set, went: Set, changed: Set, removed: Set) -> No
         removed[place.spot.member] = went
 
 
-def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: Set, removed: Set) -> Any:
+def _list(place: _Place, was: Any, value: Sequence[Any], strategic: bool, changed: Set, removed: Set) -> Any:
     spot = place.spot
     node = spot.node
     if strategic and spot.strategy == "merge":
@@ -262,7 +262,7 @@ def _list(place: _Place, was: Any, value: list[Any], strategic: bool, changed: S
     return mine
 
 
-def _named(place: _Place, was: Any, value: list[Any], key: str, changed: Set, removed: Set) -> Any:
+def _named(place: _Place, was: Any, value: Sequence[Any], key: str, changed: Set, removed: Set) -> Any:
     """A list of structs, each with a name of its own, under one that merges into it by these names."""
     old: dict[str, int] = {}
     for i, item in enumerate(was):
