@@ -35,7 +35,11 @@ NAMES = {
     "pod-life": ("benchmarks.pod_life", "rows", "server CPU of a pod from its creation until it runs"),
     "codec": ("benchmarks.codec", "rows", "decode, encode, clean of a pod beside json"),
     "patch-parts": ("benchmarks.patch", "rows", "patch and managedFields functions, per call"),
-    "planning": ("benchmarks.planning", "rows", "statuses, heartbeats, renewals, bulk creates, bindings: CPU of the plan"),
+    "planning": (
+        "benchmarks.planning",
+        "rows",
+        "statuses, heartbeats, renewals, bulk creates, bindings: CPU of the plan",
+    ),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
     "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
