@@ -16,7 +16,7 @@ _BYTES_PER_SEAT = 100_000
 _CACHED_BYTES = 1_000_000
 _MOST_LIST_SEATS = 100
 _MOST_SEATS = 10
-_WATCHES_PER_SEAT = 10
+WATCHES_PER_SEAT = 10
 _EVENT_S = 0.005
 _SHARE = 0.15
 _WRITES = frozenset(("create", "update", "patch", "delete"))
@@ -31,7 +31,7 @@ class Width(NamedTuple):
 
     @property
     def most(self) -> int:
-        return max(self.initial, self.final)
+        return self.initial if self.initial > self.final else self.final
 
 
 ONE = Width()
@@ -48,8 +48,8 @@ def estimate(info: RequestInfo, query: str, stored: tuple[int, int], watchers: i
         return ONE
     if info.verb == "list" or (info.verb == "watch" and "sendInitialEvents=true" in query):
         return _list_width(info, query, stored, min(most or _MOST_LIST_SEATS, _MOST_LIST_SEATS))
-    if info.verb in _WRITES and watchers >= _WATCHES_PER_SEAT:
-        final = min(math.ceil(watchers / _WATCHES_PER_SEAT), most or _MOST_SEATS, _MOST_SEATS)
+    if info.verb in _WRITES and watchers >= WATCHES_PER_SEAT:
+        final = min(math.ceil(watchers / WATCHES_PER_SEAT), most or _MOST_SEATS, _MOST_SEATS)
         return Width(1, final, _EVENT_S)
     return ONE
 

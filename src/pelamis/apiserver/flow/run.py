@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pelamis.apiserver.flow.estimate import ONE, Width, estimate, most_seats
+from pelamis.apiserver.flow.estimate import ONE, WATCHES_PER_SEAT, Width, estimate, most_seats
 from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Classifier, Flow
 from pelamis.apiserver.histogram import Histogram
@@ -165,7 +165,7 @@ class FlowControl:
         verb = info.verb
         if verb == "list" or verb == "watch":
             stored, watchers = self._stored(info), 0
-        elif verb in MUTATING and (watchers := self._watchers(info)):
+        elif verb in MUTATING and (watchers := self._watchers(info)) >= WATCHES_PER_SEAT:
             stored = 0, 0
         else:
             return ONE
