@@ -83,7 +83,7 @@ def test_with_and_without_recall(seed: int) -> None:
 def test_a_pod_that_has_gone_meanwhile() -> None:
     info = PodInfo(from_tree(POD, pod_tree("p", labels={"a": "b"}, node="n0", priority=7)))
     cluster(node("n0"), pods=(info,))
-    info.let_go(lambda namespace, name: None)
+    info.let_go(lambda namespace, name: None, info.key)
     shown = info.pod
     assert (shown.metadata.namespace, shown.metadata.name, shown.metadata.uid) == ("default", "p", "uid-p")
     assert (shown.metadata.labels, shown.spec.nodeName, shown.spec.priority) == ({"a": "b"}, "n0", 7)

@@ -153,6 +153,8 @@ class Collection:
         self._makers = dict(kind.indexes or {})
         self._indexes: dict[str, dict[str, dict[Key, Entry]]] = {OWNER: {}, **{n: {} for n in self._makers}}
         self._indexed: dict[Key, _Pairs] = {}
+        self._shared: dict[tuple[str, str], tuple[str, str]] = {}
+        """One of each pair in ``_indexed``, whose values thousands have in common."""
         self._namespaces: dict[str, str] = {}
         self._subscribers: dict[int, Callable[[Event], None]] = {}
         self._resets: dict[int, Callable[[], None]] = {}
@@ -282,6 +284,7 @@ class Collection:
         for index in self._indexes.values():
             index.clear()
         self._indexed.clear()
+        self._shared.clear()
         for _, entry in entries:
             self._add_to_indexes(entry, entry.peek)
         self._ring.clear()
@@ -416,6 +419,7 @@ class Collection:
         self._makers = dict(kind.indexes or {})
         self._indexes = {OWNER: {}, **{n: {} for n in self._makers}}
         self._indexed.clear()
+        self._shared.clear()
         for entry in self._entries.values():
             self.decoder.forget(entry)
             entry._fields = entry._maker = entry._facts = None
@@ -517,7 +521,8 @@ class Collection:
             self._index(entry, pairs)
 
     def _index(self, entry: Entry, pairs: _Pairs) -> None:
-        self._indexed[entry.key] = pairs
+        share = self._shared.setdefault
+        pairs = self._indexed[entry.key] = tuple([share(pair, pair) for pair in pairs])
         for name, value in pairs:
             self._indexes[name].setdefault(value, {})[entry.key] = entry
 
@@ -534,13 +539,15 @@ class Collection:
             self._index(entry, pairs)
 
     def _remove_from_indexes(self, key: Key) -> None:
-        for name, value in self._indexed.pop(key, ()):
+        for pair in self._indexed.pop(key, ()):
+            name, value = pair
             index = self._indexes[name]
             members = index.get(value)
             if members is not None:
                 members.pop(key, None)
                 if not members:
                     del index[value]
+                    self._shared.pop(pair, None)
 
 
 def _event_rev(event: Event) -> int:

@@ -85,7 +85,7 @@ class Intake:
         before = snapshot.pods.get(uid)
         assumed = before is not None and not before.bound
         if before is not None and before.refreshed(pod, old):
-            before.let_go(self.recall)
+            before.let_go(self.recall, key)
             if assumed:
                 snapshot.denominate(uid)
                 if self.queue.get(key) is not None:
@@ -99,7 +99,7 @@ class Intake:
             self.queue.remove(key)
         snapshot.remove_pod(uid)
         snapshot.add_pod(info, pod.spec.nodeName)
-        info.let_go(self.recall)
+        info.let_go(self.recall, key)
         if before is None or assumed:
             self.queue.event(Event(x.POD_ADD, None, info), now)
             return

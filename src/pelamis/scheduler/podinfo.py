@@ -116,11 +116,11 @@ class Model:
     info: of one of them; it stays as it is.
     """
 
-    __slots__ = ("info", "signature")
+    __slots__ = ("info", "signed")
 
     def __init__(self, pod: Pod) -> None:
         self.info = PodInfo(pod)
-        self.signature = b""
+        self.signed: tuple[bytes, bytes] | None = None
 
     def covers(self, pod: Pod) -> bool:
         """Whether the pod differs in name, uid and revision at most."""
@@ -148,7 +148,7 @@ class PodInfo:
         "_model",
         "_pod",
         "_recall",
-        "_signature",
+        "_signed",
         "affinity",
         "anti_affinity",
         "bound",
@@ -186,7 +186,7 @@ class PodInfo:
         self.node: Any = None  # snapshot.NodeInfo while counted on a node
         self.group: Any = None  # snapshot.Group while counted
         self.memo: dict[Any, Any] = {}  # what plugins have prepared; shared by pods of one signature, see ``sheet``
-        self._signature = b""
+        self._signed: tuple[bytes, bytes] | None = None
         self._model = model
         if model is not None:
             self._take(model.info)
@@ -247,52 +247,60 @@ class PodInfo:
         where = self.node.name if self.bound and self.node is not None else ""
         return Pod(metadata=meta, spec=PodSpec(nodeName=where, priority=self.priority))
 
-    def let_go(self, recall: Callable[[str, str], Pod | None] | None) -> None:
-        """A pod that runs is seldom looked at again: from now on ``recall(namespace, name)`` gives it when need be."""
+    def let_go(self, recall: Callable[[str, str], Pod | None] | None, key: tuple[str, str]) -> None:
+        """A pod that runs is seldom looked at again: from now on ``recall(namespace, name)`` gives it when need be.
+
+        key: the pod's, as others keep it: of equal strings one is enough.
+        """
         if recall is not None:
             self._recall, self._pod = recall, None
+            self.key, self.namespace = key, key[0]
 
     @property
     def signature(self) -> bytes:
         """All that plugins read of the pod, but for its name and its volumes: the same for pods of one template."""
-        if not self._signature:
-            model = self._model
-            if model is None:
-                self._signature = self._sign()
-            else:
-                if not model.signature:
-                    model.signature = self._sign()
-                self._signature = model.signature
-        return self._signature
+        return (self._signed or self._sign())[1]
+
+    @property
+    def demands(self) -> bytes:
+        """What of the signature the pod asks of a node by itself: no labels, and nothing about other pods."""
+        return (self._signed or self._sign())[0]
 
     def forget(self) -> None:
         """The pod is decided: what helped with that may be given up, however long the pod stays."""
         self.memo = {}
-        self._signature = b""
-        self._model = None
+        self._signed = self._model = None
 
-    def _sign(self) -> bytes:
-        spec, meta = self.pod.spec, self.pod.metadata
+    def _sign(self) -> tuple[bytes, bytes]:
+        model = self._model
+        if model is not None and model.signed is not None:
+            self._signed = model.signed
+            return model.signed
+        pod = self.pod
+        spec, meta, affinity = pod.spec, pod.metadata, pod.spec.affinity
         owner = next(((r.kind, r.apiVersion, r.name) for r in meta.ownerReferences if r.controller), None)
-        return msgspec.json.encode(
+        demands = msgspec.json.encode(
             (
-                meta.namespace,
-                meta.labels,
-                self.terminating,
-                owner,
                 self.requests,
                 self.nonzero,
                 self.ports,
                 spec.nodeName,
                 spec.nodeSelector,
-                spec.affinity,
+                None if affinity is None else affinity.nodeAffinity,
                 spec.tolerations,
-                spec.topologySpreadConstraints,
                 [c.image for c in spec.initContainers],
                 [c.image for c in spec.containers],
                 [v.image.reference for v in spec.volumes if v.image is not None],
             )
         )
+        others = None if affinity is None else (affinity.podAffinity, affinity.podAntiAffinity)
+        signature = msgspec.json.encode(
+            (meta.namespace, meta.labels, self.terminating, owner, others, spec.topologySpreadConstraints)
+        )
+        self._signed = demands, demands + signature
+        if model is not None:
+            model.signed = self._signed
+        return self._signed
 
     def refreshed(self, pod: Pod, old: Pod | None = None) -> bool:
         """Takes in a newer version of the pod if it counts as the present one does; else changes nothing.
