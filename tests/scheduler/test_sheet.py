@@ -138,7 +138,7 @@ def test_same_decisions(seed: int) -> None:
 
 
 def test_a_pod_of_a_template_costs_only_changed_rows() -> None:
-    """The filters that are kept see all rows once, then those that have changed."""
+    """The filters that are kept see all rows once, then those that have changed; also where only labels differ."""
     seen: list[int] = []
     fit = next(p for p in PLUGINS if p.name == "NodeResourcesFit")
 
@@ -157,6 +157,6 @@ def test_a_pod_of_a_template_costs_only_changed_rows() -> None:
         "spec": {"containers": [{"name": "c", "image": "i"}]},
     }
     for i in range(5):
-        info = _named(template, f"p{i}")
+        info = _named({**template, "metadata": {**template["metadata"], "labels": {"app": "ab"[i % 2]}}}, f"p{i}")
         snapshot.add_pod(info, core.decide(snapshot, plugins, info, draw=lambda: 0.0).node)
     assert seen == [100, 1, 1, 1, 1]

@@ -371,10 +371,11 @@ def _keeps(snapshot: Snapshot, plugins: Sequence[Plugin], info: PodInfo, row: in
 def _known(snapshot: Snapshot, plan: Plan, info: PodInfo, rows: Rows, draw: Callable[[], float]) -> Decision | None:
     """None: no node is feasible; why not is not worked out here."""
     plugins = plan.plugins
-    sheet = snapshot.sheets.of(snapshot, plan, info)
+    leaf = snapshot.sheets.of(snapshot, plan, info)
+    sheet = leaf.sheet
     asked = [p for p in plan.asked if p.idle is None or not p.idle(snapshot, info)]
     if not asked and not snapshot.nominated and isinstance(rows, slice):
-        stands = sheet.standing(plan, snapshot, info)
+        stands = leaf.standing(plan, snapshot, info)
         if stands is not None:
             standing, weight = stands
             if not standing.number:
@@ -402,7 +403,7 @@ def _known(snapshot: Snapshot, plan: Plan, info: PodInfo, rows: Rows, draw: Call
     if number <= 1:
         return Decision(snapshot.nodes[int(alive.argmax())].name, feasible=1) if number else None
     found = None if number == size else np.flatnonzero(alive)
-    total = sheet.total(plan, snapshot, info, found)
+    total = leaf.total(plan, snapshot, info, found)
     if total is None:
         total = sheet.best if found is None or alive is sheet.ok else sheet.best[found]
         if alive is sheet.ok:

@@ -131,6 +131,8 @@ class Plugin:
 
     What reads less is worked out less often: answers are kept per kind of pod, see ``sheet``.
     """
+    demands_only: bool = False
+    """Of the pod it reads ``PodInfo.demands`` alone, so that pods of several templates share its answers."""
     idle: Callable[[Snapshot, PodInfo], bool] | None = None
     """Whether the filter lets the pod pass everywhere, whatever pods come and go; asked when it reads the cluster."""
     gate: Callable[[Snapshot, PodInfo], str] | None = None

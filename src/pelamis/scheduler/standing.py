@@ -7,7 +7,7 @@ the rows of the winning cells are looked up. A pod that comes or goes moves one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Standing:
             self._cells.setdefault(code >> self._shift, {})[code & low] = count
         self.usable = len(self._cells) <= MOST_BANDS
 
-    def update(self, snapshot: Snapshot, ok: Mask, best: Ints, rows: list[int] | None) -> None:
+    def update(self, snapshot: Snapshot, ok: Mask, best: Ints, rows: Collection[int] | None) -> None:
         """rows: those that have changed; None = any."""
         if rows is None or len(rows) > _MANY:
             self._start(snapshot, ok, best)

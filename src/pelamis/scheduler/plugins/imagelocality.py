@@ -38,4 +38,4 @@ def _score(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Ints | None:
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="ImageLocality", score=_score, weight=1, reads=NODE)
+    return Plugin(name="ImageLocality", score=_score, weight=1, reads=NODE, demands_only=True)

@@ -119,6 +119,7 @@ def plugin(args: NodeAffinityArgs = NodeAffinityArgs()) -> Plugin:
         raw=partial(_raw, args),
         normalize=_normalize,
         reads=NODE,
+        demands_only=True,
         weight=2,
         helps={NODE_ADD: helps, NODE_LABEL: helps},
     )

@@ -23,4 +23,4 @@ def _filter(snapshot: Snapshot, info: PodInfo, rows: Rows) -> Iterable[Rejection
 
 
 def plugin(args: Args = Args()) -> Plugin:
-    return Plugin(name="NodeName", filter=_filter, reads=NODE, helps={NODE_ADD: None})
+    return Plugin(name="NodeName", filter=_filter, reads=NODE, demands_only=True, helps={NODE_ADD: None})

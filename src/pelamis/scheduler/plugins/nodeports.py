@@ -42,4 +42,4 @@ def _pod_gone(info: PodInfo, event: Event) -> bool:
 
 def plugin(args: Args = Args()) -> Plugin:
     helps = {POD_DELETE: _pod_gone, NODE_ADD: None}
-    return Plugin(name="NodePorts", filter=_filter, passes=_passes, reads=PODS_OF_ROW, helps=helps)
+    return Plugin(name="NodePorts", filter=_filter, passes=_passes, reads=PODS_OF_ROW, demands_only=True, helps=helps)

@@ -124,4 +124,5 @@ def plugin(args: NodeResourcesBalancedAllocationArgs = NodeResourcesBalancedAllo
         points=_points if default else partial(_points_by, args),
         weight=1,
         reads=PODS_OF_ROW,
+        demands_only=True,
     )

@@ -259,6 +259,7 @@ def plugin(args: NodeResourcesFitArgs = NodeResourcesFitArgs()) -> Plugin:
         points=_points if default else partial(_points_by, args),
         weight=1,
         reads=PODS_OF_ROW,
+        demands_only=True,
         helps={
             POD_DELETE: _pod_gone,
             POD_SCALE_DOWN: _pod_gone,

@@ -35,5 +35,6 @@ def plugin(args: Args = Args()) -> Plugin:
         name="NodeUnschedulable",
         filter=_filter,
         reads=NODE,
+        demands_only=True,
         helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: _own_helps},
     )

@@ -76,6 +76,7 @@ def plugin(args: Args = Args()) -> Plugin:
         raw=_raw,
         normalize=_normalize,
         reads=NODE,
+        demands_only=True,
         weight=3,
         helps={NODE_ADD: _node_helps, NODE_TAINT: _node_helps, OWN_TOLERATION: None},
     )
