@@ -40,6 +40,7 @@ NAMES = {
         "rows",
         "statuses, heartbeats, renewals, bulk creates, bindings: CPU of the plan",
     ),
+    "requests": ("benchmarks.requests", "rows", "CPU of what surrounds a small request, beside the bare connection"),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
     "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
