@@ -38,7 +38,7 @@ NAMES = {
     "planning": (
         "benchmarks.planning",
         "rows",
-        "statuses, heartbeats, renewals, bulk creates, bindings: CPU of the plan",
+        "CPU of planning statuses, heartbeats, renewals, creates, bindings",
     ),
     "requests": ("benchmarks.requests", "rows", "CPU of what surrounds a small request, beside the bare connection"),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
