@@ -196,7 +196,7 @@ def test_bad_image_name_and_credentials() -> None:
         data={".dockerconfigjson": json.dumps(table).encode()},
     )
     found = images.credentials([secret], "reg.example/team/app:1")
-    assert [(f.username, f.password) for f in found] == [("a", "b"), ("u", "p")]
+    assert [(f.auth.username, f.auth.password) for f in found] == [("a", "b"), ("u", "p")]
     assert images.credentials([secret], "other.example/app") == []
 
 

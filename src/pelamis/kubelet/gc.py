@@ -184,7 +184,9 @@ async def free_images(kubelet: Kubelet, seen: dict[str, float], wanted: int | No
     """Delete unused images if the disk is too full, or ``wanted`` bytes of them; returns the bytes freed."""
     settings, now = kubelet.settings, kubelet.now()
     present = await kubelet.runtime.list_images()
+    kubelet.agent.images.records.prune((image.id for image in present), now)
     used = {c.image_ref for c in await kubelet.runtime.list_containers()}
+    used.update(ref for worker in kubelet.workers.values() for ref in worker.images.of_volumes.values())
     held = []
     for image in present:
         first = seen.setdefault(image.id, now)

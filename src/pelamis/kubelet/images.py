@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError, Runtime
+from pelamis.kubelet.pullrecords import Credential, PullRecords, Secret, hash_of
 
+log = logging.getLogger("pelamis.kubelet.images")
 _REFERENCE = re.compile(
     r"(?:(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/)?"
     r"(?P<path>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
@@ -66,10 +69,10 @@ def _entry(entry: Mapping[str, Any]) -> im.AuthConfig:
     )
 
 
-def credentials(secrets: Iterable[Any], image: str) -> list[im.AuthConfig]:
+def credentials(secrets: Iterable[Any], image: str) -> list[Credential]:
     """What the pull secrets offer for an image, the most specific address first."""
     host, path = registry(image)
-    found: list[tuple[int, im.AuthConfig]] = []
+    found: list[tuple[int, Credential]] = []
     for secret in secrets:
         try:
             if secret.type == "kubernetes.io/dockerconfigjson":
@@ -93,8 +96,10 @@ def credentials(secrets: Iterable[Any], image: str) -> list[im.AuthConfig]:
                     for label, part in zip(labels, wanted, strict=True)
                 )
             if same and (not prefix or path == prefix or path.startswith(prefix + "/")):
-                found.append((len(prefix), _entry(entry)))
-    return [auth for _, auth in sorted(found, key=lambda item: -item[0])]
+                auth, meta = _entry(entry), secret.metadata
+                source = Secret(meta.namespace, meta.name, meta.uid, hash_of(auth))
+                found.append((len(prefix), Credential(auth, source)))
+    return [credential for _, credential in sorted(found, key=lambda item: -item[0])]
 
 
 def duration(seconds: float) -> str:
@@ -117,8 +122,9 @@ Note = Callable[[str, str, str], None]
 class Images:
     """Answers whether an image is there, pulling it where the policy says so. Equal pulls at one time are made once."""
 
-    def __init__(self, runtime: Runtime, now: Callable[[], float], *, parallel: int = 4) -> None:
+    def __init__(self, runtime: Runtime, now: Callable[[], float], records: PullRecords, *, parallel: int = 4) -> None:
         self._runtime = runtime
+        self.records = records
         self._now = now
         self._pulls: dict[str, asyncio.Future[str]] = {}
         self._slots = asyncio.Semaphore(parallel)
@@ -127,7 +133,7 @@ class Images:
     async def ensure(
         self,
         container: Any,
-        auths: Callable[[str], list[im.AuthConfig]],
+        auths: Callable[[str], list[Credential]],
         sandbox: cri.PodSandboxConfig | None,
         note: Note,
     ) -> str:
@@ -140,8 +146,14 @@ class Images:
             message = f'Failed to inspect image "{image}": {error}'
             note("Warning", "InspectFailed", message)
             raise ImageError("ImageInspectError", message) from error
-        if present is not None and policy != "Always":
-            note("Normal", "Pulled", f'Container image "{container.image}" already present on machine')
+        mine = cache(lambda: auths(image))
+        if (
+            present is not None
+            and policy != "Always"
+            and not self.records.must_pull(image, present.id, mine, self._now())
+        ):
+            text = f'Container image "{container.image}" already present on machine and can be accessed by the pod'
+            note("Normal", "Pulled", text)
             self.last_used[present.id] = self._now()
             return present.id
         if policy == "Never":
@@ -150,7 +162,7 @@ class Images:
             )
         note("Normal", "Pulling", f'Pulling image "{container.image}"')
         began = self._now()
-        reference, waited = await self._pull(image, auths(image), sandbox)
+        reference, waited = await self._pull(image, mine(), sandbox)
         took = self._now() - began
         found = await self._runtime.image_status(reference)
         size = found.size if found is not None else 0
@@ -162,10 +174,10 @@ class Images:
         return ready
 
     async def _pull(
-        self, image: str, auths: list[im.AuthConfig], sandbox: cri.PodSandboxConfig | None
+        self, image: str, auths: list[Credential], sandbox: cri.PodSandboxConfig | None
     ) -> tuple[str, float]:
         """(reference, seconds waited for other pulls)."""
-        key = f"{image} {[(a.username, a.password, a.identity_token) for a in auths]}"
+        key = f"{image} {[a.secret.credentialHash for a in auths]}"
         running = self._pulls.get(key)
         if running is not None:
             return await asyncio.shield(running), 0.0
@@ -175,7 +187,7 @@ class Images:
         try:
             async with self._slots:
                 waited = self._now() - began
-                reference = await self._try(image, auths, sandbox)
+                reference = await self._recorded(image, auths, sandbox)
             future.set_result(reference)
             return reference, waited
         except BaseException as error:
@@ -187,11 +199,33 @@ class Images:
         finally:
             del self._pulls[key]
 
-    async def _try(self, image: str, auths: list[im.AuthConfig], sandbox: cri.PodSandboxConfig | None) -> str:
+    async def _recorded(self, image: str, auths: list[Credential], sandbox: cri.PodSandboxConfig | None) -> str:
+        try:
+            self.records.begin(image)
+        except OSError as error:
+            why = f'Failed to record image pull intent for container image "{image}": {error}'
+            raise ImageError("ErrImagePull", why) from error
+        try:
+            reference, used = await self._try(image, auths, sandbox)
+            found = await self._runtime.image_status(reference)
+        except (ImageError, CriError):
+            self.records.end(image)
+            raise
+        try:
+            self.records.pulled(image, found.id if found is not None else reference, used, self._now())
+        except OSError as error:  # the note that it is being pulled stays, so that it is not taken for anybody's
+            log.warning("the record of image %s: %s", image, error)
+        return reference
+
+    async def _try(
+        self, image: str, auths: list[Credential], sandbox: cri.PodSandboxConfig | None
+    ) -> tuple[str, Secret | None]:
+        """(reference, whose credentials opened the registry)."""
         last = ""
-        for auth in auths or [None]:  # type: ignore[list-item]
+        for one in auths or [None]:  # type: ignore[list-item]
             try:
-                return await self._runtime.pull_image(image, auth, sandbox)
+                reference = await self._runtime.pull_image(image, one.auth if one is not None else None, sandbox)
+                return reference, one.secret if one is not None else None
             except CriError as error:
                 last = str(error)
         raise ImageError("ErrImagePull", last)

@@ -18,7 +18,7 @@ from pelamis.kubelet.volumes import image as image_volume
 class PodImages:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._of_volumes: dict[str, str] = {}
+        self.of_volumes: dict[str, str] = {}
         """By a volume's name, the image as the runtime knows it."""
 
     async def ensure(
@@ -37,7 +37,7 @@ class PodImages:
             for volume in image_volume.mounted_by(pod, container):
                 of_volume = volume.image.reference
                 wanted = Container(name="", image=of_volume, imagePullPolicy=volume.image.pullPolicy)
-                self._of_volumes[volume.name] = await agent.images.ensure(wanted, auths, sandbox, note)
+                self.of_volumes[volume.name] = await agent.images.ensure(wanted, auths, sandbox, note)
             of_volume = ""
             return a.ImageReady(name, await agent.images.ensure(container, auths, sandbox, note))
         except ImageError as error:
@@ -49,7 +49,7 @@ class PodImages:
         """Mounts the images that the container has as volumes, and notes where. Raises CriError, OSError."""
         folder, runtime = self._agent.pod_folder(pod.metadata.uid), self._agent.runtime
         for volume in image_volume.mounted_by(pod, container):
-            view = partial(runtime.view_image, self._of_volumes[volume.name])
+            view = partial(runtime.view_image, self.of_volumes[volume.name])
             paths[volume.name] = await image_volume.mount_view(folder, volume.name, view)
 
     def _auths(self, pod: Any, image: str) -> list[Any]:

@@ -39,6 +39,7 @@ from pelamis.kubelet.images import Images
 from pelamis.kubelet.node import NodeAgent
 from pelamis.kubelet.prober import Prober
 from pelamis.kubelet.publish import Publisher
+from pelamis.kubelet.pullrecords import PullRecords
 from pelamis.kubelet.references import References
 from pelamis.kubelet.server import KubeletServer
 from pelamis.kubelet.settings import KubeletConfig
@@ -147,6 +148,7 @@ class Kubelet:
                 log.warning("services or runtime classes could not be read yet; pods start without them")
         while True:
             try:
+                self.agent.images.records.recover(await self.runtime.list_images(), self.now())
                 await self._adopt()
                 break
             except CriError as error:
@@ -178,7 +180,12 @@ class Kubelet:
             tasks=tasks,
             references=References(self.client, self._reference_changed),
             tokens=Tokens(self.client, self.now),
-            images=Images(self.runtime, self.now, parallel=settings.parallel_pulls),
+            images=Images(
+                self.runtime,
+                self.now,
+                PullRecords(Path(settings.root_dir, "image_manager")),
+                parallel=settings.parallel_pulls,
+            ),
             prober=Prober(self.runtime, self, tasks, self.now),
             publisher=Publisher(self.client, self.now),
             record=self._record,

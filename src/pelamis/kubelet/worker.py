@@ -70,7 +70,7 @@ class Worker:
         self.wanted: dict[str, Any] = self.sent
         self.acked_rev = 0
         self.paths: dict[str, str] = {}
-        self._images = PodImages(agent)
+        self.images = PodImages(agent)
         self.sandbox_config: cri.PodSandboxConfig | None = None
         self._forget = forget
         self._built = pod.status
@@ -390,7 +390,7 @@ class Worker:
     async def _ensure_image(self, name: str) -> None:
         slot = self.machine.state.slots.get(name)
         if slot is not None:
-            self.feed(await self._images.ensure(self.pod, slot.spec, self.sandbox_config))
+            self.feed(await self.images.ensure(self.pod, slot.spec, self.sandbox_config))
 
     async def _start(self, order: a.StartContainer) -> None:
         agent, name = self.agent, order.name
@@ -461,7 +461,7 @@ class Worker:
         )
         environment = env.build(pod, spec, sources)
         folder = agent.pod_folder(self.uid)
-        await self._images.mount(pod, spec, self.paths)
+        await self.images.mount(pod, spec, self.paths)
         if any(one.name not in self.paths for one in spec.volumeMounts):
             self.paths |= await volumes.set_up(self._context())  # an ephemeral container names what nothing used before
         message = ""

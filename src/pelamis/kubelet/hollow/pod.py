@@ -472,7 +472,8 @@ class HollowPod:
             text = f'Container image "{spec.image}" is not present with pull policy of Never'
             self._answer(a.ImageFailed(name, "ErrImageNeverPull", text))
         elif not missing and (policy == "Never" or (policy != "Always" and reference in self.kubelet.pulled)):
-            agent.note(self.pod, name, "Normal", "Pulled", f'Container image "{spec.image}" already present on machine')
+            text = f'Container image "{spec.image}" already present on machine and can be accessed by the pod'
+            agent.note(self.pod, name, "Normal", "Pulled", text)
             self._answer(a.ImageReady(name, images.digest(reference)))
         else:
             agent.note(self.pod, name, "Normal", "Pulling", f'Pulling image "{spec.image}"')
