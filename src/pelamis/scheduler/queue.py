@@ -211,7 +211,8 @@ class Queue:
                 at, _, waiting = heapq.heappop(heap)
                 if self._backing_off(waiting, at):
                     self._activate(waiting, now, BACKOFF_OVER)
-        for waiting in list(self._unschedulable.values()):
+        while self._unschedulable:
+            waiting = next(iter(self._unschedulable.values()))
             if waiting.since + UNSCHEDULABLE_S > now:
                 break  # in order of ``since``
             self._unpark(waiting, now, TIMEOUT)

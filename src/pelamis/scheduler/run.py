@@ -191,11 +191,11 @@ class Scheduler:
             task.add_done_callback(self._committed)
 
     def _take_in(self, started: float) -> bool:
-        changes = self._changes
+        changes, intake, now = self._changes, self._intake, self._clock()
         count = 0
         while changes:
             take, key, old, new = changes.popleft()
-            take(self._intake, key, old, new, self._clock())
+            take(intake, key, old, new, now)
             count += 1
             if not count % 32 and self._cpu() - started > TURN_S:
                 return not changes
