@@ -54,5 +54,5 @@ def test_facts_are_what_the_pods_are(seed: int) -> None:
             [one for one, _ in pods], seconds, NOW
         )
     wanted = [("a" in its) for _, its in pods]
-    found = of_all(facts, lambda its: "a" in its)
+    found = of_all(counted, lambda its: "a" in its)
     assert all(found) == all(wanted) and any(found) == any(wanted)

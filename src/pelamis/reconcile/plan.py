@@ -77,7 +77,8 @@ class Plan:
     error: this attempt failed for the reason given; the key is retried with back-off after the actions were committed.
     memo: kept by the runner for the key and handed back through ``views.memo(key)``: an observation that is in no
     object, such as when a heartbeat was last seen to move; None forgets. wait: reconcile the key again when each of
-    these kinds' views has reached the revision.
+    these kinds' views has reached the revision. echo_s: CPU seconds that what is written costs others beside the
+    writing, for the runner, which lets dear keys rest.
     """
 
     actions: Sequence[Action] = ()
@@ -90,6 +91,7 @@ class Plan:
     error: str = ""
     memo: Any = KEEP
     wait: Sequence[tuple[Kind, int]] = ()
+    echo_s: float = 0.0
 
 
 NOTHING = Plan()

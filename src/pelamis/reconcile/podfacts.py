@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -12,8 +12,8 @@ from pelamis.base.clock import parse_rfc3339
 from pelamis.reconcile.podstate import is_finished
 
 
-class Facts(msgspec.Struct, frozen=True, gc=False):
-    """ready_since: 0 when it is not ready or does not say since when."""
+class Facts(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """Compared and hashed by identity. ready_since: 0 when it is not ready or does not say since when."""
 
     labels: Mapping[str, str]
     active: bool
@@ -52,16 +52,18 @@ def facts_of(pod: Pod, labels: Mapping[str, str]) -> Facts:
     return found
 
 
-def tally(pods: Iterable[Facts]) -> list[tuple[Facts, int]]:
-    """Each fact with the number of pods of which it holds: thousands of pods are counted by a handful of facts."""
-    pods = tuple(pods)
-    one = dict(zip(map(id, pods), pods, strict=True))
-    return [(one[token], number) for token, number in Counter(map(id, pods)).items()]
+Tally = Sequence[tuple[Facts, int]]
+"""Each fact with the number of pods of which it holds."""
 
 
-def of_all(pods: Iterable[Facts], test: Callable[[Mapping[str, str]], bool]) -> list[bool]:
+def tally(pods: Iterable[Facts]) -> Tally:
+    """Thousands of pods are counted by a handful of facts."""
+    return tuple(Counter(pods).items())
+
+
+def of_all(counted: Tally, test: Callable[[Mapping[str, str]], bool]) -> list[bool]:
     """The test of the labels of all pods; a dict that many of them share is looked at once."""
-    return [test(labels) for labels in {id(labels): labels for labels in [pod.labels for pod in pods]}.values()]
+    return [test(labels) for labels in {id(pod.labels): pod.labels for pod, _ in counted}.values()]
 
 
 def next_available(pods: Iterable[Facts], min_ready_s: int, now: float) -> float | None:

@@ -31,11 +31,13 @@ from pelamis.reconcile.podcontrol import (
     pod_of,
     slow_start,
 )
-from pelamis.reconcile.podfacts import Facts, facts_of, next_available, of_all, tally
+from pelamis.reconcile.podfacts import Tally, facts_of, next_available, of_all, tally
 from pelamis.reconcile.podstate import deletion_order, is_active, ranks_by_node
 from pelamis.reconcile.spec import Views
 
 FAILURE = "ReplicaFailure"
+ECHO_S = 2.5e-7
+"""For each pod of a set whose status is written: the more there are, the sooner it is written again, for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class World:
     it may adopt. related: pods of its siblings, for the ranking."""
 
     owner: Any
-    facts: Sequence[Facts] | None
+    facts: Tally | None
     pods: Callable[[], Sequence[Pod]]
     related: Callable[[], Sequence[Pod]] = tuple
 
@@ -64,8 +66,8 @@ def gather(
 ) -> World:
     """matches(labels): whether the owner's selector does."""
     view = views(POD)
-    own: Sequence[Facts] | None = view.facts("owner", owner.metadata.uid, facts_of)
-    orphans = view.facts("owner", f"/{owner.metadata.namespace}", facts_of)
+    own: Tally | None = tally(view.facts("owner", owner.metadata.uid, facts_of))
+    orphans = tally(view.facts("owner", f"/{owner.metadata.namespace}", facts_of))
     if not all(of_all(own or (), matches)) or any(of_all(orphans, matches)):
         own = None
     return World(owner, own, lambda: candidates(views, POD, owner, matches), related)
@@ -79,11 +81,10 @@ def reconcile(shape: Shape, world: World, now: float) -> Plan:
     claims: list[Action] = []
     if own is None:
         pods, claims = claim(POD, world.pods(), owner, shape.kind, shape.matching(owner))
-        own = [facts_of(pod, pod.metadata.labels) for pod in pods]
-    counted = tally(own)
-    active = [(pod, n) for pod, n in counted if pod.active]
+        own = tally(facts_of(pod, pod.metadata.labels) for pod in pods)
+    active = [(pod, n) for pod, n in own if pod.active]
     number = sum(n for _, n in active)
-    terminating = sum(n for pod, n in counted if pod.terminating)
+    terminating = sum(n for pod, n in own if pod.terminating)
     wanted = 1 if spec.replicas is None else spec.replicas
     template = spec.template or PodTemplateSpec()
     requeue_at = next_available([pod for pod, _ in active], spec.minReadySeconds, now)
@@ -135,7 +136,7 @@ def reconcile(shape: Shape, world: World, now: float) -> Plan:
         return Plan(actions=(*deletes, *claims, *ok), on_outcomes=deleted)
     if not claims and not ok and requeue_at is None:
         return NOTHING
-    return Plan(actions=(*claims, *ok), requeue_at=requeue_at)
+    return Plan(actions=(*claims, *ok), requeue_at=requeue_at, echo_s=number * ECHO_S if ok else 0.0)
 
 
 def _after_caution(plan: Plan, outcomes: Sequence[Outcome], status: Sequence[Action]) -> Plan:
@@ -152,7 +153,7 @@ def _status(
     shape: Shape,
     owner: Any,
     template: PodTemplateSpec,
-    active: Sequence[tuple[Facts, int]],
+    active: Tally,
     terminating: int,
     now: float,
     error: Any,

@@ -227,6 +227,7 @@ class Runner:
 
     def _weigh(self, key: Key, cost: float, plan: Plan | None) -> None:
         """Lets a dear key rest."""
+        cost += plan.echo_s if plan is not None else 0.0
         for action in plan.actions if plan is not None else ():
             if isinstance(action, Update | Patch) and action.subresource == "status":
                 cost += STATUS_S
