@@ -16,9 +16,11 @@ these are kept while pods are out, and looked at when it comes back.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from pelamis.client.types import Key
 from pelamis.scheduler.extension import Event, Plugin
@@ -30,6 +32,8 @@ ACTIVE, BACKOFF, UNSCHEDULABLE, GATED, OUT = "active", "backoff", "unschedulable
 POD_ADD, POD_UPDATE, FAILURE = "PodAdd", "PodUpdate", "ScheduleAttemptFailure"
 BACKOFF_OVER, TIMEOUT, FORCED = "BackoffComplete", "UnschedulableTimeout", "ForceActivate"
 """Why a pod comes to a place, besides the events of the cluster: as upstream's metric names it."""
+
+_serial_of = itemgetter(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +83,8 @@ class Queue:
         self._backoff: list[tuple[float, int, Waiting]] = []
         self._early: list[tuple[float, int, Waiting]] = []
         self._unschedulable: OrderedDict[Key, Waiting] = OrderedDict()
+        self._rejected: dict[tuple[str, frozenset[str]], int] = {}
+        """How many of these there are, by scheduler and by who has rejected them."""
         self._gate = gate
         self._held: dict[Key, Waiting] = {}
         """Gated by a plugin."""
@@ -132,7 +138,7 @@ class Queue:
         waiting = self._pods.pop(key, None)
         if waiting is not None:
             waiting.place = ""
-            self._unschedulable.pop(key, None)
+            self._leave(key)
             self._held.pop(key, None)
             self._settle(key)
 
@@ -175,7 +181,8 @@ class Queue:
         else:
             waiting.failures += 1
             waiting.errors = 0
-        missed = [event for serial, event in self._events if serial > waiting.out_since]
+        first = bisect_right(self._events, waiting.out_since, key=_serial_of)
+        missed = [event for _, event in self._events[first:]]
         missed += waiting.updates
         self._settle(key)
         if waiting.info.pod.spec.schedulingGates:
@@ -185,6 +192,8 @@ class Queue:
         else:
             self._place(waiting, UNSCHEDULABLE, FAILURE)
             self._unschedulable[key] = waiting
+            why = self._why(waiting)
+            self._rejected[why] = self._rejected.get(why, 0) + 1
 
     def event(self, event: Event, now: float) -> None:
         """Something changed in the cluster."""
@@ -193,8 +202,9 @@ class Queue:
         self._serial += 1
         if self._out:
             self._events.append((self._serial, event))
-        for waiting in [w for w in self._unschedulable.values() if self._may_help(w, event)]:
-            self._unpark(waiting, now, event.kind)
+        if any(self._concerns(who, names, event.kind) for who, names in self._rejected):
+            for waiting in [w for w in self._unschedulable.values() if self._may_help(w, event)]:
+                self._unpark(waiting, now, event.kind)
         for waiting in [w for w in self._held.values() if self._may_help(w, event)]:
             self._back_off(waiting, now, event.kind)
 
@@ -279,8 +289,30 @@ class Queue:
         if why:
             self.incoming[place, why] = self.incoming.get((place, why), 0) + 1
 
+    def _concerns(self, who: str, names: Iterable[str], kind: str) -> bool:
+        """Whether ``_may_help`` may say so of an event of the kind."""
+        helps = self._helps.get(who, {})
+        for name in names:
+            plugin = helps.get(name)
+            if plugin is None or plugin.helps is None or kind in plugin.helps:
+                return True
+        return False
+
+    @staticmethod
+    def _why(waiting: Waiting) -> tuple[str, frozenset[str]]:
+        return waiting.info.pod.spec.schedulerName, waiting.rejected_by
+
+    def _leave(self, key: Key) -> None:
+        """Of those that are unschedulable."""
+        waiting = self._unschedulable.pop(key, None)
+        if waiting is not None:
+            why = self._why(waiting)
+            self._rejected[why] -= 1
+            if not self._rejected[why]:
+                del self._rejected[why]
+
     def _unpark(self, waiting: Waiting, now: float, why: str) -> None:
-        self._unschedulable.pop(waiting.info.key, None)
+        self._leave(waiting.info.key)
         self._back_off(waiting, now, why)
 
     def _back_off(self, waiting: Waiting, now: float, why: str) -> None:
