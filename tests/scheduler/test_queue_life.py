@@ -69,6 +69,7 @@ def test_every_pod_has_its_turn(steps: list[tuple[str, str, int]]) -> None:
         counts = queue.counts()
         assert sum(counts.values()) == len(known)
         assert counts["out"] == len(out)
+        assert sum(queue._rejected.values()) == counts[UNSCHEDULABLE]
         assert queue.next_at() is None or queue.next_at() > now or queue.ready(now)
     for waiting in out.values():
         queue.failed(waiting, ("NodeResourcesFit",), now)
