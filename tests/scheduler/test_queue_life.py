@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pelamis.scheduler import extension as x
 from pelamis.scheduler.extension import Event
 from pelamis.scheduler.plugins import PLUGINS
-from pelamis.scheduler.queue import GATED, UNSCHEDULABLE_S, Queue, Waiting
+from pelamis.scheduler.queue import GATED, UNSCHEDULABLE, UNSCHEDULABLE_S, Queue, Waiting
 
 from .make import node, pod
 
