@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from pelamis.api.core.pod.container import ResourceRequirements
 from pelamis.api.core.pod.qos import qos_class
@@ -40,9 +41,9 @@ RESIZES = (RESIZE_PENDING, RESIZE_IN_PROGRESS)
 RESTARTING = "AllContainersRestarting"
 """Of pods with a restart rule that can restart all their containers."""
 OWNED = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
-_OWNED = frozenset(OWNED)
 _OURS = frozenset((*OWNED, *RESIZES, RESTARTING))
 _AT_TIMES = (*RESIZES, RESTARTING, "DisruptionTarget")
+_OURS_AT_TIMES = frozenset((*OWNED, *_AT_TIMES))
 TERMINAL = ("Succeeded", "Failed")
 
 
@@ -472,17 +473,16 @@ def _ready(pod: Any, containers: tuple[str, str, str], old: dict[str, PodConditi
 def difference(uid: str, old: PodStatus, new: PodStatus) -> Any:
     """``patch``, of statuses that are not yet trees: only what differs is made one."""
     body: dict[str, Any] = {}
-    for name in PodStatus.__struct_fields__:
-        before, after = getattr(old, name), getattr(new, name)
+    for name, before, after in zip(PodStatus.__struct_fields__, astuple(old), astuple(new), strict=True):
         if before is after or before == after:
             continue
         if name == "conditions":
             known = {c.type: c for c in before}
-            differing = [c for c in after if known.get(c.type) != c]
+            changed = [
+                _changed(known.get(c.type), c) for c in after if c.type in _OURS_AT_TIMES and known.get(c.type) != c
+            ]
             told = {c.type for c in after}
-            of_them = [known[c.type] for c in differing if c.type in known]
-            gone = [c for c in before if c.type not in told]
-            changed = _conditions_changed(_tree(of_them + gone) or (), _tree(differing) or (), _OWNED)
+            changed += [_gone(type_) for type_ in RESIZES if type_ in known and type_ not in told]
             if changed:
                 body[name] = changed
         elif name in ("podIPs", "hostIPs"):
@@ -490,6 +490,15 @@ def difference(uid: str, old: PodStatus, new: PodStatus) -> Any:
         else:
             body[name] = _tree(after)
     return {"metadata": {"uid": uid}, "status": body} if body else None
+
+
+def _changed(before: PodCondition | None, after: PodCondition) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(after)
+    return {**dict.fromkeys(msgspec.to_builtins(before)), **tree} if before is not None else tree
+
+
+def _gone(type_: str) -> dict[str, str]:
+    return {"$patch": "delete", "type": type_}
 
 
 def _tree(value: Any) -> Any:
@@ -529,7 +538,7 @@ def _conditions_changed(before: Sequence[Any], after: Sequence[Any], owned: froz
         if known.get(c["type"]) != c and (c["type"] in owned or c["type"] in _AT_TIMES)
     ]
     told = {c["type"] for c in after}
-    return changed + [{"$patch": "delete", "type": type_} for type_ in RESIZES if type_ in known and type_ not in told]
+    return changed + [_gone(type_) for type_ in RESIZES if type_ in known and type_ not in told]
 
 
 def _addresses_changed(before: Sequence[Any], after: Sequence[Any]) -> list[dict[str, Any]]:

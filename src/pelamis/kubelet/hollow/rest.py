@@ -20,7 +20,7 @@ from pelamis.kubelet.podstate import PodState, declared
 _LEVEL, _WINDOW, _MEMORY = 3, -13, 5
 """Of the compression. The window holds a pod of up to 8 KiB and the one it is compared with a part of the time; the
 larger rest of what a pod can be is compressed all the same, if not as well."""
-_MODELS = 1000
+_MODELS = 250
 
 
 class Picture(msgspec.Struct):
@@ -53,12 +53,12 @@ class Packed(msgspec.Struct, gc=False):
 
 
 class Packer:
-    """Keeps one pod of each set of containers to compare others with."""
+    """Keeps one pod of each set of containers to compare others with, and a compressor that has read it."""
 
     __slots__ = ("_models",)
 
     def __init__(self) -> None:
-        self._models: dict[tuple[tuple[str, str], ...], bytes] = {}
+        self._models: dict[tuple[tuple[str, str], ...], tuple[bytes, Any]] = {}
 
     def pack(self, picture: Picture) -> Packed:
         """The state is used up: it lacks its declarations afterwards."""
@@ -71,12 +71,14 @@ class Packer:
         sent = None if picture.sent is told or picture.sent == told else picture.sent
         text = _encode(_Written(pod, state, built, sent))
         key = tuple((c.name, c.image) for c in pod.spec.containers)
-        model = self._models.get(key)
-        if model is None:
+        found = self._models.get(key)
+        if found is None:
             if len(self._models) >= _MODELS:
                 self._models.clear()
-            model = self._models[key] = text
-        press = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, model)
+            press = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, text)
+            found = self._models[key] = text, press
+        model, ready = found
+        press = ready.copy()
         return Packed(press.compress(text) + press.flush(), model)
 
 

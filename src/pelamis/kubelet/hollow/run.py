@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -399,8 +400,7 @@ class HollowNodes:
     def _drain(self) -> None:
         dirty = self._dirty
         try:
-            for _ in range(min(BATCH, len(dirty))):
-                key = next(iter(dirty))
+            for key in list(islice(dirty, BATCH)):
                 del dirty[key]
                 self._look(key)
         except Exception as error:
