@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pelamis.api import codec
+from pelamis.api import codec, normal
 from pelamis.api.field import Tree
 from pelamis.api.meta import ManagedFieldsEntry
 from pelamis.api.patchschema import of_type
@@ -57,13 +57,13 @@ class _Place:
         self.field, self.spot, self.attr = field, spot, field.attr
         self.scalar = _SCALARS.get(value.what)
         self.bound = _BOUNDS.get(value.what, 0)
-        self.canonical = codec.CANONICAL.get(value.what)
+        self.canonical = normal.CANONICAL.get(value.what)
         item = value.of if value.what == "list" else None
         self.struct = value.struct is not None
         self.cls: Any = value.struct or (item.struct if item is not None else None)
-        if self.cls is not None and codec.has_raw(self.cls):
+        if self.cls is not None and normal.has_raw(self.cls):
             self.cls = None
-        self.many = codec.many(self.cls) if item is not None and self.cls is not None else None
+        self.many = normal.many(self.cls) if item is not None and self.cls is not None else None
 
 
 _places: dict[type[Any], dict[str, _Place]] = {}
@@ -152,7 +152,7 @@ def _patched(write: Write, was: Any, member: str, changed: Set, removed: Set) ->
     if type(inner) is not dict:
         raise _Other
     before = getattr(was, member)
-    if before == codec.blank(type(before)):
+    if before == normal.blank(type(before)):
         raise _Other
     mine = _laid_over(before, inner, patch.type == "strategic", changed, removed)
     return None if mine is before else mine
@@ -205,7 +205,7 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Se
             if type(value) is place.scalar and value == was:
                 continue
             if value is None and not place.field.always and "default" not in place.field.facts:
-                unset = getattr(codec.blank(type(old)), place.attr)
+                unset = getattr(normal.blank(type(old)), place.attr)
                 if was != unset:
                     out[place.attr] = unset
                     removed[place.spot.member] = SELF
@@ -222,7 +222,7 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Se
         elif place.struct and place.cls is not None:
             if type(value) is not dict or place.spot.strategy or was is None:
                 raise _Other
-            if not place.field.always and not place.field.pointer and was == codec.blank(place.cls):
+            if not place.field.always and not place.field.pointer and was == normal.blank(place.cls):
                 raise _Other  # it is not there
             came: Set = {}
             went: Set = {}
