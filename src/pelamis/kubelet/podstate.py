@@ -199,6 +199,33 @@ class PodState(msgspec.Struct, omit_defaults=True, gc=False):
     def running(self) -> bool:
         return any(slot.alive or slot.busy in ("start", "stop") for slot in self.slots.values())
 
+    def next_to_start(self) -> list[Slot]:
+        """The containers that are to be started or restarted next, in order."""
+        out: list[Slot] = []
+        mains = self.of_kind("main")
+        running = any(not slot.pending for slot in mains)
+        for slot in self.of_kind("init", "sidecar") if len(mains) < len(self.slots) else ():
+            if slot.kind == "sidecar":
+                if not slot.pending and slot.alive:
+                    if not slot.started and not running:
+                        return out
+                    continue
+                out.append(slot)
+                if not running:
+                    return out
+            elif not running:
+                if slot.pending:
+                    return [*out, slot]
+                if not slot.exited:
+                    return out
+                if slot.current is not None and slot.current.exit_code != 0:
+                    return [*out, slot] if slot.restartable(self.pod) else out
+        for slot in mains:
+            again = slot.exited and (slot.restart_now or slot.restartable(self.pod)) and not self.restarting
+            if slot.pending or again:
+                out.append(slot)
+        return out
+
 
 def declared(pod: Any) -> list[tuple[str, ContainerKind, Any]]:
     """(name, kind, container) of everything that the pod declares, init containers first."""

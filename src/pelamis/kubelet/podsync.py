@@ -20,8 +20,8 @@ from typing import Any
 
 from pelamis.base.clock import parse_rfc3339
 from pelamis.kubelet import actions as a
-from pelamis.kubelet import resize, resources
-from pelamis.kubelet.podstate import RESTART_ALL, Ending, PodState, Resizing, Slot, container_hash, declared
+from pelamis.kubelet import adoption, resize, resources
+from pelamis.kubelet.podstate import RESTART_ALL, Ending, PodState, Slot, container_hash, declared
 
 MINIMUM_GRACE_S = 2
 RETRY_S = 10.0
@@ -105,7 +105,8 @@ class PodMachine:
             case a.PodGone():
                 s.gone = True
             case a.Adopted():
-                self._adopt(event)
+                for running in adoption.take_over(s, event):
+                    self._start_probes(running)
             case a.VolumesReady():
                 s.volumes = "ready"
                 s.volumes_backoff_s = 0.0
@@ -179,51 +180,6 @@ class PodMachine:
             slot.spec = spec
             slots[name] = slot
         s.slots = slots
-
-    def _adopt(self, event: a.Adopted) -> None:
-        s = self.state
-        if event.sandboxes:
-            s.sandbox = event.sandboxes[0]
-            s.sandbox_attempt = s.sandbox.attempt
-        status = s.pod.status
-        known = {
-            c.name: c
-            for c in (*status.initContainerStatuses, *status.containerStatuses, *status.ephemeralContainerStatuses)
-        }
-        for slot in s.slots.values():
-            told = known.get(slot.name)
-            runs = [run for run in event.runs if run.name == slot.name]
-            if told is not None and told.containerID:
-                slot.restarts = told.restartCount + (0 if runs else 1)
-            if not runs:
-                continue
-            slot.restarts = max(run.attempt for run in runs)
-            if runs[0].state == "created":  # the agent was ended between creating and starting it
-                slot.restarts += 1
-                runs = runs[1:]
-                if not runs:
-                    continue
-            run, older = runs[0], [r for r in runs[1:] if r.state == "exited"]
-            slot.current = run
-            slot.last = older[0] if older else None
-            slot.applied = resources.granted(s.pod, slot.spec)
-            if run.state == "running" and told is not None and told.resources is not None:
-                slot.applied = resize.told(slot.applied, told.resources)
-            slot.pending = s.sandbox is None or run.sandbox_id != s.sandbox.id
-            if run.state == "running":
-                same = told is not None and told.containerID.endswith(run.id)
-                slot.started = slot.spec.startupProbe is None or bool(same and told and told.started)
-                slot.ready = slot.started and (slot.spec.readinessProbe is None or bool(same and told and told.ready))
-                self._start_probes(slot)
-            elif run.state == "exited" and slot.last is not None:
-                slot.crash.delay_s = min(10.0 * 2 ** min(run.attempt - 1, 5), 300.0) if run.attempt else 0.0
-                slot.crash.updated = run.started_at
-        if status.phase in ("Succeeded", "Failed"):
-            s.ending = Ending("finished", 0.0, status.reason, status.message)
-        s.restarting = s.ending is None and any(slot.action() == RESTART_ALL for slot in s.slots.values())
-        under_way = next((c for c in status.conditions if c.type == "PodResizeInProgress"), None)
-        if under_way is not None and s.ending is None:
-            s.resize = Resizing(active=True, generation=under_way.observedGeneration, after=resources.for_pod(s.pod))
 
     def _sandbox_stopped(self, id_: str, error: str, now: float) -> None:
         s = self.state
@@ -424,7 +380,7 @@ class PodMachine:
         self._bring_up_sandbox(now)
         if s.restarting and not self._begin_anew(now):
             return
-        targets = self._targets()
+        targets = self.state.next_to_start()
         extras = [slot for slot in s.slots.values() if slot.kind == "ephemeral" and slot.pending]
         if s.sandbox is None or s.sandbox.ready:
             for slot in (*targets, *extras):
@@ -498,34 +454,6 @@ class PodMachine:
             s.sandbox_busy = "stop"
             self._emit(a.Note("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created."))
             self._emit(a.StopSandbox(s.sandbox.id))
-
-    def _targets(self) -> list[Slot]:
-        """The containers that are to be started next, in order."""
-        s = self.state
-        out: list[Slot] = []
-        mains = s.of_kind("main")
-        running = any(not slot.pending for slot in mains)
-        for slot in s.of_kind("init", "sidecar") if len(mains) < len(s.slots) else ():
-            if slot.kind == "sidecar":
-                if not slot.pending and slot.alive:
-                    if not slot.started and not running:
-                        return out
-                    continue
-                out.append(slot)
-                if not running:
-                    return out
-            elif not running:
-                if slot.pending:
-                    return [*out, slot]
-                if not slot.exited:
-                    return out
-                if slot.current is not None and slot.current.exit_code != 0:
-                    return [*out, slot] if slot.restartable(s.pod) else out
-        for slot in mains:
-            again = slot.exited and (slot.restart_now or slot.restartable(s.pod)) and not s.restarting
-            if slot.pending or again:
-                out.append(slot)
-        return out
 
     def _ensure_image(self, slot: Slot, now: float) -> None:
         """Have the image checked or pulled, unless it waits for a back-off of its own."""
