@@ -19,6 +19,20 @@ def _left() -> int:
     return sum(1 for o in gc.get_objects() if type(o) is Write)
 
 
+def test_the_name_that_a_create_made_is_known_without_the_object() -> None:
+    async def main() -> None:
+        async with running() as h:
+            client = h.server.client("admin", "system:masters")
+            body = {"metadata": {"generateName": "a-", "namespace": "default"}}
+            (made,) = await client.commit([types.Create(KIND, body)])
+            (entry,) = [e for e in h.server.objects.collection(KIND).range("default")[0] if e.name.startswith("a-")]
+            assert made.name == entry.name and entry._obj is None
+            assert made.obj.metadata.name == made.name == types.Outcome(made.rev, made.obj).name
+            assert types.Answered(1, lambda: made.obj).name == made.name
+
+    asyncio.run(main())
+
+
 def test_a_refused_write_is_gone_without_a_search_for_cycles() -> None:
     async def main() -> None:
         async with running() as h:

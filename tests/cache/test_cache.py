@@ -297,6 +297,20 @@ def test_what_is_read_no_more_is_forgotten_after_two_rounds() -> None:
     assert len(due) == 1
 
 
+def test_a_version_that_was_replaced_can_be_read_but_is_not_kept() -> None:
+    cache = Cache([PLAIN_POD])
+    pods = cache.collection(PLAIN_POD)
+    for rev in (1, 2):
+        cache.apply([Event(rev, "/registry/pods/a/x", pod("a", "x", node=f"n{rev}"), None, 1, rev - 1)])
+    first, second = (event.new for event in pods.since(0) or ())
+    assert first is not None and second is pods.get("a", "x") and second is not None
+    assert second.obj is second.obj and cache.decoder.weight == len(second.data)
+    assert first.obj.spec.nodeName == "n1" and first._obj is None
+    assert cache.decoder.weight == len(second.data)
+    pods.redeclare(PLAIN_POD)
+    assert second.obj is second.obj and cache.decoder.weight == len(second.data)
+
+
 def test_facts_are_made_once_for_each_version() -> None:
     cache = Cache([PLAIN_POD], budget=1)
     cache.apply([Event(i + 1, f"/registry/pods/a/{i}", pod("a", str(i), owner="o"), None, i + 1, 0) for i in range(3)])

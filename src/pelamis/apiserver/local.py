@@ -172,7 +172,7 @@ class LocalClient:
     def _outcome(self, answer: Answer) -> Outcome:
         if answer.error is not None:
             return Outcome(0, None, answer.error)
-        return Answered(answer.rev, _object, answer)
+        return Answered(answer.rev, _object, answer, name=answer.entry.key[1] if answer.entry is not None else "")
 
     def _write(self, action: Action) -> Write:
         """Raises StatusError when it is not allowed."""

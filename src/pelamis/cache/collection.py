@@ -423,6 +423,7 @@ class Collection:
         for entry in self._entries.values():
             self.decoder.forget(entry)
             entry._fields = entry._maker = entry._facts = None
+            entry._dropped = 0
             entry.shape = fresh
             if refresh is not None:
                 self.bytes -= len(entry.data)

@@ -32,6 +32,7 @@ from pelamis.api.kind import Kind
 Key = tuple[str, str]
 BUDGET = 32 << 20
 """Bytes of JSON whose decoded form is kept at least, over all kinds of one cache."""
+_PAST = -1
 _GIVE_BACK = 16
 """The budget shrinks by this part of what is decoded for the first time."""
 ROUND_S, TURN_S, TURN = 30.0, 0.02, 256
@@ -150,6 +151,7 @@ class Decoder:
     def forget(self, entry: Entry) -> None:
         """The entry was replaced, and everybody has been told: only its bytes are kept, for the past."""
         entry._facts = entry._maker = None
+        entry._dropped = _PAST
         if entry._obj is not None:
             entry._obj = None
             del self._held[entry]
@@ -232,7 +234,7 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     _obj: Any = None
     _used: bool = False
     _dropped: int = 0
-    """How many bytes had been decoded when the object was forgotten."""
+    """How many bytes had been decoded when the object was forgotten; _PAST for a version that was replaced."""
     _facts: Any = None
     _maker: Any = None
     _labels: dict[str, str] | None = None
@@ -253,8 +255,10 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         if obj is not None:
             self._used = True
             return obj
-        obj = self._obj = self.shape.decode(self.data)
-        self.shape.hold(self)
+        obj = self.shape.decode(self.data)
+        if self._dropped != _PAST:
+            self._obj = obj
+            self.shape.hold(self)
         return obj
 
     def decoded(self, obj: Any) -> None:

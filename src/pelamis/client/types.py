@@ -87,17 +87,27 @@ class Outcome:
     obj: Any
     error: StatusError | None = None
 
+    @property
+    def name(self) -> str:
+        """The object's, which a create may have made."""
+        name: str = self.obj.metadata.name
+        return name
+
 
 class Answered(Outcome):
-    """Of a write that was made. Most writers want to know no more: the object is ``make(*of)`` when it is asked for."""
+    """Of a write that was made. Most writers want to know no more: the object is ``make(*of)`` when it is asked for.
 
-    __slots__ = ("_make", "_obj", "_of")
+    name: of the object, where it is known without.
+    """
 
-    def __init__(self, rev: int, make: Callable[..., Any], *of: Any) -> None:
+    __slots__ = ("_make", "_name", "_obj", "_of")
+
+    def __init__(self, rev: int, make: Callable[..., Any], *of: Any, name: str = "") -> None:
         put = object.__setattr__
         put(self, "rev", rev)
         put(self, "error", None)
         put(self, "_make", make)
+        put(self, "_name", name)
         put(self, "_of", of)
 
     @property
@@ -109,7 +119,12 @@ class Answered(Outcome):
             put(self, "_of", ())
         return self._obj
 
+    @property
+    def name(self) -> str:
+        return self._name or super().name
+
     _make: Callable[..., Any] | None
+    _name: str
     _obj: Any
     _of: tuple[Any, ...]
 

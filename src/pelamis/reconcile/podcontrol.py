@@ -96,7 +96,7 @@ def created_events(owner: Any, outcomes: Sequence[Outcome]) -> tuple[list[EventN
     first: StatusError | None = None
     for outcome in outcomes:
         if outcome.error is None:
-            notes.append(EventNote(owner, "Normal", "SuccessfulCreate", f"Created pod: {outcome.obj.metadata.name}"))
+            notes.append(EventNote(owner, "Normal", "SuccessfulCreate", f"Created pod: {outcome.name}"))
         elif first is None and not is_namespace_terminating(outcome.error):
             first = outcome.error
             notes.append(EventNote(owner, "Warning", "FailedCreate", f"Error creating: {first.message}"))
