@@ -106,7 +106,10 @@ def _clean(kind: Kind, tree: Tree, untouched: tuple[str, ...]) -> list[str]:
     if not untouched:
         return codec.clean(kind, tree)
     kept = {name: tree.pop(name) for name in untouched if name != OWNERS}
-    owners = tree["metadata"].pop(OWNERS) if OWNERS in untouched and "metadata" in tree else None
+    owners = None
+    if OWNERS in untouched and "metadata" in tree:
+        owners = tree["metadata"][OWNERS]
+        tree["metadata"] = {k: v for k, v in tree["metadata"].items() if k != OWNERS}
     problems = codec.clean(kind, tree)
     tree.update(kept)
     if owners is not None:
