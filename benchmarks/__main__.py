@@ -41,6 +41,7 @@ NAMES = {
         "CPU of planning statuses, heartbeats, renewals, creates, bindings",
     ),
     "requests": ("benchmarks.requests", "rows", "CPU of what surrounds a small request, beside the bare connection"),
+    "events": ("benchmarks.events", "rows", "CPU of the cache and all controllers after a commit, per pod and lease"),
     "pod-validation": ("benchmarks.pod_validation", "rows", "defaults and validation of a pod, per call"),
     "scheduler": ("benchmarks.scheduler_decisions", "rows", "decisions beside the same checks node by node"),
     "namespace": ("benchmarks.namespace_end", "rows", "a namespace with 10,000 objects deleted"),
