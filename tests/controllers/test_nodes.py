@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from pelamis.api.coordination.lease import KIND as LEASE
 from pelamis.api.core.node import KIND as NODE
-from pelamis.api.core.node import Node
+from pelamis.api.core.node import Node, Taint
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.patchschema import schema
+from pelamis.base import smp
 from pelamis.base.clock import rfc3339, rfc3339_micro
 from pelamis.cache.cache import Cache
 from pelamis.cache.view import View
@@ -356,3 +358,33 @@ def test_ranges_never_overlap(taken: list[tuple[int, int]], count: int) -> None:
     free = [n for n in ip_network("10.0.0.0/22").subnets(new_prefix=26) if not any(n.overlaps(u) for u in used)]
     found, events = given_ranges(nodes, ("10.0.0.0/22", 26))
     assert found == [[str(n)] for n in free[:count]] and len(events) == max(0, count - len(free))
+
+
+# Upstream's words and order
+
+
+def test_the_taints_of_a_lost_node_come_in_upstreams_order() -> None:
+    world = nodelifecycle.ZonesWorld([node("x", "Unknown", taints=[OTHER]), node("y")], {})
+    (patch,) = nodelifecycle.reconcile(world, NOW).actions
+    assert isinstance(patch, Patch)
+    taints = [(t["key"].rpartition("/")[2], t["effect"]) for t in patch.body["spec"]["taints"]]
+    assert taints == [("other", "NoSchedule"), ("unreachable", "NoSchedule"), ("unreachable", "NoExecute")]
+
+
+OTHER = {"key": "example.com/other", "effect": "NoSchedule"}
+
+
+def test_an_eviction_names_the_pod_and_sets_its_condition_last() -> None:
+    one = pod(conditions=[{"type": "ContainersReady", "status": "True"}])
+    plan = tainteviction.reconcile(tainteviction.World(one, no_execute(UNREACHABLE), None), NOW)
+    ref = plan.events[0].regarding
+    assert (ref.kind, ref.namespace, ref.name, ref.uid, ref.resourceVersion) == ("Pod", "n", "p", "", "")
+    mark = plan.actions[0]
+    assert isinstance(mark, Patch)
+    tree = msgspec.json.decode(msgspec.json.encode(one))
+    patched = smp.apply(tree, mark.body, schema(POD))
+    assert [c["type"] for c in patched["status"]["conditions"]] == ["Ready", "ContainersReady", "DisruptionTarget"]
+
+
+def no_execute(*trees: Any) -> Any:
+    return tuple(of(Taint, tree) for tree in trees)

@@ -16,6 +16,7 @@ import msgspec
 
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
+from pelamis.api.core.reference import ObjectReference
 from pelamis.api.resource.device import DeviceTaint
 from pelamis.api.resource.devicetaintrule import KIND as RULE
 from pelamis.api.resource.devicetaintrule import DeviceTaintRule
@@ -28,7 +29,7 @@ from pelamis.base.clock import parse_rfc3339, rfc3339
 from pelamis.client.types import Delete, Key, Patch
 from pelamis.reconcile import changes
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
-from pelamis.reconcile.podstate import condition
+from pelamis.reconcile.podstate import condition, with_condition
 from pelamis.reconcile.spec import Controller, Views, Watch
 
 PERIOD_S = 10.0
@@ -202,17 +203,22 @@ def reconcile(world: PodWorld | RuleWorld, now: float) -> Plan:
     return _of_pod(world, now) if isinstance(world, PodWorld) else _of_rule(world, now)
 
 
+def _reference(pod: Any) -> ObjectReference:
+    meta = pod.metadata
+    return ObjectReference(kind="Pod", apiVersion="v1", namespace=meta.namespace, name=meta.name, uid=meta.uid)
+
+
 def _of_pod(world: PodWorld, now: float) -> Plan:
     pod = world.pod
     meta = pod.metadata
     if meta.deletionTimestamp is not None:
         return Plan(memo=None)
     if not world.causes:
-        return Plan(events=(EventNote(pod, "Normal", EVENT, "Cancelling deletion"),), memo=None)
+        return Plan(events=(EventNote(_reference(pod), "Normal", EVENT, "Cancelling deletion"),), memo=None)
     at = min(cause.at for cause in world.causes)
     if at > now:
         return Plan(requeue_at=at, memo=meta.uid)
-    event = EventNote(pod, "Normal", EVENT, "Marking for deletion")
+    event = EventNote(_reference(pod), "Normal", EVENT, "Marking for deletion")
     delete = Delete(POD, meta.namespace, meta.name, uid=meta.uid)
     target = condition(pod, "DisruptionTarget")
     if target is not None and (target.status, target.reason) == ("True", REASON):
@@ -224,7 +230,7 @@ def _of_pod(world: PodWorld, now: float) -> Plan:
         "message": "Device Taint manager: deleting due to NoExecute taint",
         "lastTransitionTime": rfc3339(now),
     }
-    body = {"metadata": {"uid": meta.uid}, "status": {"conditions": [told]}}
+    body = {"metadata": {"uid": meta.uid}, "status": with_condition(pod, told)}
     mark = Patch(POD, meta.namespace, meta.name, body, "strategic", "status")
     return Plan(actions=(mark,), then=(delete,), events=(event,), memo=meta.uid)
 

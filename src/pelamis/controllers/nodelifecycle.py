@@ -86,6 +86,10 @@ def reconcile(world: Any, now: float) -> Plan:
     return _zones(world, now) if isinstance(world, ZonesWorld) else _node(world, now)
 
 
+def _reference(node: Node) -> ObjectReference:
+    return ObjectReference(kind="Node", apiVersion="v1", name=node.metadata.name, uid=node.metadata.uid)
+
+
 def _node(world: NodeWorld, now: float) -> Plan:
     node, seen = world.node, world.seen
     if node is None:
@@ -98,7 +102,7 @@ def _node(world: NodeWorld, now: float) -> Plan:
     events: list[EventNote] = []
     if seen is None:
         message = f"Node {world.name} event: Registered Node {world.name} in Controller"
-        events.append(EventNote(node, "Normal", "RegisteredNode", message))
+        events.append(EventNote(_reference(node), "Normal", "RegisteredNode", message))
     ready = health.condition(node, "Ready")
     heartbeat = ready.lastHeartbeatTime if ready is not None and ready.status != "Unknown" else ""
     grace = world.grace_s
@@ -134,7 +138,7 @@ def _node(world: NodeWorld, now: float) -> Plan:
     turned = fresh.ready == "True" and status in ("False", "Unknown")
     if turned:
         message = f"Node {world.name} status is now: NodeNotReady"
-        events.append(EventNote(node, "Normal", "NodeNotReady", message))
+        events.append(EventNote(_reference(node), "Normal", "NodeNotReady", message))
     again = None if silent else deadline
     if turned or status == "Unknown":
         pods = [p for p in world.pods() if is_ready(p) and not is_finished(p)]
@@ -232,6 +236,10 @@ def _zones(world: ZonesWorld, now: float) -> Plan:
                     again.append(due)
                     continue
                 evicted[name] = now
+            pending = health.no_schedule_taints(node, now) if key else None
+            if pending is not None:  # those come first, as upstream; they may not be written yet
+                spec = msgspec.structs.replace(node.spec, taints=pending)
+                taints = health.with_no_execute(msgspec.structs.replace(node, spec=spec), key, now) or pending
             actions.append(health.taint_patch(node, taints))
     return Plan(actions=actions, memo=evicted, requeue_at=min(again) if again else None)
 

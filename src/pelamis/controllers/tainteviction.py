@@ -16,6 +16,7 @@ from pelamis.api.core.pod.affinity import Toleration
 from pelamis.api.core.pod.kind import KIND as POD
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.toleration import covers
+from pelamis.api.core.reference import ObjectReference
 from pelamis.client.types import Delete, Key, Patch
 from pelamis.reconcile import changes
 from pelamis.reconcile.plan import NOTHING, EventNote, Plan
@@ -60,6 +61,11 @@ def patience(tolerations: Sequence[Toleration], taints: Sequence[Taint]) -> floa
     return float(max(0, min(limits))) if limits else None
 
 
+def _reference(pod: Pod) -> ObjectReference:
+    """As upstream names the pod, whichever of that name it is."""
+    return ObjectReference(kind="Pod", apiVersion="v1", namespace=pod.metadata.namespace, name=pod.metadata.name)
+
+
 def reconcile(world: World, now: float) -> Plan:
     pod = world.pod
     meta = pod.metadata
@@ -70,12 +76,12 @@ def reconcile(world: World, now: float) -> Plan:
         if world.since is None:
             return NOTHING
         message = f"Cancelling deletion of Pod {meta.namespace}/{meta.name}"
-        return Plan(events=(EventNote(pod, "Normal", "TaintManagerEviction", message),), memo=None)
+        return Plan(events=(EventNote(_reference(pod), "Normal", "TaintManagerEviction", message),), memo=None)
     since = world.since[1] if world.since is not None else now
     if stay > 0 and since + stay > now:
         return Plan(memo=(meta.uid, since), requeue_at=since + stay)
     message = f"Marking for deletion Pod {meta.namespace}/{meta.name}"
-    event = EventNote(pod, "Normal", "TaintManagerEviction", message)
+    event = EventNote(_reference(pod), "Normal", "TaintManagerEviction", message)
     delete = Delete(POD, meta.namespace, meta.name, uid=meta.uid)
     target = condition(pod, "DisruptionTarget")
     if target is not None and target.status == "True":

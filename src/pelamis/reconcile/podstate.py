@@ -38,7 +38,13 @@ def disrupted(pod: Pod, reason: str, message: str, now: float) -> dict[str, Any]
     }
     if pod.metadata.generation:
         target["observedGeneration"] = pod.metadata.generation
-    return {"conditions": [target]}
+    return with_condition(pod, target)
+
+
+def with_condition(pod: Pod, condition: dict[str, Any]) -> dict[str, Any]:
+    """The part of a strategic patch of a pod's status that sets a condition, behind those that there are."""
+    types = dict.fromkeys((*(c.type for c in pod.status.conditions), condition["type"]))
+    return {"conditions": [condition], "$setElementOrder/conditions": [{"type": type} for type in types]}
 
 
 def condition(pod: Pod, type: str) -> PodCondition | None:

@@ -15,6 +15,7 @@ from pelamis.base.clock import rfc3339
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Action, Create, Delete, Patch
 from pelamis.reconcile.plan import EventNote
+from pelamis.reconcile.podstate import with_condition
 from pelamis.scheduler.podinfo import PodInfo
 from pelamis.scheduler.volumes import Binding as Promise
 
@@ -97,5 +98,5 @@ def evict(victim: PodInfo, scheduler: str, now: float) -> list[Action]:
     }
     if victim.pod.metadata.generation:
         condition["observedGeneration"] = victim.pod.metadata.generation
-    body = {"metadata": {"uid": victim.uid}, "status": {"conditions": [condition]}}
+    body = {"metadata": {"uid": victim.uid}, "status": with_condition(victim.pod, condition)}
     return [Patch(POD, *victim.key, body, "strategic", "status"), Delete(POD, *victim.key, uid=victim.uid)]
