@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pelamis.apiserver.authn.impersonation import Impersonation, impersonate
 from pelamis.apiserver.authz.attributes import Union
 from pelamis.apiserver.authz.rbac import Rbac
-from pelamis.apiserver.call import Call
+from pelamis.apiserver.call import Call, SlowLog
 from pelamis.apiserver.flow.estimate import ONE
 from pelamis.apiserver.flow.queues import Level, Levels, Shape
 from pelamis.apiserver.flow.rules import Flow
@@ -231,3 +231,15 @@ def test_whose_turn_it_is_by_looking_at_every_queue(steps: list[tuple[str, int]]
         ready = [i for i, q in enumerate(level.queues) if q.waiting]
         assert level.turn() == (min(ready, key=lambda i: (level.queues[i].service, i)) if ready else -1)
         assert level.waiting == len(waiting)
+
+
+def test_of_many_slow_requests_a_second_a_few_are_told_of() -> None:
+    told: list[str] = []
+    log = SlowLog(told.append)
+    call = Call(request([]), parse_info("GET", "/api/v1/pods"), USERS[1], "id")
+    for second, count in ((5, SlowLog.most + 3), (6, 1), (8, 2)):
+        call.started = float(second)
+        for _ in range(count):
+            log.note(call, 200, 0.6)
+    assert [text for text in told if not text.startswith("Trace ")] == ["3 more requests were as slow"]
+    assert len(told) == SlowLog.most + 4 and told[SlowLog.most] == "3 more requests were as slow"

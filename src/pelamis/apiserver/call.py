@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from pelamis.api.kind import Kind
 from pelamis.apiserver.auditpolicy import Judgment
@@ -78,3 +78,27 @@ def slow(call: Call, code: int, took: float) -> str:
         f'Trace "{request.method} {request.raw_path}" by {call.user.name} (audit-id {call.audit_id}): {code} after '
         f"{took * 1000:.0f} ms: {', '.join(steps)}"
     )
+
+
+class SlowLog:
+    """Tells where the time of slow requests went, but of a few each second: a server that falls behind has no time to
+    explain itself to all. The others are counted.
+    """
+
+    most = 10
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._second = self._told = self._untold = 0
+
+    def note(self, call: Call, code: int, took: float) -> None:
+        second = int(call.started + took)
+        if second != self._second:
+            if self._untold:
+                self._tell(f"{self._untold} more requests were as slow")
+            self._second, self._told, self._untold = second, 0, 0
+        if self._told < self.most:
+            self._told += 1
+            self._tell(slow(call, code, took))
+        else:
+            self._untold += 1

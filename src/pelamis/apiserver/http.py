@@ -16,7 +16,7 @@ from pelamis.api.field import Tree
 from pelamis.api.kind import Kind, Subresource
 from pelamis.apiserver.admission.connect import connection
 from pelamis.apiserver.authn import impersonation
-from pelamis.apiserver.call import Answered, Call, slow
+from pelamis.apiserver.call import Answered, Call, SlowLog
 from pelamis.apiserver.flow import dump
 from pelamis.apiserver.flow.estimate import Width
 from pelamis.apiserver.flow.run import Refused
@@ -79,6 +79,7 @@ class Api:
         self._flow = server.flow
         self._audit = server.audit
         self._deadline = Deadline(TIMEOUT_S)
+        self._slow = SlowLog(log.warning)
         self._impersonation = impersonation.Impersonation(server.gate.authorizer)
         self._routes: dict[tuple[str | bool, ...], Route] = {}
         self._routed = -1
@@ -174,7 +175,7 @@ class Api:
         took = self._server.loop.time() - call.started
         counted.add(code, took)
         if took > SLOW_S and not call.long:
-            log.warning("%s", slow(call, code, took))
+            self._slow.note(call, code, took)
         if self._audit is not None:
             self._audit.note(call, code, self._clock(), took, answer)
 
