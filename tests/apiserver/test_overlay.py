@@ -224,9 +224,15 @@ lease_spec = members(
     strategy=now_and_then(st.just("OldestEmulationVersion"), words),
     preferredHolder=now_and_then(st.just("x"), words),
 )
-ordered = st.sampled_from(
-    ({},) * 20 + ({"$setElementOrder/conditions": [{"type": "Ready"}, {"type": "PodScheduled"}]},)
+orders = st.builds(
+    lambda field, types: {f"$setElementOrder/{field}": [{"type": t} for t in types]},
+    now_and_then(st.just("conditions"), st.sampled_from(("phase", "podIPs"))),
+    st.one_of(
+        st.permutations(("Ready", "PodScheduled", "Initialized", "example.com/x")),
+        st.lists(st.sampled_from(("Ready", "PodScheduled", "Initialized", "example.com/x", "more")), max_size=4),
+    ),
 )
+ordered = st.one_of(st.just({}), orders)
 others = st.sampled_from(
     ({},) * 40
     + (
@@ -396,6 +402,9 @@ def test_what_kubelets_and_leaders_write_is_laid_over(world: World, monkeypatch:
     send(pod, "laid", "patch", "status", {"status": {**first, "conditions": [ready], "containerStatuses": [status]}})
     send(pod, "laid", "patch", "status", {"status": {"conditions": [{**ready, "status": "False", "reason": "R"}]}})
     send(pod, "laid", "patch", "status", {"status": {"conditions": [{**ready, "reason": None, "message": None}]}})
+    order = [{"type": "PodScheduled"}, {"type": "Ready"}]  # as upstream's kubelets write it
+    upstream = {"$setElementOrder/conditions": order, "conditions": [{**ready, "status": "False"}]}
+    send(pod, "laid", "patch", "status", {"metadata": {}, "status": upstream})
     send(node, "laid", "patch", "status", {"status": {"conditions": [{**ready, "lastHeartbeatTime": TIMES[1]}]}})
     send(lease, "laid", "patch", "", {"spec": {"renewTime": MICROS[0]}}, "merge")
     entry = world.server.objects.collection(lease).get("default", "laid")
@@ -403,4 +412,4 @@ def test_what_kubelets_and_leaders_write_is_laid_over(world: World, monkeypatch:
     tree = codec.parse(entry.data)
     tree["spec"]["renewTime"] = MICROS[1]
     send(lease, "laid", "update", "", tree)
-    assert taken == [True] * 6
+    assert taken == [True] * 7

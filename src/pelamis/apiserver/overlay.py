@@ -41,6 +41,7 @@ _SCALARS: dict[str, type[Any]] = {
 }  # fmt: skip
 _BOUNDS = {"int32": 2**31, "int64": 2**63}
 _SAME = ("uid", "name", "namespace")
+_ORDER = "$setElementOrder/"
 
 
 class _Other(Exception):
@@ -199,7 +200,10 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Se
     for name, value in patch.items():
         place = places.get(name)
         if place is None:
-            raise _Other
+            about = places.get(name.removeprefix(_ORDER)) if strategic and name.startswith(_ORDER) else None
+            if about is None or about.many is None or about.field.name not in patch:
+                raise _Other
+            continue  # the order of a list is looked at together with that
         was = getattr(old, place.attr)
         if place.scalar is not None:
             if type(value) is place.scalar and value == was:
@@ -216,7 +220,8 @@ def _laid_over(old: Any, patch: Tree, strategic: bool, changed: Set, removed: Se
         elif place.many is not None:
             if not value or (type(value) is not list and (type(value) is not tuple or place.spot.strategy)):
                 raise _Other
-            mine = _list(place, was, value, strategic, changed, removed)
+            order = patch.get(_ORDER + name) if strategic else None
+            mine = _list(place, was, value, strategic, order, changed, removed)
             if mine is not was:
                 out[place.attr] = mine
         elif place.struct and place.cls is not None:
@@ -245,15 +250,17 @@ def _note(place: _Place, came: Set, went: Set, changed: Set, removed: Set) -> No
         removed[place.spot.member] = went
 
 
-def _list(place: _Place, was: Any, value: Sequence[Any], strategic: bool, changed: Set, removed: Set) -> Any:
+def _list(
+    place: _Place, was: Any, value: Sequence[Any], strategic: bool, order: Any, changed: Set, removed: Set
+) -> Any:
     spot = place.spot
     node = spot.node
     if strategic and spot.strategy == "merge":
         key = spot.merge_key
         if not key or node.kind not in (ASSOC, LEAF) or (node.kind == ASSOC and node.keys != (key,)):
             raise _Other
-        return _named(place, was, value, key, changed, removed)
-    if node.kind != LEAF:
+        return _named(place, was, value, key, order, changed, removed)
+    if node.kind != LEAF or order is not None:
         raise _Other
     mine, _ = place.many.made(value, shown=False)  # type: ignore[union-attr]
     if mine == was:
@@ -262,7 +269,7 @@ def _list(place: _Place, was: Any, value: Sequence[Any], strategic: bool, change
     return mine
 
 
-def _named(place: _Place, was: Any, value: Sequence[Any], key: str, changed: Set, removed: Set) -> Any:
+def _named(place: _Place, was: Any, value: Sequence[Any], key: str, order: Any, changed: Set, removed: Set) -> Any:
     """A list of structs, each with a name of its own, under one that merges into it by these names."""
     old: dict[str, int] = {}
     for i, item in enumerate(was):
@@ -297,6 +304,8 @@ def _named(place: _Place, was: Any, value: Sequence[Any], key: str, changed: Set
         if granular:
             each = node.element or node
             came.update((element(tree, node), whole(tree, each)) for tree in trees)
+    if order is not None:
+        named = _ordered(was, old, named, order, key)
     out = tuple(smp.interleaved(was, old, named))
     if out == was:
         return was
@@ -307,3 +316,17 @@ def _named(place: _Place, was: Any, value: Sequence[Any], key: str, changed: Set
     else:
         _note(place, came, went, changed, removed)
     return out
+
+
+def _ordered(was: Any, old: dict[str, int], named: dict[str, Any], order: Any, key: str) -> dict[str, Any]:
+    """The items in the order that the patch asks for, which has to name all of its own, as they stand in it."""
+    if type(order) is not list or len(order) < len(named):
+        raise _Other
+    wanted: list[str] = []
+    for item in order:
+        if type(item) is not dict or len(item) != 1 or type(item.get(key)) is not str:
+            raise _Other
+        wanted.append(item[key])
+    if len(set(wanted)) != len(wanted) or [name for name in wanted if name in named] != list(named):
+        raise _Other
+    return {n: named[n] if n in named else was[old[n]] for n in wanted if n in named or n in old}
