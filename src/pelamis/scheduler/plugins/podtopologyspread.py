@@ -376,7 +376,10 @@ def _node_helps(args: PodTopologySpreadArgs, info: PodInfo, event: Event) -> boo
 
 
 def _idle(args: PodTopologySpreadArgs, snapshot: Snapshot, info: PodInfo) -> bool:
-    return args.defaultingType != "List" and not info.pod.spec.topologySpreadConstraints
+    constraints = info.pod.spec.topologySpreadConstraints
+    if not constraints and args.defaultingType == "List":
+        constraints = args.defaultConstraints
+    return all(c.whenUnsatisfiable != "DoNotSchedule" for c in constraints)
 
 
 def plugin(args: PodTopologySpreadArgs = PodTopologySpreadArgs()) -> Plugin:
