@@ -52,7 +52,11 @@ def _joined(fields: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-class Connection(asyncio.Protocol):
+_READ = memoryview(bytearray(256 << 10))
+"""What is read into, by all connections: each has used up its part before another reads."""
+
+
+class Connection(asyncio.BufferedProtocol):
     """One peer. ``state`` is for the handler: what it learnt about the peer, kept between requests."""
 
     __slots__ = (
@@ -150,14 +154,21 @@ class Connection(asyncio.Protocol):
         # The peer will send nothing more; TLS cannot be half-closed, so the connection ends.
         return False
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        # A transport without such a buffer makes one of 256 KB for each read, and gives it back to the system after.
+        return _READ
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(_READ[:nbytes])
+
+    def data_received(self, data: memoryview | bytes) -> None:
         if self._leftover is not None:
             self._leftover += data
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(data[upgrade.args[0] :])
+            self._upgraded(bytes(data[upgrade.args[0] :]))
         except httptools.HttpParserError as error:
             if self.transport is not None:
                 self._refuse(400, f"400 Bad Request: {error}")
