@@ -227,7 +227,6 @@ NODE_SILENT = """
 update nodes/status, patch pods/status
 create events x2
 patch nodes x2
-patch nodes
 patch pods/status
 delete pods
 create events
