@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pelamis.main.auditlog import AuditLog
 
 _GIVE_BACK_S = 5.0
+_CACHE_LEAST = 48 << 20
+"""Bytes of JSON kept decoded at least; more where there is more memory: then a wave of new pods is decoded once."""
 
 
 def _memory() -> int:
@@ -123,6 +125,7 @@ async def serve(cluster: Cluster, sockets: list[socket.socket], keys: pki.Pki) -
             client_ca=keys.ca.cert,
             front_proxy_ca=keys.front_proxy_ca.cert,
             front_proxy_client=keys.front_proxy_client,
+            cache_budget=max(_CACHE_LEAST, _memory() // 256),
             cache_most=_memory() // 16,
             service_cidrs=(cluster.service_cidr,),
             advertise_address=cluster.advertise,

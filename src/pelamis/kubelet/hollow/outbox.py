@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("pelamis.kubelet.hollow")
 Settle = Callable[[Outcome | None], None]
 """Told the outcome of a write; None when the server could not be reached."""
-IN_FLIGHT = 256
-LEASES_IN_FLIGHT = 64
+IN_FLIGHT = 80
+LEASES_IN_FLIGHT = 24
+"""Together about what the priority level of nodes lets run at a time: more would only queue in the server."""
 ACTIONS = 100
 """Actions of one commit."""
 
