@@ -126,10 +126,13 @@ def test_a_node_alone(one: Any, before: Any, pods: Any, expected: Any) -> None:
     assert shown(life(one, before, pods)) == expected
 
 
-@given(gaps=st.lists(st.integers(1, 49), max_size=12))
+@given(gaps=st.lists(st.integers(1, 49), max_size=12), back=st.integers(0, 12))
 @settings(max_examples=20, deadline=None)
-def test_renewals_are_not_looked_at_one_by_one(gaps: list[int]) -> None:
-    """A node is lost to the moment a grace period after the last; till then it is looked at twice a period at most."""
+def test_renewals_are_not_looked_at_one_by_one(gaps: list[int], back: int) -> None:
+    """A node is lost to the moment a grace period after the last; till then it is looked at twice a period at most.
+
+    back: before which renewal the clock steps back by an hour.
+    """
 
     async def main() -> None:
         kinds, began = (NODE, LEASE, POD), now()
@@ -138,6 +141,7 @@ def test_renewals_are_not_looked_at_one_by_one(gaps: list[int]) -> None:
         cache.end_load(1)
         lost: list[float] = []
         looks: list[float] = []
+        shift = [0.0]
 
         class Client:
             views = {kind: View(cache.collection(kind)) for kind in kinds}
@@ -166,13 +170,15 @@ def test_renewals_are_not_looked_at_one_by_one(gaps: list[int]) -> None:
             return controller.gather(views, key)
 
         client: Any = Client()
-        runner = Runner(replace(controller, gather=gather), client, clock=now, cpu=lambda: 0.0)
+        runner = Runner(replace(controller, gather=gather), client, clock=lambda: now() + shift[0], cpu=lambda: 0.0)
         task = asyncio.ensure_future(runner.run())
         conditions = [{"type": "Ready", "status": "True"}]
         put(NODE, "", {"metadata": {"uid": "x"}, "status": {"conditions": conditions}})
         renew()
-        for gap in gaps:
+        for number, gap in enumerate(gaps):
             await asyncio.sleep(gap)
+            if number == back:
+                shift[0] = -3600.0
             renew()
         await asyncio.sleep(200)
         assert [round(at, 3) for at in lost] == [sum(gaps) + 50.0]

@@ -33,6 +33,7 @@ from pelamis.kubelet import (
     metrics,
     pressure,
     probes,
+    pullrecords,
     resources,
     securitycontext,
     status,
@@ -179,7 +180,7 @@ def test_qos_and_pod_limits() -> None:
 )
 def test_image_names(image: str, normal: str, where: tuple[str, str]) -> None:
     assert images.normalize(image) == normal
-    assert images.registry(image) == where
+    assert pullrecords.registry(image) == where
 
 
 def test_bad_image_name_and_credentials() -> None:

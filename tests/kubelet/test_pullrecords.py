@@ -30,8 +30,12 @@ def asked(records: PullRecords, *credentials: Credential, image: str = IMAGE) ->
     ("image", "name"),
     [
         (IMAGE, "reg.example:5000/team/app"),
-        ("nginx", "nginx"),
-        ("nginx:1@sha256:abc", "nginx"),
+        ("nginx", "docker.io/library/nginx"),
+        ("nginx:1@sha256:abc", "docker.io/library/nginx"),
+        ("library/nginx", "docker.io/library/nginx"),
+        ("docker.io/nginx:2", "docker.io/library/nginx"),
+        ("index.docker.io/library/nginx", "docker.io/library/nginx"),
+        ("docker.io/team/app", "docker.io/team/app"),
         ("reg.example:5000/app", "reg.example:5000/app"),
     ],
 )

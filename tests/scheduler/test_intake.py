@@ -87,3 +87,22 @@ def test_a_pod_that_has_gone_meanwhile() -> None:
     shown = info.pod
     assert (shown.metadata.namespace, shown.metadata.name, shown.metadata.uid) == ("default", "p", "uid-p")
     assert (shown.metadata.labels, shown.spec.nodeName, shown.spec.priority) == ({"a": "b"}, "n0", 7)
+
+
+def test_events_tell_of_the_version_that_was_there() -> None:
+    live: dict[tuple[str, str], Any] = {}
+    intake = _intake(lambda namespace, name: live.get((namespace, name)))
+    told: list[Any] = []
+    intake.queue.event = lambda event, now: told.append(event.old)  # type: ignore[method-assign]
+    key, old = ("default", "p"), None
+    for labels in ({"a": "b"}, {"a": "c"}, None):
+        new = from_tree(POD, pod_tree("p", labels=labels, node="n0")) if labels else None
+        live.pop(key, None)
+        if new is not None:
+            live[key] = new
+        intake.pod(key, old, new, 0.0)
+        if old is not None:
+            assert told.pop().pod is old
+        else:
+            assert told.pop() is None
+        old = new

@@ -431,7 +431,8 @@ class Collection:
                 known = item is not None and item.mod_rev == entry.rev
                 source = item.value if item is not None and known else entry.data
                 ours = refresh(source)
-                self.note_outdated(entry.key, entry.rev, known and ours != source)
+                # What is stored of one that was written meanwhile is not known: at worst it is written once too often.
+                self.note_outdated(entry.key, entry.rev, not known or ours != source)
                 entry.data = spliced(ours, entry.rev)
                 self.bytes += len(entry.data)
             self._add_to_indexes(entry)

@@ -265,8 +265,9 @@ def _lease_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:
     views.touch(key)
     seen = views.memo(key)
     # A node that stops being ready is reconciled for that, and then its lease counts at once again.
-    well = old is not None and new is not None and seen is not None and seen.ready == "True"
-    return () if well else (key,)
+    # After the clock has stepped back, the time that was reckoned before it would come too late.
+    well = seen is not None and seen.ready == "True" and views.touched(key) >= seen.at
+    return () if well and old is not None and new is not None else (key,)
 
 
 def _pod_keys(views: Views, old: Any, new: Any) -> Sequence[Key]:

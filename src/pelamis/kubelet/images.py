@@ -15,7 +15,7 @@ from typing import Any
 from pelamis.kubelet.cri import image_types as im
 from pelamis.kubelet.cri import types as cri
 from pelamis.kubelet.cri.runtime import CriError, Runtime
-from pelamis.kubelet.pullrecords import Credential, PullRecords, Secret, hash_of
+from pelamis.kubelet.pullrecords import Credential, PullRecords, Secret, hash_of, registry
 
 log = logging.getLogger("pelamis.kubelet.images")
 _REFERENCE = re.compile(
@@ -42,14 +42,6 @@ def normalize(image: str) -> str:
         why = f'couldn\'t parse image name "{image}": invalid reference format'
         raise ImageError("InvalidImageName", f'Failed to apply default image tag "{image}": {why}')
     return image if match["tag"] or match["digest"] else f"{image}:latest"
-
-
-def registry(image: str) -> tuple[str, str]:
-    """(host, path) of a reference: ``nginx`` is (docker.io, library/nginx)."""
-    first, _, rest = image.partition("/")
-    if rest and ("." in first or ":" in first or first == "localhost"):
-        return first, rest.partition("@")[0]
-    return "docker.io", (image if "/" in image else f"library/{image}").partition("@")[0]
 
 
 _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")

@@ -68,11 +68,22 @@ def hash_of(auth: im.AuthConfig) -> str:
     return hashlib.sha256(msgspec.json.encode(auth)).hexdigest()
 
 
+def registry(image: str) -> tuple[str, str]:
+    """(host, path) of a reference: ``nginx`` is (docker.io, library/nginx)."""
+    first, _, rest = image.partition("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
+        return first, rest.partition("@")[0]
+    return "docker.io", (image if "/" in image else f"library/{image}").partition("@")[0]
+
+
 def bare(image: str) -> str:
-    """The name without tag and digest."""
-    name = image.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
+    """The whole name, however it was spelled, without tag and digest: ``docker.io/library/nginx``."""
+    host, path = registry(image)
+    head, slash, last = path.rpartition("/")
+    name = f"{head}{slash}{last.partition(':')[0]}"
+    if host in ("docker.io", "index.docker.io"):
+        return f"docker.io/{name if '/' in name else f'library/{name}'}"
+    return f"{host}/{name}"
 
 
 class PullRecords:

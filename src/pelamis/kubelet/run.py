@@ -148,7 +148,11 @@ class Kubelet:
                 log.warning("services or runtime classes could not be read yet; pods start without them")
         while True:
             try:
-                self.agent.images.records.recover(await self.runtime.list_images(), self.now())
+                present = await self.runtime.list_images()
+                try:
+                    self.agent.images.records.recover(present, self.now())
+                except OSError as error:
+                    log.warning("records of pulled images: %s", error)
                 await self._adopt()
                 break
             except CriError as error:

@@ -73,6 +73,7 @@ class Intake:
             self.queue.remove(key)
         info = snapshot.remove_pod(uid)
         if info is not None:
+            info.keep(pod)
             self.left(info, now)
 
     def left(self, info: PodInfo, now: float) -> None:
@@ -103,6 +104,8 @@ class Intake:
         if before is None or assumed:
             self.queue.event(Event(x.POD_ADD, None, info), now)
             return
+        if old is not None:
+            before.keep(old)
         if before.labels != pod.metadata.labels:
             self.queue.event(Event(x.POD_LABEL, before, info), now)
         if any(info.requests.get(name, 0) < amount for name, amount in before.requests.items()):

@@ -247,6 +247,10 @@ class PodInfo:
         where = self.node.name if self.bound and self.node is not None else ""
         return Pod(metadata=meta, spec=PodSpec(nodeName=where, priority=self.priority))
 
+    def keep(self, pod: Pod) -> None:
+        """This version of it, from now on: what is told of it is about this one, and it may be gone elsewhere."""
+        self._pod = pod
+
     def let_go(self, recall: Callable[[str, str], Pod | None] | None, key: tuple[str, str]) -> None:
         """A pod that runs is seldom looked at again: from now on ``recall(namespace, name)`` gives it when need be.
 

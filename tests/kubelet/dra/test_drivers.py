@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -344,3 +345,23 @@ def test_reports_age() -> None:
     assert health.of("d", "p", "e", 1050.0)[1] == "x" * 1021 + "..."
     health.clear("d")
     assert health.of("d", "p", "e", 1050.0) == ("Unknown", "") and health.next_until("d", 1050.0) is None
+
+
+def test_a_folder_of_plugins_that_is_removed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pelamis.kubelet.dra.registration.AGAIN_S", 0.01)
+    folder = tmp_path / "registry"
+
+    async def main() -> None:
+        task = asyncio.create_task(Registrar(folder, None).run())  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        (folder / "file").touch()
+        await asyncio.sleep(0)
+        shutil.rmtree(folder)
+        async with asyncio.timeout(10):
+            while not folder.exists():
+                assert not task.done()
+                await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.wait((task,))
+
+    asyncio.run(main())

@@ -170,7 +170,9 @@ class Drivers:
                     return
                 log.info("health of the devices of %s: %s", plugin.driver, error)
             finally:
-                self.heard(plugin.driver, None)
+                others = self._plugins.get(plugin.driver, ())
+                if not any(p.watcher is not None and not p.watcher.done() for p in others if p is not plugin):
+                    self.heard(plugin.driver, None)
             await asyncio.sleep(HEALTH_RETRY_S)
 
     # --- slices -------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ ASK_S = 1.0
 NOTIFY_S = 5.0
 RETRY_S = 0.5
 RETRY_MAX_S = 122.0
+AGAIN_S = 5.0
 Mark = tuple[int, int]
 
 
@@ -49,6 +50,19 @@ class Registrar:
         self._registered: dict[str, tuple[str, str]] = {}
 
     async def run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._follow()
+                except OSError as error:  # the folder was removed, or the system has no more watches
+                    log.warning("plugins cannot be looked for in %s: %s", self._folder, error)
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            for _, task in self._tasks.values():
+                task.cancel()
+
+    async def _follow(self) -> None:
+        """Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         watch = Watch(str(self._folder))
         try:
@@ -57,8 +71,6 @@ class Registrar:
                 await watch.wait()
         finally:
             watch.close()
-            for _, task in self._tasks.values():
-                task.cancel()
 
     def _sockets(self) -> dict[str, Mark]:
         out: dict[str, Mark] = {}

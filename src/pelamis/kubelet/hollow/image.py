@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 
-from pelamis.kubelet.images import registry
+from pelamis.kubelet.pullrecords import registry
 
 SIZE = 64 << 20
 """Bytes that every image has."""
