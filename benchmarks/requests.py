@@ -49,6 +49,9 @@ class Wire(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         pass
 
+    def is_closing(self) -> bool:
+        return False
+
     def write(self, data: Any) -> None:
         assert data.startswith(b"HTTP/1.1 200 "), bytes(data)
         self.answered += 1

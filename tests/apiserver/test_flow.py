@@ -373,3 +373,26 @@ def test_dangling_follows_the_levels() -> None:
         assert (await condition("True"))["reason"] == "NotFound"
 
     run(scenario)
+
+
+def test_who_is_cancelled_while_it_is_refused_gives_back_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pelamis.apiserver.flow.run.WAIT_S", 0.0)
+
+    async def main() -> None:
+        flows = FlowControl(Fixed(SCHEMAS), Fixed(structs("PriorityLevelConfiguration", [objects.levels()[-1]])), 1)  # type: ignore[arg-type]
+        user, info = component_user("u"), parse_info("GET", "/api/v1/pods")
+        flow = flows.classify(user, info)
+        await flows.take(flow, user, info)
+        waiting = asyncio.create_task(flows.take(flow, user, info))
+        expire = flows._expire
+
+        def both(*args: Any) -> None:
+            expire(*args)
+            waiting.cancel()
+
+        flows._expire = both  # type: ignore[method-assign]
+        await asyncio.wait((waiting,))
+        assert waiting.cancelled()
+        assert flows.levels.levels["global-default"].used == 1
+
+    asyncio.run(main())

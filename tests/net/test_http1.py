@@ -219,19 +219,26 @@ def test_a_task_that_never_began_is_forgotten_too() -> None:
 
 
 class Wire(asyncio.Transport):
-    """A transport that leads nowhere."""
+    """Keeps what is written; wrote(data) is called before write returns."""
 
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return default
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
+    def __init__(self, wrote: Callable[[bytes], None] = lambda data: None) -> None:
+        super().__init__()
+        self.data = b""
+        self.closing = False
+        self._wrote = wrote
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        pass
+        self.data += bytes(data)
+        self._wrote(bytes(data))
 
     def close(self) -> None:
-        pass
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        return None
 
 
 NAMES = st.sampled_from(["Accept", "accept", "ACCEPT", "X-A", "x-a", "X-B", "Impersonate-Group"])
@@ -265,3 +272,54 @@ def test_headers_are_joined_under_one_name(sent: list[tuple[str, str]], cut: int
     assert request.headers == {key: ", ".join(values) for key, values in joined.items()}
     assert all(request.all(key) == values for key, values in joined.items())
     assert (request.method, request.path, request.raw_path, request.query) == ("GET", "/a", "/%61", "b=c")
+
+
+def test_what_arrives_between_two_answers_waits_for_its_turn() -> None:
+    async def main() -> None:
+        server = Server(handler)
+        server.loop = loop = asyncio.get_running_loop()
+        connection = Connection(server)
+        late = [b"GET /echo?c HTTP/1.1\r\n\r\n"]
+
+        def wrote(data: bytes) -> None:
+            if late:
+                loop.call_soon(connection.data_received, late.pop())  # before the next of the queue is taken
+
+        wire = Wire(wrote)
+        connection.connection_made(wire)
+        connection.data_received(b"GET /later HTTP/1.1\r\n\r\nGET /echo?b HTTP/1.1\r\n\r\n")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert [wire.data.find(text) > 0 for text in (b"later ", b"GET b", b"GET c")] == [True] * 3
+        assert wire.data.index(b"later ") < wire.data.index(b"GET b") < wire.data.index(b"GET c")
+        connection.connection_lost(None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"DELETE /echo HTTP/1.1\r\nX-A: " + b"a" * 2000 + b"\r\n\r\n",
+        b"GET /echo HTTP/1.1\r\nConnection: close\r\n\r\nDELETE /echo HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_nothing_is_done_after_the_last_answer(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pelamis.net.httpconnection.HEAD_LIMIT", 1000)
+    done: list[str] = []
+
+    def noted(request: Request) -> Response | Awaitable[Response | None] | None:
+        done.append(request.method)
+        return handler(request)
+
+    async def main() -> None:
+        server = Server(noted)
+        server.loop = asyncio.get_running_loop()
+        connection = Connection(server)
+        connection.connection_made(Wire())
+        connection.data_received(sent)
+        await asyncio.sleep(0)
+        connection.connection_lost(None)
+
+    asyncio.run(main())
+    assert "DELETE" not in done

@@ -143,6 +143,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         ([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nshort"], "GET", [ConnectionFailed]),
         ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], "GET", [ConnectionFailed]),
         ([b"HTTP/1.1 204 No Content\r\n\r\n", OK], "GET", [b"", b"ok"]),
+        ([OK + b"HTTP/1.1 500 No\r\nX-A: ", OK], "GET", [b"ok", b"ok"]),  # more than it said is no part of the next
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
@@ -171,3 +172,25 @@ def test_timeouts_and_line_ends() -> None:
             await pool.fetch("GET", "/x", headers=[("A", "b\r\nC: d")])
 
     with_peer([b"", b""], use)
+
+
+def test_who_is_cancelled_late_leaves_the_connection_to_the_next() -> None:
+    async def use(pool: HttpPool) -> None:
+        first = asyncio.create_task(pool.fetch("POST", "/a"))
+        back = asyncio.Event()
+        give_back = pool._give_back
+
+        def given(connection: Any) -> None:
+            give_back(connection)
+            second.append(asyncio.create_task(pool.fetch("POST", "/b")))
+            asyncio.get_running_loop().call_soon(first.cancel)
+            back.set()
+
+        second: list[asyncio.Task[Any]] = []
+        pool._give_back = given  # type: ignore[method-assign]
+        await back.wait()
+        pool._give_back = give_back  # type: ignore[method-assign]
+        await asyncio.wait((first,))
+        assert (await second[0])[2] == b"ok"
+
+    with_peer([OK, OK, OK], use)

@@ -324,6 +324,16 @@ def _check_size(body: bytes) -> None:
         raise ValueError("error converting YAML to JSON: yaml: " + str(error).replace("\n", " ")) from None
 
 
+_SPACED = (b" :", b"\n:", b"\t:", b"\r:")
+
+
+def may_repeat(body: bytes, tree: Any) -> bool:
+    """Whether JSON may have a member twice, of which ``tree`` knows one."""
+    if any(space in body for space in _SPACED):
+        return True  # names that do not stand before their colon are not counted
+    return body.count(b'":') != msgspec.json.encode(tree).count(b'":')
+
+
 def read_yaml(body: bytes, problems: list[str]) -> Any:
     """A YAML document as a JSON tree: timestamps stay texts, keys become texts. Raises ValueError.
 
@@ -337,7 +347,7 @@ def read_yaml(body: bytes, problems: list[str]) -> Any:
         except RecursionError:
             raise ValueError("error converting YAML to JSON: exceeded max depth") from None
         else:
-            if body.count(b'":') == msgspec.json.encode(tree).count(b'":'):  # else a member may be there twice
+            if not may_repeat(body, tree) or not duplicates(body):
                 return tree
     import yaml
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -170,14 +171,25 @@ class Api:
     def _count(self, call: Call, code: int, answer: Response | Tree | None = None) -> None:
         counted = call.counted
         if counted is None:
-            verb = call.info.verb.upper() if call.info.is_resource else call.request.method
-            counted = self._counted(verb, call.info)
+            counted = self._counted(*self._unrouted(call))
         took = self._server.loop.time() - call.started
         counted.add(code, took)
         if took > SLOW_S and not call.long:
             self._slow.note(call, code, took)
         if self._audit is not None:
             self._audit.note(call, code, self._clock(), took, answer)
+
+    def _unrouted(self, call: Call) -> tuple[str, RequestInfo]:
+        """What a request without a route counts as: names that anybody may make up are not kept."""
+        info = call.info
+        if not info.is_resource:
+            return call.request.method, info
+        kind = self._registry.by_resource(info.group, info.version, info.resource)
+        if kind is None:
+            return info.verb.upper(), replace(info, group="", version="", resource="", subresource="")
+        sub = info.subresource
+        known = not sub or (info.resource, sub) in STREAMS or kind.subresource(sub) is not None
+        return info.verb.upper(), info if known else replace(info, subresource="")
 
     def _counted(self, verb: str, info: RequestInfo) -> Counted:
         if info.name or info.subresource:
@@ -213,6 +225,7 @@ class Api:
         if kind is None:
             remote = self._server.aggregate(call.request, info, call.user)
             if remote is not None:
+                call.counted = self._counted(verb.upper(), info)
                 return self._elsewhere(call, remote)
             if info.version not in self._registry.versions(info.group):
                 return self._nowhere(call)

@@ -17,9 +17,9 @@ from pelamis.apiserver.call import Answered, Call
 from pelamis.apiserver.lists import finish
 from pelamis.apiserver.negotiate import JSON, PLAIN
 from pelamis.apiserver.present import Presenter
-from pelamis.apiserver.request import list_options
+from pelamis.apiserver.request import list_options, name_of
 from pelamis.apiserver.selection import Selection
-from pelamis.base.errors import StatusError, wrong_revision
+from pelamis.base.errors import BadRequest, StatusError, wrong_revision
 from pelamis.net.http1 import Response
 
 if TYPE_CHECKING:
@@ -143,9 +143,11 @@ class Reads:
         request = call.request
         options = list_options(request.query_items())
         fields = options.field_selector
-        if info.name and "metadata.name=" not in fields:
+        if info.name and not fields:
             # The deprecated path of a watch on one object.
-            fields = f"{fields},metadata.name={info.name}" if fields else f"metadata.name={info.name}"
+            fields = f"metadata.name={info.name}"
+        elif info.name and name_of(fields) != info.name:
+            raise BadRequest("fieldSelector metadata.name doesn't match requested name")
         selection = Selection(kind, info.namespace, options.label_selector, fields)
         labels = ("WATCH", "", info.group, info.version, info.resource, "", "cluster", "apiserver")
         self._metrics.started(labels)

@@ -200,9 +200,12 @@ def _flag(text: str) -> bool:
 
 
 def list_options(items: Items) -> ListOptions:
-    """Raises StatusError as upstream's validation of ListOptions does."""
+    """Raises StatusError as upstream's validation of ListOptions does.
+
+    Of what is given twice the first counts, as for authorization, which would otherwise be asked about other objects.
+    """
     out = ListOptions()
-    for name, value in items:
+    for name, value in dict(reversed(items)).items():
         match name:
             case "labelSelector":
                 out.label_selector = value

@@ -211,6 +211,24 @@ class Rest:
         ops: list[Op] = []
         planned: list[tuple[int, Result]] = []
         later: list[int] = []
+        try:
+            await self._plan_each(writes, answers, waiting, keys, ops, planned, later)
+        except asyncio.CancelledError:
+            for i, _ in planned:
+                writes[i].cancel()
+            raise
+        return ops, planned, later
+
+    async def _plan_each(
+        self,
+        writes: Sequence[Write],
+        answers: list[Answer],
+        waiting: Sequence[int],
+        keys: set[str],
+        ops: list[Op],
+        planned: list[tuple[int, Result]],
+        later: list[int],
+    ) -> None:
         self._made = None
         for i in waiting:
             write = writes[i]
@@ -234,8 +252,7 @@ class Rest:
                 later.append(i)
                 continue
             except asyncio.CancelledError:
-                for j in (i, *(j for j, _ in planned)):
-                    writes[j].cancel()
+                write.cancel()
                 raise
             except Exception as error:
                 write.cancel()
@@ -258,7 +275,6 @@ class Rest:
                 answers[i] = _refused(error)
                 continue
             planned.append((i, result))
-        return ops, planned, later
 
     async def _behind(self, write: Write) -> bool:
         """Others write to the store too, so that what a plan was made from may be old: is there something newer?
@@ -268,7 +284,9 @@ class Rest:
         if self.refresh is None or write.refreshed:
             return False
         write.refreshed = True
-        if not await self.refresh():
+        newer = await self.refresh()
+        self._made = None  # the state of the cluster may be another
+        if not newer:
             return False
         write.attempts += 1
         return True
@@ -374,6 +392,7 @@ class Rest:
             raise
         except Suspended as pause:
             await pause.work()
+            self._made = None
             result = self._resume(write)
         if result.keep and write.verb != "delete" and self._outdated(write):
             result.keep = False
@@ -386,8 +405,8 @@ class Rest:
         if not result.keep or write.verb != "delete":
             waiting = self._admission.reserve(write, result.obj, changed=not result.keep)
             if waiting is not None:
-                self._made = None  # much may be different afterwards
                 await waiting
+                self._made = None  # much may be different now
         if write.refusal is not None:
             raise write.refusal
         return result

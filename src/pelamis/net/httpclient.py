@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httptools
 
 HIGH_WATER = 1 << 20
-BUFFER = 256 << 10
+_READ = memoryview(bytearray(256 << 10))
 KEEP_IDLE = 64
 CONNECT_TIMEOUT_S = 10.0
 
@@ -211,7 +211,6 @@ class HttpPool:
         self._keep_idle = keep_idle
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
-        self._buffer = memoryview(bytearray(BUFFER))
         self._closed = False
 
     async def request(
@@ -338,7 +337,7 @@ def _encoded(headers: Headers) -> bytes:
 class _Connection(asyncio.BufferedProtocol):
     """One socket, one exchange at a time. Its parser goes from one answer to the next.
 
-    All connections of a pool are read into one buffer, used up before anything else is read: a transport
+    All connections of the process are read into one buffer, used up before anything else is read: a transport
     that has to make a buffer for each read makes one of 256 KB, which costs as much as all else that an answer does.
     """
 
@@ -365,7 +364,7 @@ class _Connection(asyncio.BufferedProtocol):
         """The answer as soon as its head is there, or when it is whole."""
         if self._transport is None:
             raise ConnectionFailed("the connection is closed")
-        self._response = Response(self, whole)
+        response = self._response = Response(self, whole)
         self._headed = False
         self._head = asyncio.get_running_loop().create_future()
         self._headless = method == "HEAD"
@@ -378,7 +377,8 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             return await self._head
         except BaseException:
-            self.abort()
+            if self._response is response:  # else it is over, and the connection may have the next one by now
+                self.abort()
             raise
 
     def pause(self) -> None:
@@ -420,10 +420,10 @@ class _Connection(asyncio.BufferedProtocol):
         self._pool._opened(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._pool._buffer
+        return _READ
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._pool._buffer[:nbytes]
+        data = _READ[:nbytes]
         if self._upgraded:
             self._leftover += data
             return
@@ -460,6 +460,10 @@ class _Connection(asyncio.BufferedProtocol):
             response._end(error)
 
     # httptools
+
+    def on_message_begin(self) -> None:
+        if self._response is None:
+            self.abort()  # more than was asked for: what is left of it would become part of the next answer
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._response is None:

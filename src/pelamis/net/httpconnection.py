@@ -293,7 +293,9 @@ class Connection(asyncio.BufferedProtocol):
     # --- answering
 
     def _dispatch(self, request: Request) -> None:
-        if self._current is not None:
+        if self.transport is None or self.transport.is_closing():
+            return  # refused already, or nobody would hear the answer
+        if self._current is not None or self._queue:
             self._queue.append(request)
             if len(self._queue) >= _QUEUE and self._reading and self.transport is not None:
                 self._reading = False

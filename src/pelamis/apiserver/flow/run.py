@@ -191,7 +191,9 @@ class FlowControl:
             await mine.future
             ran = "true"
         except asyncio.CancelledError:
-            if not level.forget(queue, mine) and mine.future.done() and not mine.future.cancelled():
+            future = mine.future
+            had_seat = future.done() and not future.cancelled() and future.exception() is None
+            if not level.forget(queue, mine) and had_seat:
                 ticket.started = loop.time()
                 self.give(ticket, ticket.started)
             self._note(flow, "cancelled")
