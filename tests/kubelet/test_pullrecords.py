@@ -58,6 +58,9 @@ def test_who_may_use_what_is_here(tmp_path: Path) -> None:
     assert asked(records) and asked(records, credential("other", "wrong"))
     assert not asked(records, credential("x", "wrong"), mine)
     assert asked(records, mine, image="reg.example:5000/another:1")
+    tags = (IMAGE, "docker.io/library/loaded:1")
+    assert not records.must_pull("loaded:1", REF, lambda: (), NOW, tags)  # the same image, loaded under another name
+    assert records.must_pull(IMAGE, REF, lambda: (), NOW, tags)
     assert not asked(records, credential("copy", "p", "b"))  # the same words elsewhere, which is noted
     assert not asked(records, credential("mine", "new"))  # the secret has changed
     assert not asked(records, credential("copy", "other words", "b"))

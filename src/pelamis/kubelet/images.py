@@ -142,7 +142,7 @@ class Images:
         if (
             present is not None
             and policy != "Always"
-            and not self.records.must_pull(image, present.id, mine, self._now())
+            and not self.records.must_pull(image, present.id, mine, self._now(), present.repo_tags)
         ):
             text = f'Container image "{container.image}" already present on machine and can be accessed by the pod'
             note("Normal", "Pulled", text)

@@ -114,14 +114,26 @@ class PullRecords:
         self._merge(image, ref, new, now)
         self.end(image)
 
-    def must_pull(self, image: str, ref: str, credentials: Callable[[], Sequence[Credential]], now: float) -> bool:
-        """Whether a pod with these credentials has to show that the registry opens for it."""
+    def must_pull(
+        self,
+        image: str,
+        ref: str,
+        credentials: Callable[[], Sequence[Credential]],
+        now: float,
+        tags: Sequence[str] = (),
+    ) -> bool:
+        """Whether a pod with these credentials has to show that the registry opens for it.
+
+        tags: names that the runtime has for the image. One that was never pulled here was loaded by somebody else, for
+        everybody, even if the same image was pulled under another name too.
+        """
         record = self._read(ref)
-        if record is None:
-            return image in self._under_way or (self._pulling / _file(image)).exists()
-        known = record.credentialMapping.get(bare(image))
+        name = bare(image)
+        known = record.credentialMapping.get(name) if record is not None else None
         if known is None:
-            return True
+            if record is not None and name not in map(bare, tags):
+                return True
+            return image in self._under_way or (self._pulling / _file(image)).exists()
         if known.nodePodsAccessible:
             return False
         full = len(known.kubernetesSecrets) >= MOST_SECRETS
