@@ -19,15 +19,8 @@ async def limited(deadline: Deadline, work: Awaitable[T]) -> T:
     """As a request is."""
     task = asyncio.current_task()
     assert task is not None
-    deadline.begin(task, asyncio.get_running_loop().time())
-    try:
+    with deadline.within(task, asyncio.get_running_loop().time()):
         return await work
-    except asyncio.CancelledError:
-        if deadline.passed(task):
-            raise TimeoutError from None
-        raise
-    finally:
-        deadline.end(task)
 
 
 def test_work_past_its_limit_times_out_and_the_rest_goes_on() -> None:

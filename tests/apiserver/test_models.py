@@ -36,6 +36,13 @@ def essence(obj: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(tree).replace(random.encode(), b"kube-api-access-x"))
 
 
+async def limited(cluster: Cluster, pods: int) -> None:
+    """A quota of so many pods."""
+    meta = {"name": "few", "namespace": "default"}
+    await cluster.do(Create(QUOTA, {"metadata": meta, "spec": {"hard": {"pods": str(pods)}}}))
+    await cluster.run(1)
+
+
 def test_pods_of_a_model_are_what_single_ones_are() -> None:
     async def main() -> None:
         async with Cluster(nodes=0, run_scheduler=False) as cluster:
@@ -55,9 +62,7 @@ def test_a_quota_counts_each_of_them() -> None:
     async def main() -> None:
         async with Cluster(nodes=0, run_scheduler=False) as cluster:
             await cluster.run(1)
-            meta = {"name": "few", "namespace": "default"}
-            await cluster.do(Create(QUOTA, {"metadata": meta, "spec": {"hard": {"pods": "10"}}}))
-            await cluster.run(1)
+            await limited(cluster, 10)
             client = cluster.server.client("system:serviceaccount:kube-system:replicaset-controller")
             outcomes = await client.commit([Create(POD, MODEL)] * 30)
             assert [o.error is None for o in outcomes].count(True) == 10
@@ -137,9 +142,7 @@ def test_a_dry_run_of_many_leaves_nothing_behind() -> None:
     async def main() -> None:
         async with Cluster(nodes=0, run_scheduler=False) as cluster:
             await cluster.run(1)
-            meta = {"name": "few", "namespace": "default"}
-            await cluster.do(Create(QUOTA, {"metadata": meta, "spec": {"hard": {"pods": "30"}}}))
-            await cluster.run(1)
+            await limited(cluster, 30)
             server = cluster.server
             client = server.client("system:serviceaccount:kube-system:replicaset-controller")
             options = WriteOptions(dry_run=True)
@@ -177,9 +180,7 @@ def test_a_call_that_is_cancelled_gives_back_what_it_reserved() -> None:
     async def main() -> None:
         async with Cluster(nodes=0, run_scheduler=False) as cluster:
             await cluster.run(1)
-            meta = {"name": "few", "namespace": "default"}
-            await cluster.do(Create(QUOTA, {"metadata": meta, "spec": {"hard": {"pods": "10"}}}))
-            await cluster.run(1)
+            await limited(cluster, 10)
             server = cluster.server
             client = server.client("system:serviceaccount:kube-system:replicaset-controller")
             reserve, planned = server.admission.reserve, 0

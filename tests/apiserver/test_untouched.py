@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pelamis.api import codec
-from pelamis.apiserver import overlay, verbs
+from pelamis.apiserver import incoming, overlay, verbs
 from pelamis.apiserver.request import WriteOptions
 from pelamis.apiserver.write import Patch, Write
 from tests.apiserver.test_overlay import ADMIN, LEASE, NODE, POD, World
@@ -143,7 +143,8 @@ def test_parts_are_taken_over(world: World, monkeypatch: pytest.MonkeyPatch, res
         with monkeypatch.context() as patch:
             patch.setattr(overlay, "laid", lambda write, mutate: None)
             seen, plan = world.plan(write())
-            patch.setattr(verbs, "_has_parts", lambda kind: False)
+            for module in (incoming, verbs):
+                patch.setattr(module, "has_parts", lambda kind: False)
             wanted, _ = world.plan(write())
         assert seen == wanted
         if plan is not None:

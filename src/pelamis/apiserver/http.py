@@ -368,19 +368,14 @@ class Api:
             raise
         call.seated_s = now - call.started
         writes = call.info.verb in MUTATING
-        metrics, deadline = self._metrics, self._deadline
+        metrics = self._metrics
         task = call.request.task or asyncio.current_task()
         assert task is not None
         metrics.enter(writes)
-        deadline.begin(task, now)
         try:
-            return await work
-        except asyncio.CancelledError:
-            if deadline.passed(task):
-                raise TimeoutError from None
-            raise
+            with self._deadline.within(task, now):
+                return await work
         finally:
-            deadline.end(task)
             metrics.leave(writes)
             flow.give(ticket, loop.time())
 

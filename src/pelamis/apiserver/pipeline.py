@@ -43,20 +43,20 @@ class Deadline:
         self._expired: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, task: asyncio.Task[Any], now: float) -> None:
-        """The piece of work that the task is at begins; one at a time in each."""
+    def within(self, task: asyncio.Task[Any], now: float) -> _Within:
+        """``with`` it the task does a piece of work from now on; one at a time in each. Raises TimeoutError."""
         self._due[task] = now + self.limit_s
         if self._timer is None:
             loop = task.get_loop()
             self._timer = loop.call_later(self.limit_s, self._check, loop)
+        return _Within(self, task)
 
-    def passed(self, task: asyncio.Task[Any]) -> bool:
-        """The task was cancelled: because its time is over, and for nothing else?"""
-        return task in self._expired and not task.uncancel()
-
-    def end(self, task: asyncio.Task[Any]) -> None:
-        if self._due.pop(task, None) is None:
-            self._expired.discard(task)
+    def _end(self, task: asyncio.Task[Any], cancelled: bool) -> None:
+        if self._due.pop(task, None) is not None or task not in self._expired:
+            return
+        self._expired.discard(task)
+        if cancelled and not task.uncancel():  # because its time is over, and for nothing else
+            raise TimeoutError from None
 
     def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -68,6 +68,20 @@ class Deadline:
             del self._due[task]
             self._expired.add(task)
             task.cancel()
+
+
+class _Within:
+    __slots__ = ("_deadline", "_task")
+
+    def __init__(self, deadline: Deadline, task: asyncio.Task[Any]) -> None:
+        self._deadline = deadline
+        self._task = task
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._deadline._end(self._task, kind is not None and issubclass(kind, asyncio.CancelledError))
 
 
 class Gate:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from pelamis.api import codec
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
-from pelamis.apiserver import deletion, overlay, verbs
+from pelamis.apiserver import deletion, incoming, overlay, verbs
 from pelamis.apiserver.objects import Objects
 from pelamis.apiserver.pace import SMALL, Pace
 from pelamis.apiserver.verbs import Made, Result
@@ -443,11 +443,11 @@ class Rest:
                 if result is not None:
                     return result
         if write.verb == "patch":
-            verbs.patched(write)
+            incoming.patched(write)
         elif write.source:
             # The tree was used up by the attempt before.
             write.tree = codec.parse(write.source)
-        elif self.refresh is not None or not verbs.metadata_of(write.tree, write.kind).get("resourceVersion"):
+        elif self.refresh is not None or not incoming.metadata_of(write.tree, write.kind).get("resourceVersion"):
             # It may have to be tried again: always where others write too, else when it names no revision.
             write.source = codec.encode(write.tree)
         return verbs.update(write, self._admission.mutate)
@@ -495,15 +495,15 @@ class Rest:
         if write.subresource:
             raise verbs.absent(kind, write.name)
         if write.verb == "patch" and write.patch is not None and write.patch.type == "apply":
-            verbs.patched(write)
+            incoming.patched(write)
             write.operation = "CREATE"
             return self._create(write)
         if write.verb == "update" and kind.create_on_update:
-            meta = verbs.metadata_of(write.tree, kind)
+            meta = incoming.metadata_of(write.tree, kind)
             if meta.get("resourceVersion"):
                 raise verbs.absent(kind, write.name)
             name = meta.get("name") or ""
-            verbs.check_name(write, name)
+            incoming.check_name(write, name)
             return self._create(write)
         raise verbs.absent(kind, write.name)
 

@@ -115,6 +115,12 @@ class Write:
         self._old_tree = tree
 
     @property
+    def resets(self) -> tuple[str, ...]:
+        """Dotted paths that this endpoint leaves as they are stored, whatever the request says."""
+        sub = self.hub.subresource(self.subresource) if self.subresource else None
+        return sub.reset if sub is not None else self.hub.reset
+
+    @property
     def dry_run(self) -> bool:
         return self.options.dry_run or self.deletion.dry_run
 

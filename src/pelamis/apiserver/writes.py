@@ -9,7 +9,7 @@ import msgspec
 from pelamis.api import codec, loosen
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming
 from pelamis.apiserver.call import Call
 from pelamis.apiserver.lists import finish
 from pelamis.apiserver.negotiate import JSON, PLAIN, PROTOBUF, YAML, Format, body_media, patch_type
@@ -84,7 +84,7 @@ class Writes:
         else:
             write.options = write_options(verb, items)
             write.tree, problems = codec.read_body(body or kind, request.body, body_media(media))
-            verbs.report(write, _with_unknown(write, body or kind, problems))
+            incoming.report(write, _with_unknown(write, body or kind, problems))
         return write
 
     def _patch(self, write: Write, request: Request, kind_of: str) -> Patch:
@@ -94,7 +94,7 @@ class Writes:
                 body = loosen.read_yaml(request.body, problems)
             except (ValueError, RecursionError) as error:
                 raise BadRequest(f"error decoding YAML: {error}") from None
-            verbs.report(write, problems)
+            incoming.report(write, problems)
             return Patch(kind_of, body)
         data = request.body
         try:

@@ -49,6 +49,13 @@ def union(a: Set, b: Set) -> Set:
     return out
 
 
+def _left(rest: Set) -> Set | None:
+    """What is left of a member, as it is kept: None when nothing is."""
+    if len(rest) == 1 and "." in rest:
+        return SELF
+    return rest or None
+
+
 def difference(a: Set, b: Set) -> Set:
     """Members of ``a`` that are not members of ``b``; what lies below one of ``b`` stays. ``a`` itself if all do."""
     if not a or not b:
@@ -70,10 +77,7 @@ def difference(a: Set, b: Set) -> Set:
             rest = difference(va, vb)
             if rest is va:
                 continue
-            if len(rest) == 1 and "." in rest:
-                rest = SELF
-            elif not rest:
-                rest = None
+            rest = _left(rest)
         if out is a:
             out = dict(a)
         if rest is None:
@@ -99,10 +103,7 @@ def recursive_difference(a: Set, b: Set) -> Set:
             rest = recursive_difference(va, vb)
             if rest is va:
                 continue
-            if len(rest) == 1 and "." in rest:
-                rest = SELF
-            elif not rest:
-                rest = None
+            rest = _left(rest)
         if out is a:
             out = dict(a)
         if rest is None:

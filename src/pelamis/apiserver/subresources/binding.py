@@ -11,7 +11,7 @@ from pelamis.api.core.binding import Binding, validate
 from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.status import PodCondition
 from pelamis.api.kind import Kind
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming
 from pelamis.apiserver.admission.podtopologylabels import topology_of
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.verbs import Result
@@ -34,7 +34,7 @@ class Bind:
         assert write.old is not None
         binding: Binding | None = write.model
         if binding is None:
-            verbs.report(write, codec.clean(self.kind, write.tree))
+            incoming.report(write, codec.clean(self.kind, write.tree))
             binding = codec.from_tree(self.kind, write.tree)
         elif not write.tree:
             write.tree = codec.to_tree(binding)
@@ -82,7 +82,7 @@ async def bind(server: ApiServer, write: Write) -> Answer:
     pods = server.objects.kind("pods")
     body = server.registry.body("", "v1", "Binding")
     assert body is not None
-    verbs.report(write, codec.clean(body, write.tree))
+    incoming.report(write, codec.clean(body, write.tree))
     if write.kind is not pods:
         meta = write.tree.get("metadata") or {}
         write.hub = pods

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pelamis.api import codec
 from pelamis.api.field import Tree
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming, verbs
 from pelamis.apiserver.request import DeleteOptions, WriteOptions, delete_options
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.user import LOOPBACK_USER
@@ -28,7 +28,7 @@ async def evict(server: ApiServer, write: Write) -> Answer:
     tree = write.tree
     body = server.registry.body("policy", "v1", "Eviction")
     assert body is not None
-    verbs.report(write, codec.clean(body, tree))
+    incoming.report(write, codec.clean(body, tree))
     name = (tree.get("metadata") or {}).get("name") or ""
     if name and name != write.name:
         raise BadRequest("name in URL does not match name in Eviction object")

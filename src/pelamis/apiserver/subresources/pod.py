@@ -9,7 +9,7 @@ from pelamis.api.core.pod.pod import Pod
 from pelamis.api.core.pod.strategy import prepare_ephemeral_containers, prepare_resize
 from pelamis.api.core.pod.validate_update import validate_ephemeral_containers_update, validate_resize
 from pelamis.api.field import Tree
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming, verbs
 from pelamis.apiserver.ownership import own
 from pelamis.apiserver.verbs import Result
 from pelamis.apiserver.write import Write
@@ -19,10 +19,10 @@ from pelamis.base.errors import FieldError, Invalid
 def _wanted(write: Write) -> Tree:
     """The pod as the client wants it, in normal form."""
     if write.verb == "patch":
-        verbs.patched(write)
+        incoming.patched(write)
     else:
         write.tree = codec.to_tree(write.tree)
-    verbs.normal(write)
+    incoming.normal(write)
     verbs.check_revision(write, write.tree["metadata"])
     return write.tree
 

@@ -10,7 +10,7 @@ from pelamis.api.autoscaling.scale import scale_of, validate
 from pelamis.api.field import Tree
 from pelamis.api.kind import Kind
 from pelamis.api.patchschema import schema
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming, verbs
 from pelamis.apiserver.ownership import PathOf, manager_of, parent_entries, scale_entries
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.verbs import Result
@@ -57,7 +57,7 @@ class ScaleChange:
         live = self._show(write.old.obj)
         wanted = self._patched(write, live) if write.patch is not None else dict(write.tree)
         codec.check_type(self.kind, wanted)
-        verbs.report(write, codec.clean(self.kind, wanted))
+        incoming.report(write, codec.clean(self.kind, wanted))
         meta = wanted.get("metadata") or {}
         name = meta.get("name") or write.name
         if name != write.name:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pelamis.api import codec
 from pelamis.api.authentication.tokenrequest import validate
-from pelamis.apiserver import verbs
+from pelamis.apiserver import incoming
 from pelamis.apiserver.rest import Answer
 from pelamis.apiserver.write import Write
 from pelamis.base import ids
@@ -26,7 +26,7 @@ async def request_token(server: ApiServer, write: Write) -> Answer:
     kind = server.registry.body("authentication.k8s.io", "v1", "TokenRequest")
     assert kind is not None
     tree = write.tree
-    verbs.report(write, codec.clean(kind, tree))
+    incoming.report(write, codec.clean(kind, tree))
     tree["spec"] = tree.get("spec") or {}
     if tree["spec"].get("expirationSeconds") is None:
         tree["spec"]["expirationSeconds"] = 3600

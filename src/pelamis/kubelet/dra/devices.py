@@ -76,16 +76,10 @@ class Devices:
                 batches.setdefault(driver, []).append(_named(info))
         for driver, asked in batches.items():
             answer = await self._drivers.prepare(driver, tuple(asked))
-            known = {one.uid: one.name for one in asked}
+            _check(asked, answer.claims, "NodePrepareResources")
             for entry in answer.claims:
-                if entry.key not in known:
-                    raise Hindered(f"NodePrepareResources returned result for unknown claim UID {entry.key}")
-                result = entry.value or messages.NodePrepareResourceResponse()
-                if result.error:
-                    name = known[entry.key]
-                    raise Hindered(f"NodePrepareResources failed for ResourceClaim {name}: {result.error}")
-                fresh[entry.key].DriverState[driver] = Driver([_device(device) for device in result.devices])
-            _all_of(asked, [entry.key for entry in answer.claims], "NodePrepareResources")
+                devices = entry.value.devices if entry.value is not None else ()
+                fresh[entry.key].DriverState[driver] = Driver([_device(device) for device in devices])
         self._claims.prepared.update(fresh)
         if fresh:
             self._claims.save()
@@ -219,14 +213,7 @@ class Devices:
         try:
             for driver, asked in batches.items():
                 answer = await self._drivers.unprepare(driver, tuple(asked))
-                known = {one.uid: one.name for one in asked}
-                for entry in answer.claims:
-                    if entry.key not in known:
-                        raise Hindered(f"NodeUnprepareResources returned result for unknown claim UID {entry.key}")
-                    if entry.value is not None and entry.value.error:
-                        name = known[entry.key]
-                        raise Hindered(f"NodeUnprepareResources failed for ResourceClaim {name}: {entry.value.error}")
-                _all_of(asked, [entry.key for entry in answer.claims], "NodeUnprepareResources")
+                _check(asked, answer.claims, "NodeUnprepareResources")
             for info in ending:
                 self._claims.remove(info)
             self._claims.save()
@@ -258,7 +245,14 @@ def _device(device: messages.Device) -> Device:
     )
 
 
-def _all_of(asked: Sequence[messages.Claim], answered: Sequence[str], call: str) -> None:
-    left = len(asked) - len(set(answered))
+def _check(asked: Sequence[messages.Claim], results: Sequence[Any], call: str) -> None:
+    """A driver has to say of each claim that it was asked for, and of no other, that all went well. Raises Hindered."""
+    names = {claim.uid: claim.name for claim in asked}
+    for entry in results:
+        if entry.key not in names:
+            raise Hindered(f"{call} returned result for unknown claim UID {entry.key}")
+        if entry.value is not None and entry.value.error:
+            raise Hindered(f"{call} failed for ResourceClaim {names[entry.key]}: {entry.value.error}")
+    left = len(asked) - len({entry.key for entry in results})
     if left:
         raise Hindered(f"{call} skipped {left} ResourceClaims")

@@ -11,10 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pelamis.api.resource.resourceslice import KIND as SLICE
 from pelamis.base.errors import StatusError
 from pelamis.client.types import Client, Delete
+from pelamis.kubelet.cri.wire import Message
 from pelamis.kubelet.dra.call import CallError, Line
 from pelamis.kubelet.dra.messages import (
     HEALTH_SERVICES,
@@ -30,6 +32,7 @@ from pelamis.kubelet.dra.messages import (
 )
 
 log = logging.getLogger("pelamis.kubelet.dra")
+M = TypeVar("M", bound=Message)
 CALL_S = 45.0
 WIPE_S = 30.0
 WIPE_RETRY_S = 1.0
@@ -220,26 +223,17 @@ class Drivers:
 
     async def prepare(self, driver: str, claims: tuple[Claim, ...]) -> NodePrepareResourcesResponse:
         """Raises CallError."""
-        plugin = self._plugin(driver)
-        try:
-            return await plugin.line.call(
-                f"{plugin.service}/NodePrepareResources",
-                NodePrepareResourcesRequest(claims=claims),
-                NodePrepareResourcesResponse,
-                CALL_S,
-            )
-        except CallError as error:
-            raise CallError(f"NodePrepareResources: {error}") from error
+        request = NodePrepareResourcesRequest(claims=claims)
+        return await self._call(driver, "NodePrepareResources", request, NodePrepareResourcesResponse)
 
     async def unprepare(self, driver: str, claims: tuple[Claim, ...]) -> NodeUnprepareResourcesResponse:
         """Raises CallError."""
+        request = NodeUnprepareResourcesRequest(claims=claims)
+        return await self._call(driver, "NodeUnprepareResources", request, NodeUnprepareResourcesResponse)
+
+    async def _call(self, driver: str, method: str, request: Message, answer: type[M]) -> M:
         plugin = self._plugin(driver)
         try:
-            return await plugin.line.call(
-                f"{plugin.service}/NodeUnprepareResources",
-                NodeUnprepareResourcesRequest(claims=claims),
-                NodeUnprepareResourcesResponse,
-                CALL_S,
-            )
+            return await plugin.line.call(f"{plugin.service}/{method}", request, answer, CALL_S)
         except CallError as error:
-            raise CallError(f"NodeUnprepareResources: {error}") from error
+            raise CallError(f"{method}: {error}") from error
